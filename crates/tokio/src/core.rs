@@ -1,0 +1,431 @@
+//! A connection on its stream, as polls. The futures of the public types only call these, and hold nothing.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use sockeye_websocket::{
+    CloseCode, CloseFrame, CloseReason, Closed, Fin, Message, Role, State, UsageError,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::buffers::{Input, Output, with_read_buffer};
+use crate::compressor::Compressor;
+use crate::endpoint::{Endpoint, Take};
+use crate::timer::Timer;
+use crate::wakers::{Side, Wakers};
+use crate::{Deadline, Error, Settings};
+
+pub(crate) struct Core<S> {
+    stream: S,
+    endpoint: Endpoint,
+    settings: Settings,
+    input: Input,
+    output: Output,
+    subprotocol: Option<Box<str>>,
+    wakers: Arc<Wakers>,
+    /// Wakes whoever waits to write. The stream gets it instead of a task's own.
+    write_waker: Waker,
+    timer: Timer,
+    /// When something came last.
+    heard: Instant,
+    /// When our Ping went out, if nothing came since.
+    pinged: Option<Instant>,
+    /// When the closing handshake, or the wait for the end of the stream, has lasted too long.
+    leave_at: Option<Instant>,
+    /// The stream is not to be flushed since it was last.
+    flushed: bool,
+    /// Our side of the stream was shut down.
+    shut: bool,
+    /// The peer's side of the stream is at its end.
+    read_out: bool,
+    /// Why nothing can be written any more.
+    broken: Option<io::ErrorKind>,
+    queued: u64,
+    end: Option<End>,
+}
+
+/// How the connection ended.
+struct End {
+    closed: Closed,
+    /// The error that the receiver has not been told.
+    untold: Option<Error>,
+}
+
+/// What a handshake leaves: the stream, and what was agreed on it.
+pub(crate) struct Opened<S> {
+    pub(crate) stream: S,
+    pub(crate) role: Role,
+    pub(crate) compressor: Option<Compressor>,
+    pub(crate) subprotocol: Option<Box<str>>,
+    /// What came behind the peer's head.
+    pub(crate) early: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
+    pub(crate) fn new(opened: Opened<S>, settings: Settings) -> Self {
+        let wakers = Arc::new(Wakers::default());
+        Self {
+            stream: opened.stream,
+            endpoint: Endpoint::new(opened.role, opened.compressor, &settings),
+            settings,
+            input: Input::new(opened.early),
+            output: Output::default(),
+            subprotocol: opened.subprotocol,
+            write_waker: Waker::from(Arc::clone(&wakers)),
+            wakers,
+            timer: Timer::default(),
+            heard: Instant::now(),
+            pinged: None,
+            leave_at: None,
+            flushed: true,
+            shut: false,
+            read_out: false,
+            broken: None,
+            queued: 0,
+            end: None,
+        }
+    }
+
+    pub(crate) fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.endpoint.is_compressed()
+    }
+
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.end.as_ref().map(|end| end.closed)
+    }
+
+    pub(crate) const fn close_reason(&self) -> Option<&CloseReason> {
+        self.endpoint.reason()
+    }
+
+    pub(crate) const fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    pub(crate) const fn unsent_bytes(&self) -> usize {
+        self.output.unsent_len()
+    }
+
+    // --- Receiving -------------------------------------------------------------------------------
+
+    /// The next message or part. `None` after the closing handshake, and after the error that ended the connection.
+    ///
+    /// Sends what is queued before it waits.
+    pub(crate) fn poll_receive<T: Take>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, Error>>> {
+        loop {
+            if let Some(end) = &mut self.end {
+                return Poll::Ready(end.untold.take().map(Err));
+            }
+            if let Some(taken) = self.take_kept() {
+                return Poll::Ready(Some(Ok(taken)));
+            }
+            if self.expects_eof() {
+                ready!(self.poll_leave(cx));
+                continue;
+            }
+            // An error in sending shows in `broken`; what came before it is still received.
+            let _ = self.poll_output(Side::Receiver, cx);
+            match self.poll_read(cx) {
+                Poll::Ready(Some(taken)) => return Poll::Ready(Some(Ok(taken))),
+                Poll::Ready(None) => {}
+                Poll::Pending => ready!(self.poll_wait(cx)),
+            }
+        }
+    }
+
+    /// The next message among the bytes that were read before.
+    fn take_kept<T: Take>(&mut self) -> Option<T> {
+        if self.input.is_empty() {
+            return None;
+        }
+        let Self { input, endpoint, output, .. } = self;
+        input.take(|rest| endpoint.receive(rest, output.end()))
+    }
+
+    /// Reads once. `None`: something came, and no message is complete.
+    fn poll_read<T: Take>(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        with_read_buffer(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read)) {
+                Err(error) => self.finish(Some(Error::Transport(error.kind()))),
+                Ok(()) if read.filled().is_empty() => self.came_to_end(),
+                Ok(()) => {
+                    (self.heard, self.pinged) = (Instant::now(), None);
+                    let mut rest = read.filled_mut();
+                    let taken = self.endpoint.receive(&mut rest, self.output.end());
+                    if !rest.is_empty() {
+                        self.input.keep(rest);
+                    }
+                    return Poll::Ready(taken);
+                }
+            }
+            Poll::Ready(None)
+        })
+    }
+
+    /// Waits for the stream, or for a deadline.
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.wakers.set(Side::Receiver, cx.waker());
+        if self.timer.poll(self.deadline(), cx).is_ready() {
+            self.deadline_passed();
+            return Poll::Ready(());
+        }
+        self.input.idle();
+        self.output.idle();
+        Poll::Pending
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match (self.endpoint.state(), self.pinged) {
+            (State::Open, Some(pinged)) => Some(pinged + millis(self.settings.pong_ms)),
+            (State::Open, None) => self.settings.ping_ms.map(|ms| self.heard + millis(ms)),
+            (State::CloseSent | State::Closed | State::Failed | State::Ended, _) => self.leave_at,
+        }
+    }
+
+    fn deadline_passed(&mut self) {
+        match (self.endpoint.state(), self.pinged) {
+            (State::Open, None) => {
+                self.pinged = Some(Instant::now());
+                // This cannot fail: the connection is open, and an empty payload is never too long.
+                let _ = self.endpoint.ping(&[], self.output.end());
+            }
+            (State::Open, Some(_)) => self.finish(Some(Error::TimedOut(Deadline::Pong))),
+            (State::CloseSent, _) => self.finish(Some(Error::TimedOut(Deadline::Close))),
+            (State::Closed | State::Failed | State::Ended, _) => {
+                self.finish(self.endpoint.failure());
+            }
+        }
+    }
+
+    /// The peer ended the stream.
+    fn came_to_end(&mut self) {
+        let error = match self.endpoint.state() {
+            State::Open => Some(Error::Ended),
+            // The peer has not answered the Close frame, but the connection has ended, as the caller wanted.
+            State::CloseSent | State::Closed | State::Ended => None,
+            State::Failed => self.endpoint.failure(),
+        };
+        self.finish(error);
+    }
+
+    /// Records the end, and wakes everybody who waits for this connection.
+    fn finish(&mut self, error: Option<Error>) {
+        if !self.output.is_empty() {
+            self.broken.get_or_insert(io::ErrorKind::BrokenPipe);
+        }
+        self.end = Some(End { closed: self.endpoint.end(), untold: error });
+        self.input = Input::default();
+        self.output.discard();
+        self.wakers.wake_all();
+    }
+
+    // --- Leaving ---------------------------------------------------------------------------------
+
+    /// Whether nothing more is sent or read.
+    fn expects_eof(&self) -> bool {
+        match self.endpoint.state() {
+            State::Closed | State::Failed => true,
+            State::Open | State::CloseSent | State::Ended => false,
+        }
+    }
+
+    /// Sends the rest, and waits for the end of the stream. Unread input could destroy the Close frame on its way, so
+    /// it is read and dropped.
+    fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.leave_at.is_none() {
+            self.leave_at = Some(Instant::now() + millis(self.settings.close_ms));
+        }
+        self.input = Input::default();
+        let mut sent = self.poll_output(Side::Receiver, cx).is_ready();
+        // The server ends its stream first, so that TIME_WAIT is on its side. [rfc6455:7.1.1-client-waits]
+        if sent && self.endpoint.role() == Role::Server && !self.shut {
+            self.shut = self.poll_shutdown(cx).is_ready();
+            sent = self.shut;
+        }
+        if self.poll_drain(cx).is_ready() && sent {
+            self.came_to_end();
+            return Poll::Ready(());
+        }
+        self.poll_wait(cx)
+    }
+
+    /// Reads to the end of the stream.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.read_out {
+            let more = with_read_buffer(|buffer| {
+                let mut read = ReadBuf::new(buffer);
+                let came = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
+                Poll::Ready(came.is_ok() && !read.filled().is_empty())
+            });
+            self.read_out = !ready!(more);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wakers.set(Side::Receiver, cx.waker());
+        let mut cx = Context::from_waker(&self.write_waker);
+        Pin::new(&mut self.stream).poll_shutdown(&mut cx)
+    }
+
+    /// Runs a connection whose Close frame is queued to its end. Messages that come meanwhile are dropped.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
+        loop {
+            match ready!(self.poll_receive::<Dropped>(cx)) {
+                Some(Ok(Dropped)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => break,
+            }
+        }
+        let end = self.end.as_ref().expect("a connection without a next message has ended");
+        Poll::Ready(Ok(end.closed))
+    }
+
+    // --- Sending ---------------------------------------------------------------------------------
+
+    /// Ready while a message may be queued.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.check_open()?;
+        if self.has_room() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_output(Side::Sender, cx) {
+            Poll::Pending if !self.has_room() => Poll::Pending,
+            Poll::Pending => Poll::Ready(Ok(())),
+            Poll::Ready(sent) => Poll::Ready(sent),
+        }
+    }
+
+    /// Ready when all that was queued is with the stream.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_output(Side::Sender, cx)
+    }
+
+    pub(crate) fn queue(&mut self, message: Message<'_>) -> Result<(), Error> {
+        self.check_room()?;
+        self.endpoint.send(message, self.output.end())?;
+        self.queued += 1;
+        Ok(())
+    }
+
+    pub(crate) fn queue_part(&mut self, part: Message<'_>, fin: Fin) -> Result<(), Error> {
+        self.check_room()?;
+        self.endpoint.send_part(part, fin, self.output.end())?;
+        self.queued += u64::from(fin == Fin::Final);
+        Ok(())
+    }
+
+    pub(crate) fn queue_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.check_room()?;
+        Ok(self.endpoint.ping(payload, self.output.end())?)
+    }
+
+    /// Queues a Close frame. A connection that is closing already, or has ended, is left as it is.
+    pub(crate) fn queue_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        if self.endpoint.state() != State::Open {
+            return Ok(());
+        }
+        let frame = match code {
+            CloseCode::NO_STATUS if reason.is_empty() => None,
+            _ => {
+                let frame = CloseFrame::new(code, reason);
+                Some(frame.map_err(|_| Error::Usage(UsageError::InvalidCloseCode))?)
+            }
+        };
+        self.endpoint.close(frame, self.output.end())?;
+        self.leave_at = Some(Instant::now() + millis(self.settings.close_ms));
+        // The receiver waits with another deadline.
+        self.wakers.wake_all();
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), Error> {
+        self.check_open()?;
+        if self.has_room() { Ok(()) } else { Err(Error::Full) }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.output.unsent_len() < self.settings.unsent_bytes_max
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match (self.broken, self.endpoint.state()) {
+            (Some(kind), _) => Err(Error::Transport(kind)),
+            (None, State::Open) => Ok(()),
+            (None, State::CloseSent | State::Closed | State::Failed | State::Ended) => {
+                Err(Error::Usage(UsageError::Closed))
+            }
+        }
+    }
+
+    /// Sends all output: what lies together goes in one write.
+    fn poll_output(&mut self, side: Side, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if let Some(kind) = self.broken {
+            return Poll::Ready(Err(Error::Transport(kind)));
+        }
+        let sent = match self.try_output() {
+            // The task is noted only now, which costs nothing when the stream takes all. Once it is noted the stream is
+            // asked again: it may have woken us in between.
+            Poll::Pending => {
+                self.wakers.set(side, cx.waker());
+                ready!(self.try_output())
+            }
+            Poll::Ready(sent) => sent,
+        };
+        Poll::Ready(sent.map_err(|error| {
+            self.broken = Some(error.kind());
+            self.output.discard();
+            Error::Transport(error.kind())
+        }))
+    }
+
+    fn try_output(&mut self) -> Poll<io::Result<()>> {
+        let mut cx = Context::from_waker(&self.write_waker);
+        while !self.output.is_empty() {
+            self.flushed = false;
+            let unsent = self.output.unsent();
+            match ready!(Pin::new(&mut self.stream).poll_write(&mut cx, unsent))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                len => self.output.advance(len),
+            }
+            // A Pong that found no room may have some now.
+            self.endpoint.flush_replies(self.output.end());
+        }
+        if !self.flushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(&mut cx))?;
+            self.flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A message that nobody wants any more.
+struct Dropped;
+
+impl Take for Dropped {
+    const IN_PARTS: bool = true;
+
+    fn message(_: sockeye_websocket::OwnedMessage) -> Self {
+        Self
+    }
+
+    fn part(_: sockeye_websocket::Piece<'_>) -> Option<Self> {
+        None
+    }
+}
+
+const fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}

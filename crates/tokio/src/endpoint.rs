@@ -1,0 +1,245 @@
+//! One end of a connection without its stream: bytes in, messages out, and the other way round.
+
+use sockeye_websocket::{
+    Assembler, CloseFrame, CloseReason, Closed, Compression, Config, Connection, Event, Fin, Kind,
+    Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
+};
+
+use crate::compressor::Compressor;
+use crate::{Error, Settings, entropy};
+
+/// A part of a message, for messages that are not to be held whole.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Part {
+    /// The kind of the message.
+    pub kind: Kind,
+    /// The message begins with this part.
+    pub first: bool,
+    /// The message ends with this part.
+    pub last: bool,
+    /// The bytes; there may be none. A part of a text may end inside a character.
+    pub payload: Vec<u8>,
+}
+
+/// Shows the length only.
+impl core::fmt::Debug for Part {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Part")
+            .field("kind", &self.kind)
+            .field("first", &self.first)
+            .field("last", &self.last)
+            .field("payload_len", &self.payload.len())
+            .finish()
+    }
+}
+
+/// How the application takes messages in a call.
+pub(crate) trait Take: Sized {
+    /// Whether parts are wanted as they come.
+    const IN_PARTS: bool;
+    fn message(message: OwnedMessage) -> Self;
+    /// `None` unless parts are wanted.
+    fn part(piece: Piece<'_>) -> Option<Self>;
+}
+
+impl Take for OwnedMessage {
+    const IN_PARTS: bool = false;
+
+    fn message(message: OwnedMessage) -> Self {
+        message
+    }
+
+    fn part(_: Piece<'_>) -> Option<Self> {
+        None
+    }
+}
+
+impl Take for Part {
+    const IN_PARTS: bool = true;
+
+    fn message(message: OwnedMessage) -> Self {
+        let (kind, payload) = match message {
+            OwnedMessage::Text(text) => (Kind::Text, text.into_bytes()),
+            OwnedMessage::Binary(bytes) => (Kind::Binary, bytes),
+        };
+        Self { kind, first: true, last: true, payload }
+    }
+
+    fn part(piece: Piece<'_>) -> Option<Self> {
+        let Piece { kind, first, last, payload, .. } = piece;
+        Some(Self { kind, first, last, payload: payload.to_vec() })
+    }
+}
+
+/// The place in the message that arrives in pieces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is put together.
+    Assembling,
+    /// It is handed over in parts. If the rest is not wanted so, it is dropped.
+    InParts,
+}
+
+pub(crate) struct Endpoint {
+    connection: Connection,
+    assembler: Assembler,
+    compressor: Option<Compressor>,
+    place: Place,
+    /// A message is being sent in parts.
+    sends_parts: bool,
+    reason: Option<CloseReason>,
+    failure: Option<Error>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(role: Role, compressor: Option<Compressor>, settings: &Settings) -> Self {
+        let compression = match compressor {
+            Some(_) => Compression::PerMessageDeflate,
+            None => Compression::Off,
+        };
+        let config = Config { limits: settings.limits, compression };
+        Self {
+            connection: match role {
+                Role::Server => Connection::server(&config),
+                Role::Client => Connection::client(&config, Box::new(entropy::masks())),
+            },
+            assembler: Assembler::new(settings.whole_bytes_max),
+            compressor,
+            place: Place::Assembling,
+            sends_parts: false,
+            reason: None,
+            failure: None,
+        }
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.connection.role()
+    }
+
+    pub(crate) const fn state(&self) -> State {
+        self.connection.state()
+    }
+
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.compressor.is_some()
+    }
+
+    /// The reason in the peer's Close frame, if it gave one.
+    pub(crate) const fn reason(&self) -> Option<&CloseReason> {
+        self.reason.as_ref()
+    }
+
+    /// Why the connection was failed.
+    pub(crate) const fn failure(&self) -> Option<Error> {
+        self.failure
+    }
+
+    /// Takes input up to the next message or part. `None`: all is taken.
+    pub(crate) fn receive<T: Take>(
+        &mut self,
+        input: &mut &mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Option<T> {
+        loop {
+            match self.connection.receive(input, out) {
+                Ok(None) => return None,
+                Ok(Some(Event::Message(message))) => return Some(T::message(message.into())),
+                Ok(Some(Event::Piece(piece))) => {
+                    if let Some(taken) = self.take_piece(piece, out) {
+                        return Some(taken);
+                    }
+                }
+                Ok(Some(Event::Ping(_) | Event::Pong(_))) => {}
+                Ok(Some(Event::Close(reason))) => self.reason = reason,
+                Err(error) => self.failure = Some(Error::Protocol(error)),
+            }
+        }
+    }
+
+    fn take_piece<T: Take>(&mut self, piece: Piece<'_>, out: &mut Vec<u8>) -> Option<T> {
+        if piece.first {
+            let in_parts = T::IN_PARTS && !piece.compressed;
+            self.place = if in_parts { Place::InParts } else { Place::Assembling };
+        }
+        match self.place {
+            Place::InParts => T::part(piece),
+            Place::Assembling => {
+                let codec = self.compressor.as_mut().map(|it| it as &mut dyn MessageCodec);
+                match self.assembler.push_owned(piece, codec) {
+                    Ok(message) => message.map(T::message),
+                    Err(error) => {
+                        self.connection.fail(error.close_code(), "", out);
+                        self.failure = Some(Error::Message(error));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends a message as one frame, compressed if that was agreed on and helps.
+    pub(crate) fn send(
+        &mut self,
+        message: Message<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), UsageError> {
+        // A compressed message has to be sent, or the peer could not decompress the next one.
+        if self.sends_parts {
+            return Err(UsageError::MessageUnderWay);
+        }
+        if self.state() == State::Open
+            && let Some(compressor) = &mut self.compressor
+        {
+            let connection = &mut self.connection;
+            let sent = compressor.compress(message.as_bytes(), |deflated| {
+                connection.send_compressed(message.kind(), deflated, out)
+            });
+            if let Some(sent) = sent {
+                return sent;
+            }
+        }
+        self.connection.send(message, out)
+    }
+
+    /// Appends a part of a message as a frame of its own, uncompressed.
+    pub(crate) fn send_part(
+        &mut self,
+        part: Message<'_>,
+        fin: Fin,
+        out: &mut Vec<u8>,
+    ) -> Result<(), UsageError> {
+        let payload = part.as_bytes();
+        self.connection.flush_replies(out);
+        let start = self.connection.begin(part.kind(), payload.len() as u64, fin)?;
+        self.sends_parts = fin == Fin::More;
+        out.extend_from_slice(start.header());
+        let at = out.len();
+        out.extend_from_slice(payload);
+        start.apply_mask(&mut out[at..], 0);
+        Ok(())
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), UsageError> {
+        self.connection.ping(payload, out)
+    }
+
+    pub(crate) fn close(
+        &mut self,
+        frame: Option<CloseFrame<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), UsageError> {
+        self.connection.close(frame, out)
+    }
+
+    /// Appends the Pong that waited for room.
+    pub(crate) fn flush_replies(&mut self, out: &mut Vec<u8>) {
+        self.connection.flush_replies(out);
+    }
+
+    /// Records the end of the stream. Frees the memory of a partial message.
+    pub(crate) fn end(&mut self) -> Closed {
+        self.assembler.release();
+        self.connection.receive_eof()
+    }
+}

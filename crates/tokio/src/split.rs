@@ -1,0 +1,206 @@
+//! The two halves of a WebSocket, for two tasks.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use sockeye_websocket::{CloseCode, CloseReason, Closed, Fin, Message as MessageRef, OwnedMessage};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::core::Core;
+use crate::{Error, Part};
+
+/// Locked for one poll or one call at a time, never over an `await`.
+type Shared<S> = Arc<Mutex<Core<S>>>;
+
+/// The receiving half of a [`WebSocket`](crate::WebSocket). It also answers Pings and keeps the deadlines.
+///
+/// Its futures are as cancel safe as those of the whole.
+pub struct Receiver<S> {
+    core: Shared<S>,
+}
+
+/// The sending half of a [`WebSocket`](crate::WebSocket).
+///
+/// Its futures are as cancel safe as those of the whole.
+pub struct Sender<S> {
+    core: Shared<S>,
+}
+
+pub(crate) fn halves<S>(core: Shared<S>) -> (Receiver<S>, Sender<S>) {
+    (Receiver { core: Arc::clone(&core) }, Sender { core })
+}
+
+/// The connection of two halves; the halves again if they are of two connections.
+pub(crate) fn whole<S>(
+    receiver: Receiver<S>,
+    sender: Sender<S>,
+) -> Result<Core<S>, (Receiver<S>, Sender<S>)> {
+    if !Arc::ptr_eq(&receiver.core, &sender.core) {
+        return Err((receiver, sender));
+    }
+    drop(sender);
+    let core = Arc::into_inner(receiver.core).expect("a WebSocket has two halves");
+    Ok(core.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
+    /// As [`WebSocket::receive`](crate::WebSocket::receive).
+    ///
+    /// # Errors
+    /// The reason for which the connection ended, once.
+    pub async fn receive(&mut self) -> Option<Result<OwnedMessage, Error>> {
+        poll_fn(|cx| lock(&self.core).poll_receive(cx)).await
+    }
+
+    /// As [`WebSocket::receive_part`](crate::WebSocket::receive_part).
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub async fn receive_part(&mut self) -> Option<Result<Part, Error>> {
+        poll_fn(|cx| lock(&self.core).poll_receive(cx)).await
+    }
+
+    /// As [`WebSocket::closed`](crate::WebSocket::closed).
+    pub fn closed(&self) -> Option<Closed> {
+        lock(&self.core).closed()
+    }
+
+    /// As [`WebSocket::close_reason`](crate::WebSocket::close_reason).
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        lock(&self.core).close_reason().copied()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
+    /// As [`WebSocket::ready`](crate::WebSocket::ready).
+    ///
+    /// # Errors
+    /// The connection takes no more messages.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| lock(&self.core).poll_ready(cx)).await
+    }
+
+    /// As [`WebSocket::queue`](crate::WebSocket::queue).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn queue<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+        lock(&self.core).queue(message.into())
+    }
+
+    /// As [`WebSocket::flush`](crate::WebSocket::flush).
+    ///
+    /// # Errors
+    /// The stream reports one.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| lock(&self.core).poll_flush(cx)).await
+    }
+
+    /// As [`WebSocket::send`](crate::WebSocket::send).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        self.ready().await?;
+        self.queue(message)?;
+        self.flush().await
+    }
+
+    /// As [`WebSocket::send_part`](crate::WebSocket::send_part).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_part<'m>(
+        &mut self,
+        part: impl Into<MessageRef<'m>>,
+        fin: Fin,
+    ) -> Result<(), Error> {
+        let part = part.into();
+        self.ready().await?;
+        lock(&self.core).queue_part(part, fin)?;
+        self.flush().await
+    }
+
+    /// As [`WebSocket::ping`](crate::WebSocket::ping).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.ready().await?;
+        lock(&self.core).queue_ping(payload)?;
+        self.flush().await
+    }
+
+    /// Sends a Close frame behind what is queued. The receiver sees the end: it has to be polled until `None`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a code that must not be sent, or a reason over 123 bytes.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        lock(&self.core).queue_close(code, reason)?;
+        self.flush().await
+    }
+
+    /// As [`WebSocket::queued`](crate::WebSocket::queued).
+    pub fn queued(&self) -> u64 {
+        lock(&self.core).queued()
+    }
+
+    /// As [`WebSocket::unsent_bytes`](crate::WebSocket::unsent_bytes).
+    pub fn unsent_bytes(&self) -> usize {
+        lock(&self.core).unsent_bytes()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
+    type Item = Result<OwnedMessage, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        lock(&self.core).poll_receive(cx)
+    }
+}
+
+/// `close` sends a Close frame with 1000, and does not wait for the peer's.
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for Sender<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        lock(&self.core).poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Error> {
+        lock(&self.core).queue(message.as_message())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        lock(&self.core).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut core = lock(&self.core);
+        core.queue_close(CloseCode::NORMAL, "")?;
+        core.poll_flush(cx)
+    }
+}
+
+impl<S> fmt::Debug for Receiver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Sender<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// A half that panicked within a poll leaves the connection to the other one.
+fn lock<S>(core: &Shared<S>) -> MutexGuard<'_, Core<S>> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,133 @@
+//! Silence is asked after, and nobody waits for ever. The clock is the runtime's, which stands still while anybody works.
+
+use std::time::Duration;
+
+use sockeye_tokio::{CloseCode, Deadline, Error, OpenError, Policy, Settings, accept};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Instant, timeout};
+
+use crate::common::{client_on, pair, run, server_on};
+
+/// A silent peer is sent a Ping; if nothing comes then, the connection has ended.
+#[test]
+fn a_silent_peer_is_pinged_and_then_given_up() {
+    run(async {
+        let (mut ours, theirs) = duplex(1024);
+        let mut server = server_on(theirs, Settings::default());
+        let begin = Instant::now();
+        let receiving = tokio::spawn(async move { (server.receive().await, server) });
+        let mut ping = [0; 2];
+        ours.read_exact(&mut ping).await.unwrap();
+        assert_eq!((ping, begin.elapsed().as_secs()), ([0x89, 0], 30));
+        let (end, mut server) = receiving.await.unwrap();
+        assert_eq!(end, Some(Err(Error::TimedOut(Deadline::Pong))));
+        assert_eq!(begin.elapsed().as_secs(), 60);
+        assert_eq!(server.receive().await, None);
+        assert_eq!(server.closed().unwrap().code, CloseCode::ABNORMAL);
+        assert!(server.send("x").await.is_err());
+    });
+}
+
+/// Whatever comes puts the Ping off, and a Pong keeps the connection.
+#[test]
+fn a_peer_that_lives_is_kept() {
+    run(async {
+        let (mut client, mut server) = pair(1024, Settings::default());
+        let begin = Instant::now();
+        let answering = tokio::spawn(async move { client.receive().await });
+        let idle = timeout(Duration::from_secs(1000), server.receive()).await;
+        assert!(idle.is_err());
+        assert_eq!(begin.elapsed().as_secs(), 1000);
+        server.send("still here").await.unwrap();
+        assert_eq!(answering.await.unwrap(), Some(Ok("still here".into())));
+    });
+}
+
+/// A peer that does not answer the Close frame has `close_ms`.
+#[test]
+fn a_close_that_is_not_answered_is_given_up() {
+    run(async {
+        let (_ours, theirs) = duplex(1024);
+        let mut server = server_on(theirs, Settings::default());
+        let begin = Instant::now();
+        let closed = server.close(CloseCode::GOING_AWAY, "").await;
+        assert_eq!(closed, Err(Error::TimedOut(Deadline::Close)));
+        assert_eq!(begin.elapsed().as_secs(), 5);
+    });
+}
+
+/// A half that closes moves the deadline of the other, which waits already.
+#[test]
+fn a_receiver_that_waits_keeps_the_deadline_of_a_close() {
+    run(async {
+        let (_ours, theirs) = duplex(1024);
+        let (mut receiver, mut sender) = server_on(theirs, Settings::default()).split();
+        let begin = Instant::now();
+        let receiving = tokio::spawn(async move { receiver.receive().await });
+        tokio::task::yield_now().await;
+        sender.close(CloseCode::NORMAL, "").await.unwrap();
+        assert_eq!(receiving.await.unwrap(), Some(Err(Error::TimedOut(Deadline::Close))));
+        assert_eq!(begin.elapsed().as_secs(), 5);
+    });
+}
+
+/// A server ends its side first and waits for the peer's end; a client waits without that. [rfc6455:7.1.1-client-waits]
+#[test]
+fn the_end_of_the_stream_is_awaited() {
+    run(async {
+        let close = [0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
+        let (mut ours, theirs) = duplex(1024);
+        let mut server = server_on(theirs, Settings::default());
+        ours.write_all(&close).await.unwrap();
+        let begin = Instant::now();
+        let receiving = tokio::spawn(async move { server.receive().await });
+        let mut answer = Vec::new();
+        ours.read_to_end(&mut answer).await.unwrap();
+        assert_eq!((answer, begin.elapsed().as_secs()), (vec![0x88, 2, 3, 0xe8], 0));
+        assert_eq!(receiving.await.unwrap(), None);
+        assert_eq!(begin.elapsed().as_secs(), 5, "the peer did not end");
+
+        let (mut ours, theirs) = duplex(1024);
+        let mut client = client_on(theirs, Settings::default());
+        ours.write_all(&[0x88, 0]).await.unwrap();
+        let begin = Instant::now();
+        let receiving = tokio::spawn(async move { client.receive().await });
+        let mut answer = [0; 6];
+        ours.read_exact(&mut answer).await.unwrap();
+        let more = timeout(Duration::from_secs(2), ours.read(&mut answer)).await;
+        assert!(more.is_err(), "the server ends first");
+        drop(ours);
+        assert_eq!(receiving.await.unwrap(), None);
+        assert_eq!(begin.elapsed().as_secs(), 2);
+    });
+}
+
+/// The Close frame of a failure reaches a peer that is still sending.
+#[test]
+fn a_failure_is_told_to_the_peer_and_then_to_the_caller() {
+    run(async {
+        let (mut ours, theirs) = duplex(64);
+        let mut server = server_on(theirs, Settings::default());
+        let receiving = tokio::spawn(async move { server.receive().await });
+        // An unmasked frame, and much behind it.
+        ours.write_all(&[0x81, 1]).await.unwrap();
+        ours.write_all(&[b'x'; 10_000]).await.unwrap();
+        let mut answer = Vec::new();
+        ours.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, [0x88, 2, 3, 0xea]);
+        drop(ours);
+        assert!(matches!(receiving.await.unwrap(), Some(Err(Error::Protocol(_)))));
+    });
+}
+
+#[test]
+fn a_handshake_has_a_deadline() {
+    run(async {
+        let (mut ours, theirs) = duplex(64);
+        ours.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let begin = Instant::now();
+        let accepted = accept(theirs, &Policy::default()).await;
+        assert_eq!(accepted.err(), Some(OpenError::TimedOut));
+        assert_eq!(begin.elapsed().as_secs(), 10);
+    });
+}
