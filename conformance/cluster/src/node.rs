@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) state: Option<State>,
     pub(crate) ups: usize,
     pub(crate) ends: Option<LogEnds>,
+    /// How often the end was before the place of the node.
+    pub(crate) lost: usize,
     pub(crate) rejections: Vec<Rejection>,
     pub(crate) replicated: Option<Position>,
     /// Whether it leaves it to the engine to go on after a new connection. Otherwise it asks for the entry at its place.
@@ -79,6 +81,7 @@ impl Node {
             state: None,
             ups: 0,
             ends: None,
+            lost: 0,
             rejections: Vec::new(),
             replicated: None,
             reads_on: false,
@@ -148,7 +151,10 @@ impl Node {
             Event::Entry(position, entry) => {
                 self.take_entry(position, String::from_utf8_lossy(&entry).into_owned());
             }
-            Event::Ends(ends) => self.ends = Some(ends),
+            Event::Ends(ends) => {
+                self.lost += usize::from(ends.last.unwrap_or_default() < self.place());
+                self.ends = Some(ends);
+            }
             Event::Dropped(rejection) => {
                 self.has_dropped = true;
                 self.ends = None;

@@ -201,7 +201,7 @@ impl<'s> Reader<'s> {
             self.ends = None;
         }
         if reached.is_some() || !self.entries.is_empty() {
-            self.shared.give(self.place.generation, &mut self.entries, reached.map(Event::Ends));
+            self.shared.give(self.place.generation, &mut self.entries, reached);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
-use sockeye_backbone::{Event, Full, Position, Rejection, State, Trouble, Wake};
+use sockeye_backbone::{Event, Full, LogEnds, Position, Rejection, State, Trouble, Wake};
 
 use crate::config::RedisConfig;
 use crate::link::{Cut, Link};
@@ -360,18 +360,23 @@ impl Shared {
         }
     }
 
-    /// Gives the owner what was read in a generation, unless it reads from elsewhere now.
+    /// Gives the owner what was read in a generation, unless it reads from elsewhere now. The ends go behind the
+    /// entry that was the last one when they were asked for: an owner that has read more would miss it.
     pub(crate) fn give(
         &self,
         generation: u64,
         entries: &mut Vec<stream::Entry>,
-        last: Option<Event>,
+        ends: Option<LogEnds>,
     ) {
         let mut inner = self.lock();
         if inner.generation == generation {
             inner.event_bytes += entries.iter().map(|(_, entry)| entry.len()).sum::<usize>();
-            let events = entries.drain(..).map(|(id, entry)| Event::Entry(id.position(), entry));
-            inner.events.extend(events.chain(last));
+            let last = ends.and_then(|ends| ends.last).map(Id::at);
+            let before = entries.partition_point(|(id, _)| ends.is_none() || Some(*id) <= last);
+            let mut events = entries.drain(..).map(|(id, it)| Event::Entry(id.position(), it));
+            inner.events.extend(events.by_ref().take(before));
+            inner.events.extend(ends.map(Event::Ends));
+            inner.events.extend(events);
             drop(inner);
             self.wake();
         }

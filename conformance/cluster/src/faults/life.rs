@@ -11,6 +11,7 @@ use crate::proxy::{Holds, Proxy};
 use crate::server::{Sentinel, Server};
 
 pub(super) const CHECKS: &[Check] = &[
+    ("a log that many begin at once is begun once", begun_by_many),
     ("FLUSHALL shows in the ends, rejects appends, and ends in a greater fence", flushed),
     ("a log that a stranger replaced shows in the ends", replaced),
     ("XTRIM behind our back is a jump for who is behind", trimmed),
@@ -21,6 +22,32 @@ pub(super) const CHECKS: &[Check] = &[
     ("a Sentinel leads to the new primary", sentinel),
     ("entries of strangers come back empty", strangers),
 ];
+
+fn begun_by_many() {
+    let server = Server::start(&[]);
+    for round in 0..10 {
+        let key = format!("log-{round}");
+        let url = format!("{}/0?key={key}", server.url());
+        let mut nodes: Vec<Node> =
+            (0..6).map(|number| Node::new(&number.to_string(), &url)).collect();
+        for node in &mut nodes {
+            node.wait("it is up", Node::is_up);
+        }
+        for node in &mut nodes {
+            node.engine.begin_log(&Arc::from(*b"birth")).expect("nothing waits");
+        }
+        for node in &mut nodes {
+            node.wait("the log has begun", |it| it.fence > 0);
+            node.offer(1);
+        }
+        for node in &mut nodes {
+            node.wait_applied(6);
+        }
+        // What a node offers is in the log behind its attempt to begin it.
+        let births = server.entries(&key).iter().filter(|(_, text)| text == "birth").count();
+        assert_eq!(births, 1, "in round {round}");
+    }
+}
 
 fn flushed() {
     let server = Server::start(&[]);

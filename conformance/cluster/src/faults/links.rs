@@ -22,6 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("requests that are held are away in time, and come late as repeats", held_requests),
     ("replies that are held are away in time, and nothing is missing", held_replies),
     ("delays change nothing", delays),
+    ("the ends are told in their place, while entries come all the time", ends_under_load),
     ("large and small entries take turns", sizes),
     ("an owner that takes nothing is sent no more than its bound", slow_owner),
     ("an address that leads to two servers is no log", two_servers),
@@ -37,8 +38,9 @@ pub(super) fn assert_same(server: &Server, node: &Node) {
     assert!(server.entries("sockeye").into_iter().eq(read), "redis-cli reads another log");
 }
 
-/// The entries that count are those that were offered, each once.
+/// The entries that count are those that were offered, each once, and nothing seemed to be lost.
 fn assert_all(node: &Node, offered: u64) {
+    assert_eq!(node.lost, 0, "no end was before what had been read");
     let distinct: BTreeSet<&String> = node.applied.iter().collect();
     assert_eq!(distinct.len(), node.applied.len(), "an entry counts twice");
     assert_eq!(node.applied.len() as u64, offered, "all entries count");
@@ -153,6 +155,23 @@ fn delays() {
     assert_all(&node, 500);
     assert_eq!((node.ups, node.rejections.len()), (1, 0), "a delay is no failure");
     assert_same(&server, &node);
+}
+
+fn ends_under_load() {
+    let server = Server::start(&[]);
+    let mut writer = Node::beginning("a", &server.url());
+    let mut reader = Node::new("b", &server.url());
+    let mut told = 0;
+    while told < 6 {
+        writer.offer(500);
+        writer.take();
+        reader.take();
+        told += usize::from(reader.ends.take().is_some());
+    }
+    writer.settle();
+    reader.wait_applied(usize::try_from(writer.offered).expect("a count"));
+    assert_all(&reader, writer.offered);
+    assert_all(&writer, writer.offered);
 }
 
 fn sizes() {
