@@ -1,4 +1,4 @@
-//! The source of random bits: masking keys, nonces of handshakes.
+//! The source of random bits: masking keys, nonces of handshakes, jitter of waits.
 
 use sockeye_websocket::MaskKey;
 
@@ -7,6 +7,11 @@ pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     fill(&mut bytes);
     bytes
+}
+
+/// 64 random bits.
+pub(crate) fn bits() -> u64 {
+    u64::from_le_bytes(bytes())
 }
 
 /// Masking keys, fetched many at a time.

@@ -8,6 +8,7 @@ mod core;
 mod endpoint;
 mod entropy;
 mod error;
+pub mod events;
 mod head;
 mod server;
 mod settings;
@@ -31,6 +32,7 @@ pub use sockeye_websocket::{
 pub use client::{client, connect};
 pub use endpoint::Part;
 pub use error::{Answer, Deadline, Error, OpenError};
+pub use events::{EventSource, EventStream};
 pub use server::{Upgrade, accept};
 pub use settings::{ConnectOptions, Policy, Settings};
 pub use split::{Receiver, Sender};

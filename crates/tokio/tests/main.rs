@@ -5,7 +5,12 @@ mod cancellation;
 mod common;
 mod compression;
 mod deadlines;
+mod event_body;
+mod event_source;
+mod event_stream;
 mod halves;
 mod opening;
 mod parts;
 mod splits;
+#[path = "../../sse/tests/support/mod.rs"]
+mod support;

@@ -1,0 +1,121 @@
+//! The events of one body.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use sockeye_sse::{End, Limits};
+
+use super::event::Event;
+use super::reader::{Reader, Told};
+
+/// The events of one response body: a [`Stream`] over any stream of byte chunks, such as those of reqwest and hyper.
+///
+/// The chunks may be cut anywhere. It does not reconnect: [`EventSource`](crate::EventSource) does.
+///
+/// # Cancel safety
+/// A dropped [`next_event`](Self::next_event) has taken no event.
+pub struct EventStream<B, C> {
+    /// `None` once it has ended.
+    body: Option<Pin<Box<B>>>,
+    reader: Reader<C>,
+}
+
+/// Why a stream of events ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamError<E> {
+    /// The body reported an error.
+    Body(E),
+    /// The body ended inside an event, which is dropped: an answer is not whole.
+    Truncated,
+    /// An event is larger than allowed.
+    TooLarge,
+}
+
+impl<B, C, E> EventStream<B, C>
+where
+    B: Stream<Item = Result<C, E>>,
+    C: AsRef<[u8]>,
+{
+    /// The events of a body, of at most 64 MiB each.
+    pub fn new(body: B) -> Self {
+        Self::with_limit(body, Limits::default().bytes_held_max)
+    }
+
+    /// The events of a body, of at most so many bytes each.
+    pub fn with_limit(body: B, event_bytes_max: usize) -> Self {
+        Self { body: Some(Box::pin(body)), reader: Reader::new(event_bytes_max, "") }
+    }
+
+    /// The next event. `None` when the body has ended, and after an error.
+    ///
+    /// # Errors
+    /// The reason for which the stream ended early, once.
+    pub async fn next_event(&mut self) -> Option<Result<Event, StreamError<E>>> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// The last event ID string: what a request for the rest names.
+    pub fn last_event_id(&self) -> &str {
+        self.reader.last_event_id()
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, StreamError<E>>>> {
+        while let Some(body) = &mut self.body {
+            match self.reader.next() {
+                Ok(Some(Told::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                // Nobody comes again here, so the time to wait means nothing.
+                Ok(Some(Told::Retry(_))) => continue,
+                Ok(None) => {}
+                Err(_) => return Poll::Ready(self.end(StreamError::TooLarge)),
+            }
+            match ready!(body.as_mut().poll_next(cx)) {
+                Some(Ok(chunk)) => self.reader.take(chunk),
+                Some(Err(error)) => return Poll::Ready(self.end(StreamError::Body(error))),
+                None if self.reader.parser().finish() == End::Truncated => {
+                    return Poll::Ready(self.end(StreamError::Truncated));
+                }
+                None => self.body = None,
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn end(&mut self, error: StreamError<E>) -> Option<Result<Event, StreamError<E>>> {
+        self.body = None;
+        Some(Err(error))
+    }
+}
+
+impl<B, C, E> Stream for EventStream<B, C>
+where
+    B: Stream<Item = Result<C, E>>,
+    C: AsRef<[u8]> + Unpin,
+{
+    type Item = Result<Event, StreamError<E>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for StreamError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => error.fmt(f),
+            Self::Truncated => f.write_str("the stream ended inside an event"),
+            Self::TooLarge => f.write_str("an event is larger than the limit"),
+        }
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for StreamError<E> {}
+
+impl<B, C> fmt::Debug for EventStream<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").finish_non_exhaustive()
+    }
+}

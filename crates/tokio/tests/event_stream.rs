@@ -1,0 +1,161 @@
+//! The project's vectors, over a stream of chunks; and ends that come early.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use serde_json::Value;
+use sockeye_sse::Parser;
+use sockeye_tokio::EventStream;
+use sockeye_tokio::events::{Event, StreamError};
+
+use crate::common::{Random, cut, run};
+use crate::support::{Owned, base64, cut as cut_at, read};
+
+/// A body of chunks that makes its reader wait before each.
+pub(crate) struct Chunks<E> {
+    chunks: VecDeque<Result<Vec<u8>, E>>,
+    waits: bool,
+}
+
+impl<E> Chunks<E> {
+    pub(crate) fn new(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
+        Self { chunks: chunks.into_iter().collect(), waits: true }
+    }
+}
+
+impl<E: Unpin> Stream for Chunks<E> {
+    type Item = Result<Vec<u8>, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.waits = !self.waits;
+        if self.waits {
+            return Poll::Ready(self.chunks.pop_front());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+pub(crate) fn owned(event: &Event) -> Owned {
+    Owned {
+        event_type: event.event_type.clone().into_owned(),
+        data: event.data.clone(),
+        last_event_id: event.last_event_id.as_ref().to_owned(),
+    }
+}
+
+/// The input of a vector.
+fn bytes_of(vector: &Value) -> Vec<u8> {
+    let one = |part: &Value, text: &str, b64: &str| match (&part[text], &part[b64]) {
+        (Value::String(text), Value::Null) => text.clone().into_bytes(),
+        (Value::Null, Value::String(text)) => base64(text),
+        _ => panic!("one of text and base64"),
+    };
+    match &vector["input_parts"] {
+        Value::Array(parts) => parts
+            .iter()
+            .flat_map(|part| {
+                let times = part["times"].as_u64().unwrap_or(1);
+                one(part, "text", "b64").repeat(usize::try_from(times).unwrap())
+            })
+            .collect(),
+        _ => one(vector, "input", "input_b64"),
+    }
+}
+
+/// The events of chunks by the adapter, whose reader gives up waiting now and then.
+async fn events(chunks: Vec<Vec<u8>>, random: &mut Random) -> Vec<Owned> {
+    let chunks = chunks.into_iter().map(Ok::<_, Infallible>);
+    let (mut stream, mut events) = (EventStream::new(Chunks::new(chunks)), Vec::new());
+    loop {
+        match cut(random, stream.next_event()).await {
+            None => {}
+            Some(Some(Ok(event))) => events.push(owned(&event)),
+            Some(Some(Err(StreamError::Truncated)) | None) => return events,
+            Some(Some(Err(error))) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// Each vector gives the events that the parser gives, which has its own tests on all of them, and those that are listed
+/// in the file.
+#[test]
+fn the_vectors_over_a_stream_of_chunks() {
+    let file: Value =
+        serde_json::from_str(include_str!("../../sse/tests/vectors/event-stream.json")).unwrap();
+    let (mut random, mut count) = (Random::new(7), 0);
+    run(async {
+        for vector in file["vectors"].as_array().unwrap() {
+            if vector["initial_last_event_id"].is_string() {
+                continue;
+            }
+            let (name, bytes) = (&vector["name"], bytes_of(vector));
+            let expected = read(&mut Parser::default(), [&bytes[..]]);
+            if let Some(listed) = vector["expected"]["events"].as_array() {
+                let data: Vec<_> =
+                    listed.iter().filter_map(|event| event["data"].as_str()).collect();
+                if data.len() == listed.len() {
+                    assert!(expected.iter().map(|event| &*event.data).eq(data), "{name}");
+                }
+            }
+            let mut cuts: Vec<_> = (0..8).map(|_| random.len_below(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let pieces = cut_at(&bytes, &cuts).into_iter().map(<[u8]>::to_vec).collect();
+            assert_eq!(events(vec![bytes.clone()], &mut random).await, expected, "{name}");
+            assert_eq!(events(pieces, &mut random).await, expected, "{name} {cuts:?}");
+            if bytes.len() < 1 << 12 {
+                let single = bytes.iter().map(|byte| vec![*byte]).collect();
+                assert_eq!(events(single, &mut random).await, expected, "{name}");
+            }
+            count += 1;
+        }
+    });
+    assert!(count > 90, "{count} vectors");
+}
+
+#[test]
+fn ends_that_come_early_are_errors() {
+    run(async {
+        let chunk = |text: &str| Ok(text.as_bytes().to_vec());
+        let body = Chunks::new([chunk("id: 7\ndata: whole\n\ndata: ha"), Err("reset")]);
+        let mut stream = EventStream::new(body);
+        assert_eq!(stream.next_event().await.unwrap().unwrap().data, "whole");
+        assert_eq!(stream.next_event().await, Some(Err(StreamError::Body("reset"))));
+        assert_eq!(stream.next_event().await, None);
+        assert_eq!(stream.last_event_id(), "7");
+
+        let body = Chunks::<Infallible>::new([Ok(b"data: whole
+
+data: ha"
+            .to_vec())]);
+        let mut stream = EventStream::new(body);
+        assert_eq!(stream.next_event().await.unwrap().unwrap().data, "whole");
+        assert_eq!(stream.next_event().await, Some(Err(StreamError::Truncated)));
+        assert_eq!(stream.next_event().await, None);
+
+        let long = Ok::<_, Infallible>(format!("data: {}\n\n", "x".repeat(100)).into_bytes());
+        let mut stream = EventStream::with_limit(Chunks::new([long]), 50);
+        assert_eq!(stream.next_event().await, Some(Err(StreamError::TooLarge)));
+        assert_eq!(stream.next_event().await, None);
+    });
+}
+
+/// Events of one ID share it, and the usual type costs nothing.
+#[test]
+fn an_event_is_one_allocation() {
+    run(async {
+        let text = b"id: 1\ndata: a\n\ndata: b\n\nevent: x\nid: 2\ndata: c\n\n".to_vec();
+        let mut stream = EventStream::new(Chunks::new([Ok::<_, Infallible>(text)]));
+        let mut events = Vec::new();
+        while let Some(event) = stream.next_event().await {
+            events.push(event.unwrap());
+        }
+        let [a, b, c] = &events[..] else { panic!("{events:?}") };
+        assert!(std::sync::Arc::ptr_eq(&a.last_event_id, &b.last_event_id));
+        assert!(matches!(b.event_type, std::borrow::Cow::Borrowed("message")));
+        assert_eq!((&*c.event_type, &*c.last_event_id), ("x", "2"));
+    });
+}
