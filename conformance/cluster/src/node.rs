@@ -115,7 +115,9 @@ impl Node {
     fn send(&mut self, numbers: core::ops::RangeInclusive<u64>) {
         let entry = |number| Arc::from(format!("{} {number}", self.name).into_bytes());
         let entries: Vec<Arc<[u8]>> = numbers.map(entry).collect();
-        while self.engine.append(self.fence, &entries).is_err() {
+        let drops = self.rejections.len();
+        while self.rejections.len() == drops && self.engine.append(self.fence, &entries).is_err() {
+            // These may be dropped meanwhile, and are offered again then.
             self.pass();
         }
     }
