@@ -150,7 +150,7 @@ pub(crate) fn refused(refusal: &Refusal) -> String {
 }
 
 /// The beginning of the body in one line: of a page only its title.
-fn said(refusal: &Refusal) -> Option<String> {
+pub(crate) fn said(refusal: &Refusal) -> Option<String> {
     if is_coded(refusal) {
         return None;
     }

@@ -1,9 +1,9 @@
 //! Sends requests to a hub, and sorts their failures by what they mean for the next attempt.
 
 use serde::Deserialize;
-use sockeye_client::{Deadline, Error, HubError, Refusal, Requests, TlsError};
+use sockeye_client::{Deadline, Error, Http2Error, HubError, Refusal, Requests, TlsError};
 
-use super::words::Server;
+use super::words::{self, Server};
 use super::{Break, RETRY_MS_MAX, Remote, plain};
 
 impl Remote {
@@ -37,7 +37,10 @@ impl Remote {
             }
             Error::Refused(refusal) => refused(refusal),
             Error::Tls(TlsError::Ended) => Break::lost(why()),
-            Error::Tls(_) | Error::NoTls | Error::Usage(_) => Break::Final(why()),
+            Error::Tls(_)
+            | Error::NoTls
+            | Error::Usage(_)
+            | Error::Http2(Http2Error::NotSpoken) => Break::Final(why()),
             Error::TimedOut(_) => Break::lost("the server has been silent for 30s"),
             Error::Ended => Break::lost("the server closed the connection without an answer"),
             Error::Truncated => Break::lost("the connection ended before its time"),
@@ -56,7 +59,7 @@ impl Remote {
 fn refused(refusal: &Refusal) -> Break {
     let why = match Problem::of(refusal) {
         Some(problem) => problem.to_string(),
-        None => format!("status {} and no reason; is that a Sockeye server?", refusal.status),
+        None => format!("{}; is that a Sockeye server?", words::status(refusal)),
     };
     let why = format!("the server refused: {why}");
     match refusal.status.code() {

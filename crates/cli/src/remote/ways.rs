@@ -1,6 +1,6 @@
 //! Tracks the transports of `sockeye subscribe`: the current one, and why the others failed.
 
-use sockeye_client::{Deadline, Error, HubError, Transport};
+use sockeye_client::{Deadline, Error, Http2Error, HubError, Transport};
 use sockeye_http1::Error as HttpError;
 
 /// The transports to a hub, with their failures so far.
@@ -99,6 +99,7 @@ const fn concerns_all(why: &Error) -> bool {
             | Error::Proxy(_)
             | Error::Tls(_)
             | Error::NoTls
+            | Error::Http2(Http2Error::NotSpoken)
             | Error::Http(HttpError::FirstByte)
             | Error::Descriptors
             | Error::System(_)

@@ -87,6 +87,16 @@ fn refused(refusal: &Refusal) -> String {
                 plain(to)
             )
         }
-        _ => format!("the server refused: status {status} and no reason; {question}"),
+        _ => format!("the server refused: {}; {question}", self::status(refusal)),
+    }
+}
+
+/// The status of a refusal without a problem of ours, and what it says in plain text: a server of TLS says so there.
+pub(super) fn status(refusal: &Refusal) -> String {
+    let code = refusal.status.code();
+    let is_text = refusal.header("Content-Type").is_some_and(|it| it.starts_with("text/plain"));
+    match words::said(refusal).filter(|_| is_text) {
+        Some(said) => format!("status {code}, {said}"),
+        None => format!("status {code} and no reason"),
     }
 }

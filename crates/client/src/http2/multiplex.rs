@@ -187,12 +187,17 @@ impl Multiplex {
     ///
     /// # Errors
     /// [`Http2Error::Violation`], once: the connection is over, and the server is told why.
+    /// [`Http2Error::NotSpoken`] if the server begins with something else.
     pub fn receive(&mut self, mut input: &mut [u8]) -> Result<(), Error> {
         loop {
             let Self { protocol, reader, out, .. } = self;
             let event = protocol.receive(&mut input, reader, out);
-            let violation = |error: ConnectionError| Error::Http2(Http2Error::Violation(error));
-            let Some(event) = event.map_err(violation)? else { return Ok(()) };
+            let fault = |error: ConnectionError| match error {
+                // With prior knowledge, which may be wrong, a server of HTTP/1.1 answers in that.
+                ConnectionError::FirstFrame => Error::Http2(Http2Error::NotSpoken),
+                error => Error::Http2(Http2Error::Violation(error)),
+            };
+            let Some(event) = event.map_err(fault)? else { return Ok(()) };
             self.hear(event);
         }
     }

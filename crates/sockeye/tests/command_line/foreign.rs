@@ -93,7 +93,7 @@ fn other_servers_answers_are_told() {
     for (servers, words) in [
         (answering("404 Not Found", "text/html", page), "status 404 and no reason"),
         (answering("200 OK", "text/html", page), "status 200, content type text/html"),
-        (answering("401 Unauthorized", "text/plain", "no"), "status 401 and no reason"),
+        (answering("401 Unauthorized", "text/plain", "no"), "status 401, no"),
     ] {
         for addr in servers {
             for transport in TRANSPORTS {
@@ -123,6 +123,20 @@ fn other_servers_answers_are_told() {
     });
     for transport in TRANSPORTS {
         refused(&format!("http://{moved}"), transport, "status 302, it has moved to /login; is ");
+    }
+}
+
+/// It would not learn HTTP/2 until the next attempt.
+#[test]
+fn a_server_without_http2_ends_the_run() {
+    for addr in answering("505 HTTP Version Not Supported", "text/plain", "HTTP/1.1 only") {
+        let url = format!("http://{addr}");
+        for args in [&["publish", "a", "x"][..], &["subscribe", "a"]] {
+            let output = client(&[args, &["--http2", "--url", &url]].concat()).output();
+            let output = output.expect("it starts");
+            let said = complaint(&output);
+            assert!(said.contains("the server does not speak HTTP/2"), "{args:?}: {said}");
+        }
     }
 }
 
