@@ -235,13 +235,13 @@ fn cut(rig: &mut dyn Rig) {
         }
         user.append(&[&sent.to_string()]);
         sent += 1;
+        rig.pass();
+        user.take_all();
         // Not every driver notices a cut before it writes; one that lost nothing need not tell.
         let read = user.texts().len() - 2;
         if read == sent && sent > 20 {
             break;
         }
-        rig.pass();
-        user.take_all();
     }
     user.append(&["after"]);
     user.wait(rig, "the last append is read", |it| it.texts().contains(&"after".into()));
