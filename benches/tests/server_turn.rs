@@ -1,5 +1,5 @@
 //! A whole turn of the server allocates nothing for small messages: reading, the application's
-//! echo, flushing, on a simulated network.
+//! echo, flushing, on a simulated network, over HTTP/1.1 and over HTTP/2.
 
 use std::time::Duration;
 
@@ -16,6 +16,62 @@ const ROOM: usize = 1 << 20;
 const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
+
+/// A field of a request over HTTP/2, as a literal without indexing or Huffman coding.
+fn field(name: &str, value: &str) -> Vec<u8> {
+    let string =
+        |text: &str| [&[u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+    [vec![0], string(name), string(value)].concat()
+}
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).expect("short");
+    [&[0, 0, len, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// The version of HTTP below the WebSockets.
+#[derive(Clone, Copy, Debug)]
+enum Version {
+    Http1,
+    /// A stream on each connection (RFC 8441).
+    Http2,
+}
+
+impl Version {
+    /// What a peer says first.
+    fn opening(self) -> Vec<u8> {
+        let fields = [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "http"),
+            (":authority", "sim"),
+            (":path", "/echo"),
+            ("sec-websocket-version", "13"),
+        ];
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| field(name, value)).collect();
+        match self {
+            Self::Http1 => REQUEST.to_vec(),
+            Self::Http2 => [
+                b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+                // Wide windows for what the server sends.
+                frame(4, 0, 0, &[0, 4, 0x40, 0, 0, 0]),
+                frame(8, 0, 0, &[0x3f, 0, 0, 0]),
+                frame(4, 1, 0, &[]),
+                frame(1, 4, 1, &block),
+            ]
+            .concat(),
+        }
+    }
+
+    /// A message, as it is sent.
+    fn message(self, payload: &[u8]) -> Vec<u8> {
+        let message = masked_frame(Opcode::Binary, payload);
+        match self {
+            Self::Http1 => message,
+            Self::Http2 => frame(0, 0, 1, &message),
+        }
+    }
+}
 
 struct Echo;
 
@@ -43,16 +99,15 @@ struct World {
 }
 
 impl World {
-    fn open() -> Self {
+    fn open(version: Version) -> Self {
         let net = SimNet::new(1, Faults::default(), ROOM);
         let server = Server::new(net.clone(), Echo, Limits::default());
         let peers = (0..PEERS).map(|_| net.connect().expect("it listens")).collect();
         let mut world = Self { server, peers };
         world.turn();
-        world.peers.iter_mut().for_each(|peer| peer.write(REQUEST));
+        world.peers.iter_mut().for_each(|peer| peer.write(&version.opening()));
         world.turn();
-        let response = |peer: &mut Peer| peer.read(ROOM).expect("it is open");
-        assert!(world.peers.iter_mut().map(response).all(|head| head.starts_with(b"HTTP/1.1 101")));
+        world.peers.iter_mut().for_each(|peer| drop(peer.read(ROOM).expect("it is open")));
         world
     }
 
@@ -61,12 +116,14 @@ impl World {
         measure(|| self.server.turn(wait).expect("the poller never fails here"))
     }
 
-    /// Every peer sends `wire` and gets `echo_len` bytes; the allocations of the turn between.
-    fn exchange(&mut self, wire: &[u8], echo_len: usize) -> u64 {
+    /// Every peer sends `wire` and gets so many echoes; the allocations of the turn between.
+    fn exchange(&mut self, wire: &[u8], echoes: usize) -> u64 {
         self.peers.iter_mut().for_each(|peer| peer.write(wire));
         let info = self.turn();
         for peer in &mut self.peers {
-            assert_eq!(peer.read(ROOM).expect("it is open").len(), echo_len);
+            let heard = peer.read(ROOM).expect("it is open");
+            // Frames of HTTP/2 come on top. Two bytes are the head of a message.
+            assert!(heard.ends_with(PAYLOAD) && heard.len() >= echoes * (2 + PAYLOAD.len()));
         }
         // One millisecond a round, so that timers come and go.
         self.server.net().advance(1);
@@ -74,28 +131,38 @@ impl World {
     }
 
     /// Messages in rounds of `pipeline` each; the allocations of all turns.
-    fn run(&mut self, messages: usize, pipeline: usize) -> u64 {
-        let payload = *b"sixteen bytes ok";
-        let wire = masked_frame(Opcode::Binary, &payload).repeat(pipeline);
-        let echo_len = (payload.len() + 2) * pipeline;
+    fn run(&mut self, version: Version, messages: usize, pipeline: usize) -> u64 {
+        let wire = version.message(PAYLOAD).repeat(pipeline);
         let rounds = messages.div_ceil(PEERS * pipeline);
-        (0..rounds).map(|_| self.exchange(&wire, echo_len)).sum()
+        (0..rounds).map(|_| self.exchange(&wire, pipeline)).sum()
     }
 }
+
+const PAYLOAD: &[u8] = b"sixteen bytes ok";
 
 /// Until the first timers have fired: what is made on the way is used again.
 const WARM_MS: usize = 10_000;
 
-#[test]
-fn a_turn_of_small_messages_allocates_nothing() {
-    for pipeline in [1, 32] {
-        let mut world = World::open();
-        let warm = world.run(WARM_MS * PEERS * pipeline, pipeline);
-        println!("{pipeline} in flight: {warm} allocations while warming up");
+fn allocates_nothing(version: Version, pipelines: [usize; 2]) {
+    for pipeline in pipelines {
+        let mut world = World::open(version);
+        let warm = world.run(version, WARM_MS * PEERS * pipeline, pipeline);
+        println!("{version:?}, {pipeline} in flight: {warm} allocations while warming up");
         for messages in [10_000, 1_000_000] {
-            let allocations = world.run(messages, pipeline);
-            assert_eq!(allocations, 0, "{messages} messages, {pipeline} in flight");
+            let allocations = world.run(version, messages, pipeline);
+            assert_eq!(allocations, 0, "{version:?}: {messages} messages, {pipeline} in flight");
         }
         assert!(world.server.stats().messages_received >= 1_010_000);
     }
+}
+
+#[test]
+fn a_turn_of_small_messages_allocates_nothing() {
+    allocates_nothing(Version::Http1, [1, 32]);
+}
+
+/// Neither does a DATA frame in either direction, nor a WINDOW_UPDATE.
+#[test]
+fn a_turn_of_small_messages_over_http2_allocates_nothing() {
+    allocates_nothing(Version::Http2, [1, 8]);
 }
