@@ -69,7 +69,8 @@ impl Incoming {
     }
 
     pub(crate) const fn is_mid_frame(&self) -> bool {
-        self.block.is_some() || !matches!(self.phase, Phase::Head { have: 0 })
+        let is_between = matches!(self.phase, Phase::Head { have: 0 } | Phase::Skip { left: 0 });
+        self.block.is_some() || !is_between
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {

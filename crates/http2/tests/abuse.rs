@@ -298,6 +298,21 @@ fn late_frames_are_counted() {
     assert_eq!((times, &error[..]), (2048, CALM));
 }
 
+/// Content at the end of the input leaves no frame open, whose end would have a deadline.
+#[test]
+fn whole_content_ends_its_frame() {
+    let mut rig = Rig::server();
+    rig.feed(post(1));
+    let padded = raw(FrameKind::Data, Flags::PADDED, 1, b"\x01x\0");
+    for (mut bytes, is_open) in [(data(1, false, b"x"), false), (padded, true)] {
+        let mut input = &mut bytes[..];
+        // One call: its caller has nothing more to read.
+        let told = rig.connection.receive(&mut input, &mut rig.reader, &mut rig.out);
+        assert!(told.is_ok_and(|told| told.is_some()));
+        assert_eq!(rig.connection.is_mid_frame(), is_open, "only padding may be left");
+    }
+}
+
 /// [http2:10.5-output-bound]
 #[test]
 fn a_peer_that_does_not_read_is_cut_off() {
