@@ -417,9 +417,9 @@ impl Connection {
             return self.halted_deadline(paused, limits);
         }
         match &self.phase {
-            // [server:http2-ping] The trunk's peer is asked for a sign of life, not each WebSocket's.
+            // [server:http2-ping] That of a trunk is its own: a gateway answers PING for clients that are gone.
             Phase::Single(Single { stream: Some(stream), .. }) => {
-                stream.deadline(if self.is_branch() { Time::NEVER } else { self.clock }, limits)
+                stream.deadline(self.clock, limits)
             }
             // [server:handshake-deadline]
             Phase::Single(_) if self.readiness.is_handshaking() => {

@@ -8,11 +8,12 @@ mod random;
 mod refusals;
 mod streams;
 
-use sockeye_http2::{EndStream, ErrorCode, PREFACE};
-use sockeye_server::{CloseCause, Limits};
+use sockeye_http2::{EndStream, ErrorCode, PREFACE, StreamId};
+use sockeye_server::{CloseCause, Deadline, Limits};
 
 use crate::simulation::stage::{Stage, Told, get, read};
-use client::Client;
+use abuse::raw;
+use client::{Client, frame};
 pub(crate) use random::Streams;
 
 fn stage() -> Stage {
@@ -128,23 +129,36 @@ fn an_idle_connection_is_not_kept() {
     assert_eq!(stage.server.connections(), 0);
 }
 
-/// One PING a connection, whatever its streams are. [server:http2-ping]
+/// What a connection of silent WebSockets has got is a PING, and a Ping of each, in any order.
+fn assert_pings(client: &mut Client, sockets: &[StreamId]) {
+    let bytes = client.peer.read(usize::MAX).expect("it is open");
+    let (first, rest) = bytes.split_at(17);
+    assert_eq!(first, raw(6, 0, 0, &[0; 8]));
+    let mut came: Vec<_> = rest.chunks(11).map(<[u8]>::to_vec).collect();
+    came.sort_unstable();
+    let each = sockets.iter().map(|socket| raw(0, 0, socket.to_u32(), &[0x89, 0]));
+    assert_eq!(came, each.collect::<Vec<_>>(), "these, and nothing else");
+}
+
+/// The answers, of some of the WebSockets.
+fn pongs(sockets: &[StreamId]) -> Vec<u8> {
+    let each = sockets.iter().map(|socket| raw(0, 0, socket.to_u32(), &frame(10, b"")));
+    raw(6, 1, 0, &[0; 8]).into_iter().chain(each.flatten()).collect()
+}
+
+/// One PING a connection, and one of each of its WebSockets: the peer may be a gateway of many clients.
+/// [server:http2-ping]
 #[test]
-fn a_silent_peer_is_pinged_once() {
+fn a_silent_peer_is_pinged_and_so_is_each_web_socket() {
     let mut stage = stage();
     let (ping_ms, pong_ms) = (Limits::default().ping_ms, Limits::default().pong_ms);
     let mut client = Client::connect(&mut stage);
-    for _ in 0..10 {
-        client.web_socket(&mut stage, "/ws");
-    }
+    let all: Vec<_> = (0..10).map(|_| client.web_socket(&mut stage, "/ws")).collect();
     client.pump(&mut stage);
     for _ in 0..3 {
         stage.pass(ping_ms + 20);
-        let bytes = client.peer.read(usize::MAX).expect("it is open");
-        assert_eq!((bytes.len(), bytes[3], bytes[4]), (17, 6, 0), "one PING, and nothing else");
-        let mut answer = bytes;
-        answer[4] = 1;
-        client.peer.write(&answer);
+        assert_pings(&mut client, &all);
+        client.peer.write(&pongs(&all));
         stage.turns();
     }
     assert_eq!(stage.server.connections(), 1);
@@ -157,6 +171,28 @@ fn a_silent_peer_is_pinged_once() {
     assert_eq!(told.len(), 10);
     assert!(matches!(told[0], Told::Closed(_, CloseCause::Timeout(_))));
     assert_eq!(stage.server.connections(), 0);
+}
+
+/// A client that vanished behind a gateway: its WebSocket ends, and no other. [server:http2-ping]
+#[test]
+fn a_web_socket_without_a_pong_ends_alone() {
+    let mut stage = stage();
+    let (ping_ms, pong_ms) = (Limits::default().ping_ms, Limits::default().pong_ms);
+    let mut client = Client::connect(&mut stage);
+    let all: Vec<_> = (0..3).map(|_| client.web_socket(&mut stage, "/ws")).collect();
+    client.pump(&mut stage);
+    stage.told();
+    stage.pass(ping_ms + 20);
+    assert_pings(&mut client, &all);
+    client.peer.write(&pongs(&all[1..]));
+    stage.turns();
+    stage.pass(pong_ms + 20);
+    let told = stage.told();
+    let timeout = CloseCause::Timeout(Deadline::Pong);
+    assert!(matches!(told[..], [Told::Closed(_, cause)] if cause == timeout), "{told:?}");
+    client.take_in();
+    assert_eq!(client.got[&all[0]].reset, Some(ErrorCode::CANCEL));
+    assert!(all[1..].iter().all(|socket| client.got[socket].reset.is_none()));
 }
 
 /// Many requests in one read are served over several turns. [server:http2-share]
@@ -273,7 +309,7 @@ fn a_drain_tells_all_streams() {
     assert!(client.got[&events].ended);
     assert_eq!(client.got[&held].status, 503);
     assert_eq!(client.take(socket), [0x88, 2, 0x03, 0xe9]);
-    client.write(socket, &client::frame(8, &[0x03, 0xe9]), EndStream::Yes);
+    client.write(socket, &frame(8, &[0x03, 0xe9]), EndStream::Yes);
     client.pump(&mut stage);
     client.pump(&mut stage);
     idle.pump(&mut stage);
