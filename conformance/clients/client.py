@@ -6,6 +6,7 @@ input asks for a ping of the WebSocket protocol.
 
 import asyncio
 import json
+import ssl
 import sys
 
 import httpx
@@ -73,8 +74,8 @@ async def read_websocket(settings):
 async def read_events(settings):
     """httpx-sse reads a stream; coming back with the last ID is up to its user."""
     url, last = settings["base"] + "/v1/sse", None
-    timeout = httpx.Timeout(5, read=None)
-    async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+    timeout, verify = httpx.Timeout(5, read=None), ssl.create_default_context()
+    async with httpx.AsyncClient(http2=True, timeout=timeout, verify=verify, trust_env=False) as client:
         while True:
             headers = dict(settings.get("headers") or {})
             if last is not None:
@@ -87,6 +88,7 @@ async def read_events(settings):
                         note("done", why="status 204")
                         return
                     source.response.raise_for_status()
+                    note("spoke", version=source.response.http_version.removeprefix("HTTP/"))
                     note("open")
                     async for event in source.aiter_sse():
                         last = event.id or last

@@ -11,13 +11,14 @@ const headerArgs = (headers = {}) => Object.entries(headers).flatMap(([name, val
 
 /** One curl to its end: its status, and its output as it comes. */
 async function curl(args, take, started = () => {}) {
-  const child = start("curl", ["-sS", "--connect-timeout", "5", "-w", "%{stderr}status %{http_code}\n", ...args]);
+  const child = start("curl", ["-sS", "--connect-timeout", "5", "-w", "%{stderr}status %{http_code} over %{http_version}\n", ...args]);
   started(child);
   let said = "";
   child.stdout.setEncoding("utf8").on("data", take);
   child.stderr.setEncoding("utf8").on("data", (text) => { said += text; });
   await child.ended;
-  return { status: Number(/^status (\d+)$/m.exec(said)?.[1] ?? 0), code: child.exitCode, said };
+  const [, status = 0, version = "0"] = /^status (\d+) over (\S+)$/m.exec(said) ?? [];
+  return { status: Number(status), version, code: child.exitCode, said };
 }
 
 /** `curl -N`, again with the last ID after each end. */
@@ -37,7 +38,8 @@ export function curlSse(notes, options) {
       parser.feed(text);
     };
     const since = last === null ? [] : ["-H", `Last-Event-ID: ${last}`];
-    const { status } = await curl(["-N", ...since, ...headerArgs(options.headers), sseUrl(options)], take, (it) => { child = it; });
+    const { status, version } = await curl(["-N", ...since, ...headerArgs(options.headers), sseUrl(options)], take, (it) => { child = it; });
+    notes.spoke(version);
     return status === 204;
   });
   return async () => { gone.abort(); await end(child); };
@@ -52,8 +54,9 @@ export function curlPoll(notes, options) {
     const since = cursor === null ? "" : `&cursor=${cursor}`;
     const url = `${options.base}/v1/poll?channel=${encodeURIComponent(options.channel)}&wait=${wait}${since}`;
     let text = "";
-    const { status } = await curl(["-i", ...headerArgs(options.headers), url], (piece) => { text += piece; }, (it) => { child = it; });
+    const { status, version } = await curl(["-i", ...headerArgs(options.headers), url], (piece) => { text += piece; }, (it) => { child = it; });
     const [head, body] = [text.slice(0, text.indexOf("\r\n\r\n")), text.slice(text.indexOf("\r\n\r\n") + 4)];
+    notes.spoke(version);
     if (status !== 200 && status !== 204) throw new Error(`status ${status}`);
     if (status === 200 && body === "") throw new Error("no body");
     cursor = /^sockeye-cursor: (.*?)\r?$/im.exec(head)?.[1] ?? null;

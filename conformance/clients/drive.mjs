@@ -8,7 +8,7 @@ import { report, tally } from "./verdict.mjs";
 
 const [binary, out, docs] = process.argv.slice(2);
 const DEADLINE_MS = 1_200_000;
-const ways = (process.env.WAYS ?? ["direct", ...Object.keys(KINDS)].join(",")).split(",");
+const ways = (process.env.WAYS ?? ["direct", "tls", ...Object.keys(KINDS)].join(",")).split(",");
 
 function say() {
   console.log(`clients: ${tally.passed} passed, ${tally.failed} failed`);

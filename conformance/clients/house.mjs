@@ -1,11 +1,11 @@
-// A server and the way to it: nothing, or a proxy before it.
+// A server and the way to it: nothing, TLS with HTTP/2, or a proxy before it.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as access from "../harness/access.mjs";
 import { freePort } from "../harness/ports.mjs";
 import { end } from "../harness/processes.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
-import { Proxy } from "./proxies.mjs";
+import { KINDS, Proxy } from "./proxies.mjs";
 
 const CHANNELS = "[channels]\nhistory_messages = 10000\nhistory_bytes = 16777216\n";
 
@@ -15,10 +15,13 @@ export class House {
     rmSync(house.dir, { recursive: true, force: true });
     mkdirSync(house.dir, { recursive: true });
     const upstream = await freePort();
-    const port = way === "direct" ? upstream : await freePort();
-    house.direct = `http://127.0.0.1:${upstream}`;
-    house.base = `http://127.0.0.1:${port}`;
-    house.proxy = way === "direct" ? null : new Proxy(way, { docs, out, port, upstream, admin: await freePort() });
+    house.proxy = way in KINDS
+      ? new Proxy(way, { docs, out, port: await freePort(), upstream, admin: await freePort() })
+      : null;
+    const scheme = way === "tls" ? "https" : "http";
+    house.direct = `${scheme}://127.0.0.1:${upstream}`;
+    house.base = `${scheme}://127.0.0.1:${house.proxy?.port ?? upstream}`;
+    house.tls = way === "tls" ? ["--cert", path.join(out, "cert/cert.pem"), "--key", path.join(out, "cert/key.pem")] : [];
     house.server = new Sockeye(binary, upstream, path.join(house.dir, "server.log"));
     return house;
   }
@@ -29,7 +32,7 @@ export class House {
   async open() {
     const tables = access.guarded(this.dir, this.base, { cookie: "session" });
     writeFileSync(path.join(this.dir, "guarded.toml"), CHANNELS + tables);
-    this.server.flags = ["--config", path.join(this.dir, "guarded.toml"), "--data", path.join(this.dir, "data")];
+    this.server.flags = ["--config", path.join(this.dir, "guarded.toml"), "--data", path.join(this.dir, "data"), ...this.tls];
     await this.server.start();
     await this.proxy?.start();
   }
@@ -39,7 +42,7 @@ export class House {
     await this.end();
     const beat = process.env.HEARTBEAT ?? 1;
     writeFileSync(path.join(this.dir, "idle.toml"), `[limits]\nheartbeat_seconds = ${beat}\nping_seconds = ${beat}\n`);
-    this.server.flags = ["--config", path.join(this.dir, "idle.toml")];
+    this.server.flags = ["--config", path.join(this.dir, "idle.toml"), ...this.tls];
     await this.server.start();
     await this.proxy?.start(idle);
   }

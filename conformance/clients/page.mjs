@@ -15,14 +15,28 @@ export class Browser {
 
   /** A page of the server's origin without scripts of its own. */
   async open(base) {
-    const context = await this.browser.newContext();
+    const context = await this.browser.newContext({ ignoreHTTPSErrors: true });
     this.page = await context.newPage();
+    this.readers = new Map();
+    await this.listen(await context.newCDPSession(this.page));
     await this.page.goto(`${base}/healthz`);
     await this.page.evaluate(this.polyfill);
     await this.page.evaluate(inPage);
-    this.readers = new Map();
     this.isLooking = true;
     this.looking = this.look();
+  }
+
+  /** Chromium's own word for which version of HTTP each reader speaks. RFC 8441 has no status 101. */
+  async listen(session) {
+    const speak = (name, version) => this.readers.get(`chromium ${name}`)?.spoke(version);
+    const versions = { "http/1.1": "1.1", h2: "2" };
+    session.on("Network.responseReceived", ({ type, response }) => {
+      if (type === "EventSource") speak("EventSource", versions[response.protocol] ?? response.protocol);
+      if (response.url.includes("/v1/sse") && type !== "EventSource") speak("polyfill", versions[response.protocol] ?? response.protocol);
+    });
+    session.on("Network.webSocketHandshakeResponseReceived", ({ response }) =>
+      speak("WebSocket", response.status === 200 ? "2" : "1.1"));
+    await session.send("Network.enable");
   }
 
   /** Fetches what the page has noted. */

@@ -23,6 +23,19 @@ function substitute(text, changes) {
 
 const isRoot = process.getuid() === 0;
 
+const haproxy = {
+  file: "haproxy.cfg",
+  changes: ({ port, upstream, idle }) => [
+    ["127.0.0.1:8000", `127.0.0.1:${port}`],
+    ["127.0.0.1:8080", `127.0.0.1:${upstream}`, 2],
+    ["maxconn 10000", "maxconn 1000"],
+    ["hard-stop-after 30s", `hard-stop-after ${GRACE}`],
+    ...["client", "server", "tunnel"].map((of) => [`timeout ${of} 75s`, `timeout ${of} ${idle}s`]),
+  ],
+  command: ({ dir, conf }) => ["haproxy", ["-W", "-f", conf, "-p", `${dir}/haproxy.pid`]],
+  reload: ({ child }) => process.kill(child.pid, "SIGUSR2"),
+};
+
 export const KINDS = {
   nginx: {
     file: "nginx.conf",
@@ -40,17 +53,11 @@ export const KINDS = {
     command: ({ dir, conf }) => ["nginx", ["-p", dir, "-c", conf, "-g", `daemon off;${isRoot ? " user root;" : ""}`]],
     reload: ({ child }) => process.kill(child.pid, "SIGHUP"),
   },
-  haproxy: {
-    file: "haproxy.cfg",
-    changes: ({ port, upstream, idle }) => [
-      ["127.0.0.1:8000", `127.0.0.1:${port}`],
-      ["127.0.0.1:8080", `127.0.0.1:${upstream}`, 2],
-      ["maxconn 10000", "maxconn 1000"],
-      ["hard-stop-after 30s", `hard-stop-after ${GRACE}`],
-      ...["client", "server", "tunnel"].map((of) => [`timeout ${of} 75s`, `timeout ${of} ${idle}s`]),
-    ],
-    command: ({ dir, conf }) => ["haproxy", ["-W", "-f", conf, "-p", `${dir}/haproxy.pid`]],
-    reload: ({ child }) => process.kill(child.pid, "SIGUSR2"),
+  haproxy,
+  // Towards the server by HTTP/2, as docs/operations.md says.
+  "haproxy-h2": {
+    ...haproxy,
+    changes: (it) => [["server hub 127.0.0.1:8080", "server hub 127.0.0.1:8080 proto h2", 2], ...haproxy.changes(it)],
   },
   caddy: {
     file: "Caddyfile",

@@ -1,14 +1,17 @@
 // Publishes until each message has its receipt: a repeat has the same key, and so is published once.
 import { randomUUID } from "node:crypto";
 import http from "node:http";
+import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const TRY_MS = 3_000;
 const GIVE_UP_MS = 120_000;
 
+const over = (url) => (url.startsWith("https:") ? https : http);
+
 function post(url, body, headers, agent) {
   return new Promise((resolve, reject) => {
-    const request = http.request(url, { method: "POST", headers: { ...headers, "Content-Length": Buffer.byteLength(body) }, agent, timeout: TRY_MS });
+    const request = over(url).request(url, { method: "POST", headers: { ...headers, "Content-Length": Buffer.byteLength(body) }, agent, timeout: TRY_MS });
     request.on("error", reject);
     request.on("timeout", () => request.destroy(new Error("no answer")));
     request.on("response", (response) => {
@@ -22,7 +25,7 @@ function post(url, body, headers, agent) {
 
 export class Publisher {
   constructor(base, channel, headers) {
-    Object.assign(this, { base, channel, headers, receipts: [], repeats: 0, agent: new http.Agent({ keepAlive: true, maxSockets: 1 }) });
+    Object.assign(this, { base, channel, headers, receipts: [], repeats: 0, agent: new (over(base).Agent)({ keepAlive: true, maxSockets: 1 }) });
     this.url = `${base}/v1/channels/${encodeURIComponent(channel)}`;
   }
 

@@ -1,22 +1,40 @@
 // Clients in Node. Each reads one channel and notes what it is given; coming back is its own business,
 // where it does that, and a loop of ours with the last ID where it does not.
+import { subscribe } from "node:diagnostics_channel";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fetchEventSource } from "@microsoft/fetch-event-source";
 import { EventSource } from "eventsource";
 import { createParser } from "eventsource-parser";
+import { Agent, fetch as undici } from "undici";
 import WebSocket from "ws";
 
 export const PAUSE_MS = 200; // before our own loops come back
 
+const agent = new Agent({ allowH2: true });
+/** By which protocols undici's connections were agreed. */
+const agreed = new Map();
+subscribe("undici:client:connected", ({ connectParams, socket }) => agreed.set(connectParams.host, socket.alpnProtocol));
+
+/** Node's own fetch speaks HTTP/1.1 only; over TLS the same of npm speaks HTTP/2. */
+function fetchOf(notes, { base }) {
+  if (!base.startsWith("https:")) return fetch;
+  return async (url, init) => {
+    const response = await undici(url, { ...init, dispatcher: agent });
+    notes.spoke(agreed.get(new URL(url).host) === "h2" ? "2" : "1.1");
+    return response;
+  };
+}
+
 /** What a client was given, in its order. */
 export class Notes {
   constructor(name) {
-    Object.assign(this, { name, messages: [], gaps: [], opens: 0, lost: 0, quiet: 0, pings: 0, pongs: 0, ended: false, done: null, wrong: null });
+    Object.assign(this, { name, versions: new Set(), messages: [], gaps: [], opens: 0, lost: 0, quiet: 0, pings: 0, pongs: 0, ended: false, done: null, wrong: null });
   }
 
   take(kind, detail = {}) {
     switch (kind) {
       case "open": this.opens += 1; break;
+      case "spoke": this.spoke(detail.version); break;
       case "message": this.messages.push(detail); break;
       case "gap": this.gaps.push(detail); break;
       case "lost": this.lost += 1; break;
@@ -27,6 +45,11 @@ export class Notes {
       case "done": this.done = detail.why ?? "done"; break;
       default: this.wrong = `${kind} ${JSON.stringify(detail)}`;
     }
+  }
+
+  /** A version of HTTP, as the client says; 0 where there was no answer. */
+  spoke(version) {
+    if (Number(version) !== 0) this.versions.add(String(Number(version)));
   }
 
   /** An event of an event stream. */
@@ -55,7 +78,7 @@ export function sseUrl({ base, channel, ticket }) {
 /** EventSource of npm: it comes back by itself. */
 export function eventsource(notes, options) {
   const source = new EventSource(sseUrl(options), {
-    fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...options.headers } }),
+    fetch: (url, init) => fetchOf(notes, options)(url, { ...init, headers: { ...init.headers, ...options.headers } }),
   });
   listen(source, notes);
   return () => source.close();
@@ -79,7 +102,7 @@ export function fetched(notes, options) {
   const once = async () => {
     const headers = { Accept: "text/event-stream", ...options.headers };
     if (last !== null) headers["Last-Event-ID"] = last;
-    const response = await fetch(sseUrl(options), { headers, signal: gone.signal });
+    const response = await fetchOf(notes, options)(sseUrl(options), { headers, signal: gone.signal });
     if (response.status === 204) return true;
     if (response.status !== 200) throw new Error(`status ${response.status}`);
     notes.take("open");
@@ -117,6 +140,7 @@ export function fetchEventSourceOf(notes, options) {
   fetchEventSource(sseUrl(options), {
     headers: { ...options.headers },
     signal: gone.signal,
+    fetch: fetchOf(notes, options),
     async onopen(response) {
       if (response.status === 204) throw Object.assign(new Error("status 204"), { final: true });
       if (response.status !== 200) throw new Error(`status ${response.status}`);

@@ -143,12 +143,25 @@ async function live(house, browser) {
     }
     await room.step("server killed under load", () =>
       underLoad(room, 3, () => house.server.end(), pause(AWAY_MS), () => house.server.start()), wasCut(room));
+    if (house.way === "tls") await overHttp2(room);
     await room.step("end of the channel", () => endChannel(room), (it) => {
       if (!it.ended || !hasLeft(it)) return `told the end: ${it.ended}; stays away: ${it.done}`;
       return it.opens === it.opensThen ? null : "it came back after the end";
     });
   } finally {
     await room.leave();
+  }
+}
+
+const HTTP1_ONLY = ["ws", "websockets"];
+
+/** Nine of the clients speak HTTP/2. Chromium opens WebSockets on a connection of HTTP/2 that is there, and after a cut none is. */
+async function overHttp2(room) {
+  for (const it of room.readers.filter(({ name }) => !HTTP1_ONLY.includes(name))) {
+    await check(`tls · ${it.name} · HTTP/2`, () => {
+      const found = it.name === "chromium WebSocket" ? [...it.versions].slice(0, 1) : [...it.versions];
+      if (found.join(", ") !== "2") throw new Error(`HTTP/${[...it.versions].join(", ")}`);
+    });
   }
 }
 
