@@ -35,6 +35,9 @@ struct Arguments {
     /// Runs only the cases whose id begins with this, or matches it where it has a `*`.
     #[arg(long)]
     only: Vec<String>,
+    /// Leaves out the cases whose id begins with this, or matches it where it has a `*`.
+    #[arg(long)]
+    except: Vec<String>,
     /// Lists the cases and stops.
     #[arg(long)]
     list: bool,
@@ -99,8 +102,12 @@ fn url(target: &Target) -> String {
 }
 
 fn selected(arguments: &Arguments) -> Vec<Case> {
+    let any_is = |patterns: &[String], case: &Case| {
+        patterns.iter().any(|pattern| matches(pattern, &case.id))
+    };
     let wanted = |case: &Case| {
-        arguments.only.is_empty() || arguments.only.iter().any(|only| matches(only, &case.id))
+        (arguments.only.is_empty() || any_is(&arguments.only, case))
+            && !any_is(&arguments.except, case)
     };
     let mut cases = cases::all();
     cases.retain(|case| {
