@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-/// So many bytes are read at a time.
-const READ_BYTES: usize = 64 * 1024;
+/// So many bytes are read at a time: a message of 64 KiB lies whole in them, with its header.
+const READ_BYTES: usize = 128 * 1024;
 /// An idle connection keeps no larger output buffer.
 const IDLE_BYTES_MAX: usize = 1024;
 

@@ -49,7 +49,7 @@ fn events_of_a_body_are_those_that_went_in() {
         sender.send("three".into()).await.unwrap();
         drop(sender);
         let one = stream.next_event().await.unwrap().unwrap();
-        assert_eq!((&*one.data, &*one.last_event_id), ("one\ntwo", "7"));
+        assert_eq!((&*one.data, one.last_event_id()), ("one\ntwo", "7"));
         assert_eq!(stream.next_event().await.unwrap().unwrap().data, "three");
         assert_eq!(stream.next_event().await, None);
     });

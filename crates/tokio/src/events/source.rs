@@ -11,7 +11,7 @@ use sockeye_sse::{Action, Input, Limits, MIME_TYPE, Policy, Reconnection};
 use tokio::time::Instant;
 
 use super::event::Event;
-use super::reader::{Reader, Told};
+use super::reader::Reader;
 use crate::entropy;
 use crate::timer::Timer;
 
@@ -258,14 +258,7 @@ where
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Step<E>> {
         let State::Open(body) = &mut self.state else { return Poll::Ready(None) };
         match self.reader.next() {
-            Ok(Some(Told::Event(event))) => {
-                return Poll::Ready(Some(Ok(SourceEvent::Message(event))));
-            }
-            // [html:9.2.6-retry-sets-time]
-            Ok(Some(Told::Retry(ms))) => {
-                self.reconnection.handle(Input::Retry(ms));
-                return Poll::Ready(None);
-            }
+            Ok(Some(event)) => return Poll::Ready(Some(Ok(SourceEvent::Message(event)))),
             Ok(None) => {}
             Err(_) => return Poll::Ready(Some(Err(self.fail(SourceError::TooLarge)))),
         }
@@ -326,6 +319,10 @@ where
 
     /// The stream, or the way to it, is lost.
     fn lose(&mut self, why: Lost<E>) -> Result<SourceEvent<E>, SourceError> {
+        // [html:9.2.6-retry-sets-time]
+        if let Some(ms) = self.reader.reconnection_ms() {
+            self.reconnection.handle(Input::Retry(ms));
+        }
         let entropy = entropy::bits();
         let input = match why {
             Lost::Ended => Input::Eof { entropy },

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use sockeye_sse::{End, Limits};
 
 use super::event::Event;
-use super::reader::{Reader, Told};
+use super::reader::Reader;
 
 /// The events of one response body: a [`Stream`] over any stream of byte chunks, such as those of reqwest and hyper.
 ///
@@ -66,9 +66,7 @@ where
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, StreamError<E>>>> {
         while let Some(body) = &mut self.body {
             match self.reader.next() {
-                Ok(Some(Told::Event(event))) => return Poll::Ready(Some(Ok(event))),
-                // Nobody comes again here, so the time to wait means nothing.
-                Ok(Some(Told::Retry(_))) => continue,
+                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
                 Ok(None) => {}
                 Err(_) => return Poll::Ready(self.end(StreamError::TooLarge)),
             }
