@@ -3,12 +3,19 @@
 //! What is counted is this thread's calls of the allocator, so what the tests do around the
 //! measured part does not matter, nor what other tests do meanwhile.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use allocation_counter::{AllocationInfo, measure};
+use futures_executor::block_on;
 use sockeye_benches::masked_frame;
 use sockeye_deflate::{Engine, EngineConfig, Level, Params, Session, WindowBits};
 use sockeye_frame::Opcode;
 use sockeye_sse::{Item, Parser};
+use sockeye_tokio::{Settings, WebSocket};
 use sockeye_websocket::{Config, Connection, Event, MessageCodec, Role};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const COUNTS: [usize; 2] = [10_000, 1_000_000];
 
@@ -40,6 +47,62 @@ fn receive_and_echo_allocate_nothing() {
                 }
             });
             assert!(nothing(info), "{count} messages of {} bytes: {info:?}", payload.len());
+        }
+    }
+}
+
+/// Gives the same frames with each read, and swallows what is written.
+struct Loop(Vec<u8>);
+
+impl AsyncRead for Loop {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        buffer.put_slice(&self.0);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Loop {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What is handed over is the only thing that is allocated, whether a read brings one message or many.
+#[test]
+fn an_echo_under_tokio_allocates_its_message_alone() {
+    for in_flight in [1, 32] {
+        let frames = Loop(masked_frame(Opcode::Text, b"sixteen bytes ok").repeat(in_flight));
+        let (role, settings) = (Role::Server, Settings::default());
+        let mut socket = WebSocket::after_handshake(frames, role, Vec::new(), settings);
+        let mut echo = |count: usize| {
+            block_on(async {
+                for _ in 0..count {
+                    let message = socket.receive().await.expect("no end").expect("legal frames");
+                    socket.queue(&message).expect("there is room");
+                }
+            });
+        };
+        // The buffers of the connection and of the thread.
+        echo(100);
+        for count in COUNTS {
+            let info = measure(|| echo(count));
+            assert_eq!((info.count_total, info.bytes_current), (count as u64, 0), "{in_flight}");
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::inputs::{EventStream, ascii, event_streams};
 use crate::{Group, each};
 
 /// A packet, and a large read.
-const CHUNKS: [usize; 2] = [1448, 16 << 10];
+pub(super) const CHUNKS: [usize; 2] = [1448, 16 << 10];
 const FLOOR: &str = "floor: memcpy and memchr";
-const PEERS: &[&str] = &["sse-stream", "sseer", "eventsource-stream"];
+pub(super) const PEERS: &[&str] = &["sse-stream", "sseer", "eventsource-stream"];
 
 pub(super) fn groups() -> Vec<Group> {
     let mut groups = Vec::new();
@@ -29,33 +29,42 @@ pub(super) fn groups() -> Vec<Group> {
     groups
 }
 
-/// A unit of work is the whole stream.
 fn parse(stream: &EventStream, chunk_bytes: usize) -> Group {
-    let EventStream { events, .. } = *stream;
+    let name = format!("parse {}, chunks of {chunk_bytes} B", stream.name);
+    let group = Group::new(name, stream.bytes.len())
+        .parts(stream.events)
+        .row("sockeye-sse", row(stream, chunk_bytes, sockeye));
+    let group = peers(group, stream, chunk_bytes).row(FLOOR, row(stream, chunk_bytes, floor));
+    match stream.bytes.len() / stream.events {
+        0..100 => group.target("sockeye-sse", PEERS, 2.0),
+        1000.. => group.target("sockeye-sse", &[FLOOR], 0.6),
+        _ => group.target("sockeye-sse", PEERS, 1.5),
+    }
+}
+
+/// The group with the rows of the other parsers, all of which are adapters for `Stream`.
+pub(super) fn peers(group: Group, stream: &EventStream, chunk_bytes: usize) -> Group {
+    group
+        .row("sse-stream", row(stream, chunk_bytes, sse_stream))
+        .row("sseer", row(stream, chunk_bytes, sseer))
+        .row("eventsource-stream", row(stream, chunk_bytes, eventsource_stream))
+}
+
+/// A unit of work is the whole stream.
+pub(super) fn row(
+    stream: &EventStream,
+    chunk_bytes: usize,
+    count: fn(&[Bytes]) -> usize,
+) -> impl FnMut(u64) + use<> {
+    let events = stream.events;
     let mut rest = Bytes::copy_from_slice(&stream.bytes);
     let mut chunks = Vec::new();
     while !rest.is_empty() {
         chunks.push(rest.split_to(chunk_bytes.min(rest.len())));
     }
-    let row = |count: fn(&[Bytes]) -> usize| {
-        let chunks = chunks.clone();
-        each(move || {
-            assert_eq!(count(&chunks), events);
-        })
-    };
-    let name = format!("parse {}, chunks of {chunk_bytes} B", stream.name);
-    let group = Group::new(name, stream.bytes.len())
-        .parts(events)
-        .row("sockeye-sse", row(sockeye))
-        .row("sse-stream", row(sse_stream))
-        .row("sseer", row(sseer))
-        .row("eventsource-stream", row(eventsource_stream))
-        .row(FLOOR, row(floor));
-    match stream.bytes.len() / events {
-        0..100 => group.target("sockeye-sse", PEERS, 2.0),
-        1000.. => group.target("sockeye-sse", &[FLOOR], 0.6),
-        _ => group.target("sockeye-sse", PEERS, 1.5),
-    }
+    each(move || {
+        assert_eq!(count(&chunks), events);
+    })
 }
 
 /// Copies the chunks and finds their line feeds and the blank lines among them.
@@ -90,7 +99,7 @@ fn sockeye(chunks: &[Bytes]) -> usize {
 }
 
 /// The chunks as a response's body that never fails.
-fn body(chunks: &[Bytes]) -> impl Stream<Item = Result<Bytes, Infallible>> {
+pub(super) fn body(chunks: &[Bytes]) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::iter(chunks.iter().cloned().map(Ok))
 }
 
