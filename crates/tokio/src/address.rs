@@ -111,6 +111,7 @@ mod tests {
             "ws://",
             "ws:///a",
             "ws://a#b",
+            "ws://a/?b#c",
             "ws://u@a/",
             "ws://a b/",
             "ws://a/é",
