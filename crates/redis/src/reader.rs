@@ -189,7 +189,11 @@ impl<'s> Reader<'s> {
             self.shared.tell(Event::State(State::Up(ends)));
         }
         self.had_entries = has_entries;
-        self.ends = self.place.behind.is_some().then_some(ends);
+        // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
+        let stays = self.ends.is_some_and(|waiting| waiting.last <= ends.last);
+        if !stays {
+            self.ends = self.place.behind.is_some().then_some(ends);
+        }
         self.give_ends();
     }
 
