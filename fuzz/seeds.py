@@ -608,21 +608,6 @@ write("http2_two_ends", b"\x40\x02", {
 # Proxies. The version, the bound in units of 16 bytes, two lengths of pieces; then the header.
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
-write("redis_replies", bytes([30, 0, 3]), {
-    "status": b"+OK\r\n",
-    "error": b"-NOAUTH Authentication required.\r\n",
-    "number": b":-12\r\n",
-    "nil": b"*3\r\n$-1\r\n*-1\r\n$0\r\n\r\n",
-    "entries": b"*1\r\n*2\r\n$1\r\nk\r\n*2\r\n*2\r\n$3\r\n5-0\r\n*2\r\n$1\r\ne\r\n$2\r\na\r\n\r\n"
-    b"*2\r\n$3\r\n5-1\r\n*-1\r\n",
-    "too-long": b"$121\r\n",
-    "too-many": b"*1048577\r\n",
-    "http": b"HTTP/1.1 400 Bad Request\r\n\r\n",
-})
-write("redis_commands", b"", {
-    "words": b"XADD\nsockeye\nNOMKSTREAM\n5-*\ne\n\r\n\0",
-    "empty": b"",
-})
 write("proxy_header", bytes([1, 0, 3, 40]), {
     "v1-tcp4": b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET / HTTP/1.1\r\n",
     "v1-tcp6": b"PROXY TCP6 2001:db8::1 ::1 56324 443\r\n",

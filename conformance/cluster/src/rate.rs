@@ -1,14 +1,13 @@
-//! Rates and latencies of a log through the engine, beside plain XADD and XREAD on the same server in turn.
+//! Rates and latencies of a log through the engine, beside plain XADD and XREAD by the crate `redis` on the same server in turn.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use redis::io::tcp::TcpSettings;
+use redis::{Client, Connection, IntoConnectionInfo as _, Pipeline, Value};
 use sockeye_backbone::{Engine as _, Event, Position};
-use sockeye_redis::resp::{self, Element, Extent, Reply};
 use sockeye_redis::{RedisConfig, RedisEngine};
 
 use crate::server::Server;
@@ -60,8 +59,10 @@ pub(crate) fn run(plan: Plan, settings: &[&str]) -> f64 {
         "| | entries/s, median | least to most | µs of this process an entry | µs of the server |"
     );
     println!("|---|---:|---:|---:|---:|");
-    let medians = ["plain XADD and XREAD", "the engine"].into_iter().zip(&mut rounds).map(
-        |(name, rounds)| {
+    let medians = ["XADD and XREAD by the crate `redis`", "the engine"]
+        .into_iter()
+        .zip(&mut rounds)
+        .map(|(name, rounds)| {
             rounds.sort_by_key(|round| round.elapsed);
             let rate = |round: &Round| plan.entries as f64 / round.elapsed.as_secs_f64();
             let each = |time: Duration| time.as_secs_f64() * 1e6 / plan.entries as f64;
@@ -74,8 +75,7 @@ pub(crate) fn run(plan: Plan, settings: &[&str]) -> f64 {
                 each(middle.server)
             );
             rate(middle)
-        },
-    );
+        });
     let medians: Vec<f64> = medians.collect();
     println!("\n| append to read-back | p50 | p99 |\n|---|---:|---:|");
     for in_flight in [1, 32] {
@@ -113,68 +113,48 @@ fn processor_time(process: &str) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// A plain connection.
-struct Plain {
-    stream: TcpStream,
-    input: Vec<u8>,
-    used: usize,
-}
+/// A plain connection of the crate `redis`.
+struct Plain(Connection);
 
 impl Plain {
     fn open(server: &Server) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", server.port)).expect("the server listens");
-        stream.set_nodelay(true).expect("a TCP socket");
-        Self { stream, input: Vec::new(), used: 0 }
+        let info = server.url().into_connection_info().expect("a URL");
+        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = Client::open(info).expect("a URL");
+        Self(client.get_connection().expect("the server listens"))
     }
 
-    fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the server reads");
+    fn send(&mut self, commands: &Pipeline) {
+        let sent = self.0.send_packed_command(&commands.get_packed_pipeline());
+        sent.expect("the server reads");
     }
 
-    fn receive(&mut self) -> Reply<'_> {
-        self.input.drain(..core::mem::take(&mut self.used));
-        let mut extent = Extent::new(1 << 30);
-        loop {
-            if let Some(length) = extent.look(&self.input).expect("a reply") {
-                self.used = length;
-                return Reply::new(&self.input[..length]);
-            }
-            let mut chunk = [0; 64 * 1024];
-            let bytes = self.stream.read(&mut chunk).expect("the server answers");
-            assert!(bytes > 0, "the server goes on");
-            self.input.extend_from_slice(&chunk[..bytes]);
-        }
+    fn receive_id(&mut self) {
+        let id = self.0.recv_response().expect("the server answers");
+        assert!(matches!(id, Value::BulkString(_)), "an identifier, not {id:?}");
     }
 
     /// Reads what is behind an identifier; the number of entries, and the newest identifier.
     fn read_on(&mut self, key: &str, after: &mut String) -> usize {
-        let mut out = Vec::new();
-        let words = ["XREAD", "COUNT", COUNT, "BLOCK", "1000", "STREAMS", key, after];
-        resp::command(&mut out, &words.map(str::as_bytes));
-        self.send(&out);
-        let mut reply = self.receive();
-        if reply.element() == Ok(Element::Nil) {
-            return 0;
+        let mut command = redis::cmd("XREAD");
+        command.arg("COUNT").arg(COUNT).arg("BLOCK").arg(1000);
+        let read: Option<Vec<(String, Vec<PlainEntry>)>> =
+            command.arg("STREAMS").arg(key).arg(&*after).query(&mut self.0).expect("entries");
+        let Some((_, mut entries)) = read.and_then(|mut streams| streams.pop()) else { return 0 };
+        assert!(entries.iter().all(|(_, (_, bytes))| bytes.len() == ENTRY_BYTES));
+        let count = entries.len();
+        if let Some((id, _)) = entries.pop() {
+            *after = id;
         }
-        let shape = "the reply of XREAD";
-        reply.array().expect(shape);
-        reply.bulk().expect(shape);
-        let entries = reply.array().expect(shape);
-        for _ in 0..entries {
-            reply.array().expect(shape);
-            let id = reply.bulk().expect(shape);
-            after.clear();
-            after.push_str(core::str::from_utf8(id).expect(shape));
-            reply.array().expect(shape);
-            reply.bulk().expect(shape);
-            assert_eq!(reply.bulk().expect(shape).len(), ENTRY_BYTES);
-        }
-        entries
+        count
     }
 }
 
-fn push_entry(out: &mut Vec<u8>, key: &str) {
-    resp::command(out, &[b"XADD", key.as_bytes(), b"1-*", b"e", &[b'x'; ENTRY_BYTES]]);
+/// An identifier, and the name and the bytes of a field.
+type PlainEntry = (String, (String, Vec<u8>));
+
+fn push_entry(commands: &mut Pipeline, key: &str) {
+    commands.cmd("XADD").arg(key).arg("1-*").arg("e").arg(&[b'x'; ENTRY_BYTES]);
 }
 
 /// Pipelines of XADD on one connection, XREAD on another.
@@ -184,11 +164,11 @@ fn floor(server: &Server, key: &str, entries: usize) {
             let mut writer = Plain::open(server);
             for begin in (0..entries).step_by(PIPELINE) {
                 let count = PIPELINE.min(entries - begin);
-                let mut out = Vec::new();
+                let mut out = redis::pipe();
                 (0..count).for_each(|_| push_entry(&mut out, key));
                 writer.send(&out);
                 for _ in 0..count {
-                    writer.receive().bulk().expect("an identifier");
+                    writer.receive_id();
                 }
             }
         });
@@ -281,13 +261,13 @@ fn floor_latency(server: &Server, in_flight: usize) -> Vec<Duration> {
         let mut sent = std::collections::VecDeque::new();
         let mut answered = 0;
         while times.len() < SAMPLES {
-            let mut out = Vec::new();
+            let mut out = redis::pipe();
             let missing = in_flight - sent.len();
             (0..missing).for_each(|_| push_entry(&mut out, key));
             writer.send(&out);
             sent.extend((0..missing).map(|_| Instant::now()));
             for _ in 0..missing {
-                writer.receive().bulk().expect("an identifier");
+                writer.receive_id();
                 answered += 1;
             }
             let read = told.recv().expect("the reader goes on");
@@ -297,7 +277,7 @@ fn floor_latency(server: &Server, in_flight: usize) -> Vec<Duration> {
             }
         }
         // The reader waits for a number of entries.
-        let mut out = Vec::new();
+        let mut out = redis::pipe();
         (answered..SAMPLES + in_flight).for_each(|_| push_entry(&mut out, key));
         writer.send(&out);
         times

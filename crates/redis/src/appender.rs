@@ -1,12 +1,13 @@
 //! The thread that appends: one pipeline at a time, whole or not at all.
 
+use core::time::Duration;
 use std::sync::Arc;
 
+use redis::{Cmd, Pipeline, RedisError, RedisResult};
 use sockeye_backbone::{Event, Position, Rejection, Trouble};
 
 use crate::check;
 use crate::link::Link;
-use crate::resp::{self, Element, Reply, RespError};
 use crate::shared::{Shared, Work};
 use crate::stream::{self, Id};
 use crate::trouble;
@@ -34,7 +35,7 @@ impl From<Trouble> for Failure {
 /// Appends until the engine is stopped.
 pub(crate) fn run(shared: &Shared) {
     while let Some((session, link)) = shared.next_link() {
-        let mut appender = Appender { shared, session, link, out: Vec::new(), uncopied: None };
+        let mut appender = Appender { shared, session, link, uncopied: None };
         if let Err(trouble) = appender.run() {
             shared.fail_session(session, trouble);
         }
@@ -46,7 +47,6 @@ struct Appender<'s> {
     shared: &'s Shared,
     session: u64,
     link: Link,
-    out: Vec<u8>,
     /// The newest entry here that has too few copies.
     uncopied: Option<Position>,
 }
@@ -78,91 +78,36 @@ impl Appender<'_> {
     fn append(&mut self, fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Failure> {
         let key = &self.shared.config.key;
         let fence = format!("{fence}-*");
-        self.out.clear();
-        let is_single = entries.len() == 1;
-        if !is_single {
-            resp::command(&mut self.out, &[b"MULTI"]);
-        }
+        let mut commands = Pipeline::with_capacity(entries.len());
         for entry in entries {
-            stream::add(&mut self.out, key, &fence, entry);
+            commands.add_command(stream::add(key, &fence, entry));
         }
-        if !is_single {
-            resp::command(&mut self.out, &[b"EXEC"]);
+        if entries.len() > 1 {
+            commands.atomic();
         }
-        self.push_wait();
-        self.link.send(&self.out)?;
-        let newest =
-            if is_single { self.receive_added() } else { self.receive_executed(entries.len()) };
-        // The connection goes on after a rejection: the reply of `WAIT` has to be taken, too.
-        if let Err(trouble @ Failure::Trouble(_)) = newest {
-            return Err(trouble);
-        }
-        let copies = self.receive_wait()?;
-        self.note_copies(newest?, copies);
-        Ok(())
-    }
-
-    fn receive_added(&mut self) -> Result<Id, Failure> {
-        let (shared, name) = (self.shared, self.link.name.clone());
-        let added = added(&mut self.link.receive(REPLY_BYTES_MAX)?, &name, shared);
-        added.unwrap_or_else(|error| Err(self.link.broken(error).into()))
-    }
-
-    /// Receives the replies of `MULTI`, of each command, and of `EXEC`.
-    fn receive_executed(&mut self, entries: usize) -> Result<Id, Failure> {
-        let (shared, name) = (self.shared, self.link.name.clone());
-        let mut refusal: Option<Failure> = None;
-        for _ in 0..=entries {
-            match self.link.receive(REPLY_BYTES_MAX)?.element() {
-                Ok(Element::Status(_)) => {}
-                Ok(Element::Error(error)) => {
-                    refusal.get_or_insert_with(|| failure(error, &name, shared));
-                }
-                Ok(_) => return Err(self.link.broken(RespError::Shape).into()),
-                Err(error) => return Err(self.link.broken(error).into()),
-            }
-        }
-        let mut reply = self.link.receive(REPLY_BYTES_MAX + 64 * entries)?;
-        let executed = executed(&mut reply, entries, &name, shared);
-        match (refusal, executed) {
-            (_, Err(error)) => Err(self.link.broken(error).into()),
-            // `EXECABORT`, whose reason came before.
-            (Some(refusal), Ok(Err(_))) => Err(refusal),
-            (Some(_), Ok(Ok(_))) => Err(self.link.broken(RespError::Shape).into()),
-            (None, Ok(executed)) => executed,
-        }
+        let newest = self.execute(&commands)?;
+        self.end_append(newest)
     }
 
     /// Creates the log, unless it has an entry.
     fn begin(&mut self, entry: &Arc<[u8]>) -> Result<(), Failure> {
-        let (shared, key) = (self.shared, &self.shared.config.key);
-        self.link.ask_ok(&["WATCH", key], &shared.config)?;
+        let (shared, key) = (self.shared, &*self.shared.config.key);
+        self.link.ask::<String>(redis::cmd("WATCH").arg(key), &shared.config)?;
         let newest = match describe(&mut self.link, shared)? {
             Some(description) if description.ends.last.is_some() => {
-                self.link.ask_ok(&["UNWATCH"], &shared.config)?;
+                self.link.ask::<String>(&redis::cmd("UNWATCH"), &shared.config)?;
                 return Ok(());
             }
             Some(description) => description.newest,
             None => Id::ZERO,
         };
-        self.out.clear();
-        resp::command(&mut self.out, &[b"MULTI"]);
-        stream::create(&mut self.out, key, stream::next_fence(newest), entry);
-        resp::command(&mut self.out, &[b"EXEC"]);
-        self.push_wait();
-        self.link.send(&self.out)?;
-        let begun = self.receive_executed(1);
-        if let Err(trouble @ Failure::Trouble(_)) = begun {
-            return Err(trouble);
-        }
-        let copies = self.receive_wait()?;
-        match begun {
-            Ok(newest) => self.note_copies(newest, copies),
+        let mut commands = redis::pipe();
+        commands.add_command(stream::create(key, stream::next_fence(newest), entry)).atomic();
+        match self.execute(&commands)? {
             // Another node was first.
-            Err(Failure::Rejected(Rejection::Gone)) => {}
-            Err(failure) => return Err(failure),
+            Err(Failure::Rejected(Rejection::Gone)) => self.receive_wait().map(drop),
+            begun => self.end_append(begun),
         }
-        Ok(())
     }
 
     /// Appends the first entry of a new fence.
@@ -171,60 +116,115 @@ impl Appender<'_> {
         let Some(description) = describe(&mut self.link, shared)? else {
             return Err(Failure::Rejected(Rejection::Gone));
         };
-        self.out.clear();
+        let mut commands = redis::pipe();
         let fence = stream::next_fence(description.newest);
-        stream::add_first(&mut self.out, &shared.config.key, fence, entry);
-        self.push_wait();
-        self.link.send(&self.out)?;
-        let newest = self.receive_added();
-        if let Err(trouble @ Failure::Trouble(_)) = newest {
-            return Err(trouble);
-        }
-        let copies = self.receive_wait()?;
-        self.note_copies(newest?, copies);
-        Ok(())
+        commands.add_command(stream::add_first(&shared.config.key, fence, entry));
+        let newest = self.execute(&commands)?;
+        self.end_append(newest)
     }
 
     fn trim(&mut self, before: Position) -> Result<(), Failure> {
-        let (shared, name) = (self.shared, self.link.name.clone());
-        self.out.clear();
-        stream::trim(&mut self.out, &shared.config.key, before);
-        self.link.send(&self.out)?;
-        match self.link.receive(REPLY_BYTES_MAX)?.element() {
-            Ok(Element::Number(_)) => Ok(()),
-            Ok(Element::Error(error)) => {
-                Err(trouble::of_error(error, &name, &shared.config).into())
-            }
-            Ok(_) => Err(self.link.broken(RespError::Shape).into()),
-            Err(error) => Err(self.link.broken(error).into()),
+        let config = &self.shared.config;
+        let _trimmed: u64 = self.link.ask(&stream::trim(&config.key, before), config)?;
+        Ok(())
+    }
+
+    /// Sends appends, and receives what became of them: the newest identifier, or why none of them is in the log.
+    /// Not by [`Pipeline::query`]: it waits for each reply of a server that has stopped.
+    fn execute(&mut self, commands: &Pipeline) -> Result<Result<Id, Failure>, Trouble> {
+        let mut out = commands.get_packed_pipeline();
+        if let Some(wait) = self.wait() {
+            wait.write_packed_command(&mut out);
+        }
+        self.link.send(&out)?;
+        let executed = if commands.is_transaction() {
+            self.receive_executed(commands.len())?
+        } else {
+            self.receive_added()?
+        };
+        match executed {
+            Err(Failure::Trouble(trouble)) => Err(trouble),
+            executed => Ok(executed),
         }
     }
 
-    /// Appends the command that waits for copies to the pipeline, if copies are asked for.
-    fn push_wait(&mut self) {
-        let replicas = self.shared.config.replicas;
-        if replicas > 0 {
-            let (replicas, wait) = (replicas.to_string(), COPIES_WAIT_MS.to_string());
-            resp::command(&mut self.out, &[b"WAIT", replicas.as_bytes(), wait.as_bytes()]);
+    fn receive_added(&mut self) -> Result<Result<Id, Failure>, Trouble> {
+        let reply = self.link.receive(REPLY_BYTES_MAX)?;
+        let added = self.link.convert(reply)?;
+        Ok(self.added(added))
+    }
+
+    /// Receives the replies of `MULTI`, of each command, and of `EXEC`.
+    fn receive_executed(&mut self, entries: usize) -> Result<Result<Id, Failure>, Trouble> {
+        let mut refusal: Option<Failure> = None;
+        for _ in 0..=entries {
+            let reply = self.link.receive(REPLY_BYTES_MAX)?;
+            if let Err(error) = self.link.convert::<String>(reply)? {
+                refusal.get_or_insert_with(|| self.failure(&error));
+            }
         }
+        let reply = self.link.receive(REPLY_BYTES_MAX + 64 * entries)?;
+        let executed: RedisResult<Option<Vec<Added>>> = self.link.convert(reply)?;
+        match (refusal, executed) {
+            // `EXECABORT`, whose reason came before.
+            (Some(refusal), Err(_)) => Ok(Err(refusal)),
+            (None, Err(error)) => Ok(Err(self.failure(&error))),
+            // A key that was watched has changed.
+            (None, Ok(None)) => Ok(Err(Failure::Rejected(Rejection::Gone))),
+            (None, Ok(Some(added))) if added.len() == entries => {
+                let ids = added.into_iter().map(|added| self.added(added));
+                Ok(ids.reduce(|newest, id| newest.and(id)).unwrap_or(Ok(Id::ZERO)))
+            }
+            (_, Ok(_)) => Err(self.link.strange()),
+        }
+    }
+
+    fn added(&self, added: Added) -> Result<Id, Failure> {
+        match added {
+            Ok(Some(id)) => Ok(id),
+            // `NOMKSTREAM`.
+            Ok(None) => Err(Failure::Rejected(Rejection::Gone)),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    /// Why an append that was answered with this error is not in the log.
+    fn failure(&self, error: &RedisError) -> Failure {
+        let (server, config) = (&self.link.name, &self.shared.config);
+        trouble::rejection(error, server, config).map_or_else(
+            || Failure::Trouble(trouble::of_error(error, server, config)),
+            Failure::Rejected,
+        )
+    }
+
+    /// The command that waits for copies, if copies are asked for.
+    fn wait(&self) -> Option<Cmd> {
+        let replicas = self.shared.config.replicas;
+        let mut command = redis::cmd("WAIT");
+        command.arg(replicas).arg(COPIES_WAIT_MS);
+        (replicas > 0).then_some(command)
     }
 
     /// Receives the reply of `WAIT`: whether there are enough copies of all that this connection wrote.
     fn receive_wait(&mut self) -> Result<bool, Failure> {
-        let (shared, name) = (self.shared, self.link.name.clone());
-        let replicas = shared.config.replicas;
-        if replicas == 0 {
+        let config = &self.shared.config;
+        if config.replicas == 0 {
             return Ok(false);
         }
-        let wait = core::time::Duration::from_millis(COPIES_WAIT_MS.into());
-        match self.link.receive_after(wait, REPLY_BYTES_MAX)?.element() {
-            Ok(Element::Number(copies)) => Ok(copies >= i64::from(replicas)),
-            Ok(Element::Error(error)) => {
-                Err(trouble::of_error(error, &name, &shared.config).into())
-            }
-            Ok(_) => Err(self.link.broken(RespError::Shape).into()),
-            Err(error) => Err(self.link.broken(error).into()),
-        }
+        let wait = Duration::from_millis(COPIES_WAIT_MS.into());
+        let reply = self.link.receive_after(wait, REPLY_BYTES_MAX)?;
+        let copies: u32 = self
+            .link
+            .convert(reply)?
+            .map_err(|error| trouble::of_error(&error, &self.link.name, config))?;
+        Ok(copies >= config.replicas)
+    }
+
+    /// Receives the reply of `WAIT`, also behind a rejection: the connection goes on.
+    fn end_append(&mut self, newest: Result<Id, Failure>) -> Result<(), Failure> {
+        let copies = self.receive_wait()?;
+        self.note_copies(newest?, copies);
+        Ok(())
     }
 
     fn note_copies(&mut self, newest: Id, has_copies: bool) {
@@ -242,10 +242,8 @@ impl Appender<'_> {
 
     /// Asks again for the copies of what this connection has written.
     fn ask_copies(&mut self) -> Result<(), Failure> {
-        if self.uncopied.is_some() {
-            self.out.clear();
-            self.push_wait();
-            self.link.send(&self.out)?;
+        if let (Some(wait), true) = (self.wait(), self.uncopied.is_some()) {
+            self.link.send(&wait.get_packed_command())?;
             let has_copies = self.receive_wait()?;
             self.tell_copies(has_copies);
         }
@@ -253,14 +251,15 @@ impl Appender<'_> {
     }
 }
 
+/// The reply of `XADD`: the identifier of the entry; `None` if there is no stream.
+type Added = RedisResult<Option<Id>>;
+
 /// The stream's description; `None` if it does not exist.
 pub(crate) fn describe(
     link: &mut Link,
     shared: &Shared,
 ) -> Result<Option<stream::Description>, Trouble> {
-    let mut out = Vec::new();
-    stream::ends(&mut out, &shared.config.key);
-    link.send(&out)?;
+    link.send(&stream::ends(&shared.config.key).get_packed_command())?;
     receive_description(link, shared)
 }
 
@@ -269,57 +268,11 @@ pub(crate) fn receive_description(
     link: &mut Link,
     shared: &Shared,
 ) -> Result<Option<stream::Description>, Trouble> {
-    let name = link.name.clone();
-    let bytes_max = 2 * shared.config.limits.entry_bytes_max + REPLY_BYTES_MAX;
-    match stream::read_ends(&mut link.receive(bytes_max)?) {
-        Ok(Ok(description)) => Ok(description),
-        Ok(Err(error)) => Err(trouble::of_error(error, &name, &shared.config)),
-        Err(error) => Err(link.broken(error)),
+    let config = &shared.config;
+    let reply = link.receive(2 * config.limits.entry_bytes_max + REPLY_BYTES_MAX)?;
+    match link.convert(reply)? {
+        Ok(description) => Ok(Some(description)),
+        Err(error) if trouble::says(&error, "no such key") => Ok(None),
+        Err(error) => Err(trouble::of_error(&error, &link.name, config)),
     }
-}
-
-/// Why an append that was answered with this error is not in the log.
-fn failure(error: &str, server: &str, shared: &Shared) -> Failure {
-    trouble::rejection(error, server, &shared.config).map_or_else(
-        || Failure::Trouble(trouble::of_error(error, server, &shared.config)),
-        Failure::Rejected,
-    )
-}
-
-/// The reply of `XADD`.
-fn added(
-    reply: &mut Reply<'_>,
-    server: &str,
-    shared: &Shared,
-) -> Result<Result<Id, Failure>, RespError> {
-    match reply.element()? {
-        Element::Bulk(id) => Ok(Ok(Id::read(id)?)),
-        // `NOMKSTREAM`.
-        Element::Nil => Ok(Err(Failure::Rejected(Rejection::Gone))),
-        Element::Error(error) => Ok(Err(failure(error, server, shared))),
-        Element::Status(_) | Element::Number(_) | Element::Array(_) => Err(RespError::Shape),
-    }
-}
-
-/// The reply of `EXEC`: the newest identifier. A transaction that a watched key ended counts as [`Rejection::Gone`].
-fn executed(
-    reply: &mut Reply<'_>,
-    entries: usize,
-    server: &str,
-    shared: &Shared,
-) -> Result<Result<Id, Failure>, RespError> {
-    match reply.element()? {
-        Element::Array(count) if count == entries => {}
-        Element::Nil => return Ok(Err(Failure::Rejected(Rejection::Gone))),
-        Element::Error(error) => return Ok(Err(failure(error, server, shared))),
-        _ => return Err(RespError::Shape),
-    }
-    let mut newest = Ok(Id::ZERO);
-    for _ in 0..entries {
-        let added = added(reply, server, shared)?;
-        if newest.is_ok() {
-            newest = added;
-        }
-    }
-    Ok(newest)
 }

@@ -1,10 +1,12 @@
 //! Whether a server may keep the log: asked on each new connection.
 
+use std::collections::HashMap;
+
+use redis::{InfoDict, Role};
 use sockeye_backbone::{Trouble, TroubleKind};
 
 use crate::config::RedisConfig;
 use crate::link::Link;
-use crate::resp::{Element, RespError};
 use crate::trouble;
 
 /// The oldest version that takes `XADD key EPOCH-*`.
@@ -27,7 +29,7 @@ pub(crate) struct Findings {
 /// Checks the server of a connection: its role, its version, its settings, and the key's type.
 pub(crate) fn server(link: &mut Link, config: &RedisConfig) -> Result<Findings, Trouble> {
     if config.database != 0 {
-        link.ask_ok(&["SELECT", &config.database.to_string()], config)?;
+        link.ask::<String>(redis::cmd("SELECT").arg(config.database), config)?;
     }
     role(link, config)?;
     let findings = Findings { appendfsync: appendfsync(link)?, ..info(link, config)? };
@@ -40,29 +42,24 @@ pub(crate) fn server(link: &mut Link, config: &RedisConfig) -> Result<Findings, 
 
 /// Checks that a server is a primary.
 pub(crate) fn role(link: &mut Link, config: &RedisConfig) -> Result<(), Trouble> {
-    let mut words = Vec::new();
-    crate::resp::command(&mut words, &[b"ROLE"]);
-    link.send(&words)?;
+    link.send(&redis::cmd("ROLE").get_packed_command())?;
     receive_role(link, config)
 }
 
 /// Receives the reply of `ROLE`.
 pub(crate) fn receive_role(link: &mut Link, config: &RedisConfig) -> Result<(), Trouble> {
-    let name = link.name.clone();
-    let mut reply = link.receive(ROLE_BYTES_MAX)?;
-    let role = match reply.element() {
-        Ok(Element::Array(1..)) => reply.bulk(),
-        Ok(Element::Error(error)) => return Err(trouble::of_error(error, &name, config)),
-        Ok(_) => Err(RespError::Shape),
-        Err(error) => Err(error),
-    };
-    match role {
-        Ok(b"master") => Ok(()),
-        Ok(_) => Err(Trouble::new(
-            TroubleKind::NoLeader,
-            format!("{name} is a replica: connect to the primary"),
-        )),
-        Err(error) => Err(link.broken(error)),
+    let reply = link.receive(ROLE_BYTES_MAX)?;
+    let role = link.convert(reply)?;
+    match role.map_err(|error| trouble::of_error(&error, &link.name, config))? {
+        Role::Primary { .. } => Ok(()),
+        Role::Sentinel { .. } => {
+            let text = format!("{} is a Sentinel: redis-sentinel://{}/NAME", link.name, link.name);
+            Err(Trouble::new(TroubleKind::Settings, text))
+        }
+        _ => {
+            let text = format!("{} is a replica: connect to the primary", link.name);
+            Err(Trouble::new(TroubleKind::NoLeader, text))
+        }
     }
 }
 
@@ -70,33 +67,34 @@ pub(crate) fn receive_role(link: &mut Link, config: &RedisConfig) -> Result<(), 
 const ROLE_BYTES_MAX: usize = 1024 * 1024;
 
 fn info(link: &mut Link, config: &RedisConfig) -> Result<Findings, Trouble> {
-    let name = link.name.clone();
     let mut findings = Findings::default();
     // One section at a time: other servers of this protocol know no lists of sections.
     for section in ["server", "memory", "persistence", "replication"] {
-        let text = match link.ask(&["INFO", section])?.element() {
-            Ok(Element::Bulk(text)) => Ok(String::from_utf8_lossy(text).into_owned()),
-            Ok(Element::Error(error)) => return Err(trouble::of_error(error, &name, config)),
-            Ok(_) => Err(RespError::Shape),
-            Err(error) => Err(error),
-        };
-        read_info(&text.map_err(|error| link.broken(error))?, &mut findings);
+        let info: InfoDict = link.ask(redis::cmd("INFO").arg(section), config)?;
+        read_info(&info, &mut findings);
     }
     Ok(findings)
 }
 
-/// Reads the lines `name:value` of `INFO`.
-fn read_info(text: &str, findings: &mut Findings) {
-    for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
-        match name {
-            "redis_version" => findings.version = version(value),
-            "run_id" => findings.run_id = value.into(),
-            "redis_mode" => findings.is_cluster = value == "cluster",
-            "maxmemory_policy" => findings.policy = value.into(),
-            "aof_enabled" => findings.has_aof = value == "1",
-            "connected_slaves" => findings.replicas = value.parse().unwrap_or_default(),
-            _ => {}
-        }
+fn read_info(info: &InfoDict, findings: &mut Findings) {
+    let text = |name: &str| info.get::<String>(name);
+    if let Some(value) = text("redis_version") {
+        findings.version = version(&value);
+    }
+    if let Some(value) = text("run_id") {
+        findings.run_id = value;
+    }
+    if let Some(value) = text("redis_mode") {
+        findings.is_cluster = value == "cluster";
+    }
+    if let Some(value) = text("maxmemory_policy") {
+        findings.policy = value;
+    }
+    if let Some(value) = text("aof_enabled") {
+        findings.has_aof = value == "1";
+    }
+    if let Some(value) = info.get("connected_slaves") {
+        findings.replicas = value;
     }
 }
 
@@ -108,16 +106,10 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 /// How often the AOF reaches the disk; `None` if the server does not tell, as hosted ones do not.
 fn appendfsync(link: &mut Link) -> Result<Option<String>, Trouble> {
-    let mut reply = link.ask(&["CONFIG", "GET", "appendfsync"])?;
-    let value = match reply.element() {
-        Ok(Element::Array(2)) => reply.bulk().and_then(|_name| reply.bulk()),
-        Ok(_) => return Ok(None),
-        Err(error) => Err(error),
-    };
-    match value {
-        Ok(value) => Ok(Some(String::from_utf8_lossy(value).into_owned())),
-        Err(error) => Err(link.broken(error)),
-    }
+    let mut command = redis::cmd("CONFIG");
+    let settings = link.ask_anything(command.arg("GET").arg("appendfsync"))?;
+    let settings: HashMap<String, String> = settings.unwrap_or_default();
+    Ok(settings.into_values().next())
 }
 
 /// Why a server cannot keep the log, and what to change.
@@ -165,25 +157,22 @@ fn objection(findings: &Findings, config: &RedisConfig) -> Option<(TroubleKind, 
 }
 
 fn kind_of_key(link: &mut Link, config: &RedisConfig) -> Result<(), Trouble> {
-    let name = link.name.clone();
-    match link.ask(&["TYPE", &config.key])?.element() {
-        Ok(Element::Status("none" | "stream")) => Ok(()),
-        Ok(Element::Status(kind)) => {
-            let what = format!(
-                "{name} has a {} at the key {:?}: name another key",
-                kind.escape_debug(),
-                config.key
-            );
-            Err(Trouble::new(TroubleKind::Settings, what))
-        }
-        Ok(Element::Error(error)) => Err(trouble::of_error(error, &name, config)),
-        Ok(_) => Err(link.broken(RespError::Shape)),
-        Err(error) => Err(link.broken(error)),
+    let kind: String = link.ask(redis::cmd("TYPE").arg(&*config.key), config)?;
+    if matches!(&*kind, "none" | "stream") {
+        return Ok(());
     }
+    let text = format!(
+        "{} has a {} at the key {:?}: name another key",
+        link.name,
+        kind.escape_debug(),
+        config.key
+    );
+    Err(Trouble::new(TroubleKind::Settings, text))
 }
 
 #[cfg(test)]
 mod tests {
+    use redis::InfoDict;
     use sockeye_backbone::TroubleKind;
 
     use super::{Findings, objection, read_info};
@@ -195,7 +184,7 @@ mod tests {
     fn objection_to(change: (&str, &str)) -> Option<(TroubleKind, String)> {
         let config = RedisConfig::from_url("redis://h?replicas=1").expect("a URL");
         let mut findings = Findings::default();
-        read_info(&GOOD.replace(change.0, change.1), &mut findings);
+        read_info(&InfoDict::new(&GOOD.replace(change.0, change.1)), &mut findings);
         assert_eq!(findings.run_id, "abc");
         objection(&findings, &config)
     }

@@ -1,40 +1,42 @@
-//! A connection to a server, on a thread that may wait.
+//! A connection to a server, on a thread that may wait: a socket, or TLS on one, under the commands and replies of
+//! the crate `redis`.
+//!
+//! That crate's own connection has no bound for a reply, and nothing that ends it from another thread.
 
 use core::time::Duration;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 
+use redis::{Cmd, FromRedisValue, Parser, RedisResult, Value, from_redis_value};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use sockeye_backbone::{Trouble, TroubleKind};
 
 use crate::config::{Login, RedisConfig, Server};
-use crate::resp::{self, Element, Extent, Reply, RespError};
 use crate::trouble;
-
-/// The room that a read has at least.
-const READ_BYTES: usize = 64 * 1024;
-
-/// A buffer that a large reply has made larger than this is made smaller again.
-const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The reply of a command that answers with little.
 const SHORT_REPLY_BYTES_MAX: usize = 1024 * 1024;
 
 /// A connection, and what has arrived on it.
 pub(crate) struct Link {
-    stream: Stream,
     /// The server, for messages.
     pub(crate) name: String,
-    input: Vec<u8>,
-    /// The bytes of `input` that have arrived.
-    filled: usize,
-    /// The bytes of `input` that were replies before.
-    used: usize,
+    socket: Bounded,
+    parser: Parser,
     patience: Duration,
     /// The timeout that the socket has.
     timeout: Duration,
+}
+
+/// A socket that gives a bounded number of bytes.
+struct Bounded {
+    stream: Stream,
+    /// The bytes that may still be read.
+    left: usize,
+    /// Why the last read failed. The parser's error has no kind.
+    failure: Option<io::Error>,
 }
 
 enum Stream {
@@ -73,31 +75,32 @@ impl Link {
                 ));
             }
         };
-        let input = Vec::new();
-        let mut link =
-            Self { stream, name, input, filled: 0, used: 0, patience, timeout: patience };
+        let socket = Bounded { stream, left: 0, failure: None };
+        let mut link = Self { name, socket, parser: Parser::new(), patience, timeout: patience };
         link.log_in(login, config)?;
         Ok(link)
     }
 
     fn log_in(&mut self, login: &Login, config: &RedisConfig) -> Result<(), Trouble> {
+        let mut auth = redis::cmd("AUTH");
         match (&login.user, &login.password) {
-            (None, None) => Ok(()),
-            (None, Some(password)) => self.ask_ok(&["AUTH", password], config),
+            (None, None) => return Ok(()),
+            (None, Some(password)) => auth.arg(&**password),
             // A user without a password may exist, and is another one than `default`.
             (Some(user), password) => {
-                self.ask_ok(&["AUTH", user, password.as_deref().unwrap_or_default()], config)
+                auth.arg(&**user).arg(password.as_deref().unwrap_or_default())
             }
-        }
+        };
+        self.ask::<String>(&auth, config).map(drop)
     }
 
     /// What ends this connection from another thread.
     pub(crate) fn cutter(&self) -> Result<Cut, Trouble> {
-        self.socket().try_clone().map(Cut).map_err(|error| unreachable(&self.name, &error))
+        self.tcp().try_clone().map(Cut).map_err(|error| unreachable(&self.name, &error))
     }
 
-    const fn socket(&self) -> &TcpStream {
-        match &self.stream {
+    const fn tcp(&self) -> &TcpStream {
+        match &self.socket.stream {
             Stream::Plain(socket) => socket,
             Stream::Tls(tls) => &tls.sock,
         }
@@ -105,7 +108,7 @@ impl Link {
 
     /// Sends commands.
     pub(crate) fn send(&mut self, commands: &[u8]) -> Result<(), Trouble> {
-        let sent = match &mut self.stream {
+        let sent = match &mut self.socket.stream {
             Stream::Plain(socket) => socket.write_all(commands),
             Stream::Tls(tls) => tls.write_all(commands).and_then(|()| tls.flush()),
         };
@@ -113,95 +116,106 @@ impl Link {
     }
 
     /// Receives the reply of a command that answers at once.
-    pub(crate) fn receive(&mut self, bytes_max: usize) -> Result<Reply<'_>, Trouble> {
+    pub(crate) fn receive(&mut self, bytes_max: usize) -> Result<Value, Trouble> {
         self.receive_after(Duration::ZERO, bytes_max)
     }
 
-    /// Receives the reply of a command that may wait for this long.
+    /// Receives the reply of a command that may wait for this long. An error of the server is a reply, too.
     pub(crate) fn receive_after(
         &mut self,
         wait: Duration,
         bytes_max: usize,
-    ) -> Result<Reply<'_>, Trouble> {
+    ) -> Result<Value, Trouble> {
         self.be_patient(self.patience + wait)?;
-        let mut extent = Extent::new(bytes_max);
-        let length = loop {
-            let arrived = &self.input[self.used..self.filled];
-            if let Some(length) = extent.look(arrived).map_err(|error| self.broken(error))? {
-                break length;
+        self.socket.left = bytes_max;
+        let parsed = self.parser.parse_value(&mut self.socket);
+        parsed.map_err(|error| match self.socket.failure.take() {
+            Some(failure) => unreachable(&self.name, &failure),
+            None if error.is_io_error() => {
+                unreachable(&self.name, &io::ErrorKind::UnexpectedEof.into())
             }
-            self.read()?;
-        };
-        let reply = self.used..self.used + length;
-        self.used = reply.end;
-        Ok(Reply::new(&self.input[reply]))
+            None => self.broken("a reply is not in the protocol of Redis: is this Redis?"),
+        })
     }
 
-    /// Sends a command and receives its reply.
-    pub(crate) fn ask(&mut self, words: &[&str]) -> Result<Reply<'_>, Trouble> {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let mut out = Vec::new();
-        resp::command(&mut out, &words);
-        self.send(&out)?;
-        self.receive(SHORT_REPLY_BYTES_MAX)
+    /// Gives up the room that a large reply has taken. No other reply may be on its way.
+    pub(crate) fn shrink(&mut self) {
+        self.parser = Parser::new();
     }
 
-    /// Sends a command that has to be answered with a status.
-    pub(crate) fn ask_ok(&mut self, words: &[&str], config: &RedisConfig) -> Result<(), Trouble> {
-        let name = self.name.clone();
-        match self.ask(words)?.element() {
-            Ok(Element::Status(_)) => Ok(()),
-            Ok(Element::Error(error)) => Err(trouble::of_error(error, &name, config)),
-            Ok(_) => Err(self.broken(RespError::Shape)),
-            Err(error) => Err(self.broken(error)),
-        }
+    /// Sends a command and receives its reply, as this type.
+    pub(crate) fn ask<T: FromRedisValue>(
+        &mut self,
+        command: &Cmd,
+        config: &RedisConfig,
+    ) -> Result<T, Trouble> {
+        self.ask_anything(command)?.map_err(|error| trouble::of_error(&error, &self.name, config))
     }
 
-    /// The trouble of a reply that makes no sense.
-    pub(crate) fn broken(&self, error: RespError) -> Trouble {
-        Trouble::new(TroubleKind::Protocol, format!("{}: {error}", self.name))
+    /// Sends a command that the server may refuse.
+    pub(crate) fn ask_anything<T: FromRedisValue>(
+        &mut self,
+        command: &Cmd,
+    ) -> Result<RedisResult<T>, Trouble> {
+        self.send(&command.get_packed_command())?;
+        let reply = self.receive(SHORT_REPLY_BYTES_MAX)?;
+        self.convert(reply)
+    }
+
+    /// A reply as the type that its command has, or the server's error.
+    pub(crate) fn convert<T: FromRedisValue>(
+        &self,
+        reply: Value,
+    ) -> Result<RedisResult<T>, Trouble> {
+        // The crate's error repeats the reply.
+        from_redis_value(reply).map_err(|_| self.strange())
+    }
+
+    /// The trouble of a reply that is not one of its command.
+    pub(crate) fn strange(&self) -> Trouble {
+        self.broken("a reply is not one that its command has")
+    }
+
+    fn broken(&self, what: &str) -> Trouble {
+        Trouble::new(TroubleKind::Protocol, format!("{}: {what}", self.name))
     }
 
     fn be_patient(&mut self, timeout: Duration) -> Result<(), Trouble> {
         if self.timeout != timeout {
-            let set = self.socket().set_read_timeout(Some(timeout));
+            let set = self.tcp().set_read_timeout(Some(timeout));
             set.map_err(|error| unreachable(&self.name, &error))?;
             self.timeout = timeout;
         }
         Ok(())
     }
+}
 
-    fn read(&mut self) -> Result<(), Trouble> {
-        self.make_room();
-        let room = &mut self.input[self.filled..];
-        let read = match &mut self.stream {
-            Stream::Plain(socket) => socket.read(room),
-            Stream::Tls(tls) => tls.read(room),
+impl Read for Bounded {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let room_max = room.len().min(self.left);
+        let room = &mut room[..room_max];
+        let read = loop {
+            let read = match &mut self.stream {
+                _ if room.is_empty() => Err(io::ErrorKind::FileTooLarge.into()),
+                Stream::Plain(socket) => socket.read(room),
+                Stream::Tls(tls) => tls.read(room),
+            };
+            match read {
+                // A read with a timeout is not begun again by the system.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
         };
         match read {
-            Ok(0) => Err(unreachable(&self.name, &io::ErrorKind::UnexpectedEof.into())),
             Ok(bytes) => {
-                self.filled += bytes;
-                Ok(())
+                self.left -= bytes;
+                Ok(bytes)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(unreachable(&self.name, &error)),
-        }
-    }
-
-    /// Moves what has arrived of the next reply to the beginning, and makes room for a read.
-    fn make_room(&mut self) {
-        if self.used > 0 {
-            self.input.copy_within(self.used..self.filled, 0);
-            self.filled -= self.used;
-            self.used = 0;
-        }
-        if self.filled == 0 && self.input.len() > KEPT_BYTES_MAX {
-            self.input = Vec::new();
-        }
-        if self.input.len() - self.filled < READ_BYTES {
-            let length = (self.input.len() * 2).max(self.filled + READ_BYTES);
-            self.input.resize(length, 0);
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(error);
+                Err(kind.into())
+            }
         }
     }
 }
@@ -243,6 +257,10 @@ fn unreachable(server: &str, error: &io::Error) -> Trouble {
         // What rustls says comes as this kind.
         io::ErrorKind::InvalidData => {
             Trouble::new(TroubleKind::Login, format!("{server}: TLS: {error}"))
+        }
+        io::ErrorKind::FileTooLarge => {
+            let text = format!("{server}: a reply is longer than allowed");
+            Trouble::new(TroubleKind::Protocol, text)
         }
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             Trouble::new(TroubleKind::Unreachable, format!("{server} does not answer in time"))

@@ -11,7 +11,6 @@ use crate::appender::{describe, receive_description};
 use crate::check;
 use crate::config::{RedisConfig, Server};
 use crate::link::Link;
-use crate::resp;
 use crate::sentinel;
 use crate::shared::{Shared, Turn};
 use crate::stream::{self, Id};
@@ -119,7 +118,6 @@ struct Place {
 struct Reader<'s> {
     shared: &'s Shared,
     link: Link,
-    out: Vec<u8>,
     entries: Vec<stream::Entry>,
     place: &'s mut Place,
     /// The ends that the owner gets once it was given all entries up to them.
@@ -134,7 +132,6 @@ impl<'s> Reader<'s> {
         Self {
             shared,
             link,
-            out: Vec::new(),
             entries: Vec::new(),
             place,
             ends: None,
@@ -164,15 +161,14 @@ impl<'s> Reader<'s> {
     fn turn(&mut self) -> Result<(), Trouble> {
         let (shared, key) = (self.shared, &self.shared.config.key);
         let asks = self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
-        self.out.clear();
+        let mut commands = redis::pipe();
         if asks {
-            resp::command(&mut self.out, &[b"ROLE"]);
-            stream::ends(&mut self.out, key);
+            commands.cmd("ROLE").add_command(stream::ends(key));
         }
         if let Some(behind) = self.place.behind {
-            stream::read(&mut self.out, key, behind, self.place.count, BLOCK_MS);
+            commands.add_command(stream::read(key, behind, self.place.count, BLOCK_MS));
         }
-        self.link.send(&self.out)?;
+        self.link.send(&commands.get_packed_pipeline())?;
         if asks {
             self.asked = Some(Instant::now());
             check::receive_role(&mut self.link, &shared.config)?;
@@ -210,20 +206,20 @@ impl<'s> Reader<'s> {
     }
 
     fn receive_entries(&mut self) -> Result<(), Trouble> {
-        let (shared, name) = (self.shared, self.link.name.clone());
-        let limits = &shared.config.limits;
+        let config = &self.shared.config;
         // At first one entry a reply, if this fails.
         let count = core::mem::replace(&mut self.place.count, 1);
-        let bytes_max = 2 * limits.entry_bytes_max + REPLY_BYTES_AIM;
-        let mut reply = self.link.receive_after(Duration::from_millis(BLOCK_MS), bytes_max)?;
-        match stream::read_entries(&mut reply, &mut self.entries) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                return Err(trouble::of_error(error, &name, &shared.config));
-            }
-            Err(error) => return Err(self.link.broken(error)),
-        }
+        let bytes_max = 2 * config.limits.entry_bytes_max + REPLY_BYTES_AIM;
+        let reply = self.link.receive_after(Duration::from_millis(BLOCK_MS), bytes_max)?;
+        let streams: Option<stream::Streams> = self
+            .link
+            .convert(reply)?
+            .map_err(|error| trouble::of_error(&error, &self.link.name, config))?;
+        self.entries.extend(stream::entries(streams.unwrap_or_default()));
         self.place.count = next_count(count, &self.entries);
+        if bytes(&self.entries) > REPLY_BYTES_AIM {
+            self.link.shrink();
+        }
         match self.entries.last() {
             Some((newest, _)) => self.place.behind = Some(*newest),
             // The log was changed between the two commands.
@@ -237,7 +233,7 @@ impl<'s> Reader<'s> {
 
 /// How many entries the next reply may have.
 fn next_count(count: usize, entries: &[stream::Entry]) -> usize {
-    let bytes: usize = entries.iter().map(|(_, entry)| entry.len()).sum();
+    let bytes = bytes(entries);
     if bytes > REPLY_BYTES_AIM {
         (count / 2).max(1)
     } else if bytes < REPLY_BYTES_AIM / 4 && entries.len() == count {
@@ -245,6 +241,10 @@ fn next_count(count: usize, entries: &[stream::Entry]) -> usize {
     } else {
         count
     }
+}
+
+fn bytes(entries: &[stream::Entry]) -> usize {
+    entries.iter().map(|(_, entry)| entry.len()).sum()
 }
 
 #[cfg(test)]

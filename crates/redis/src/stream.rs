@@ -1,14 +1,17 @@
 //! The commands of the log's stream, and their replies.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use redis::{Cmd, FromRedisValue, ParsingError, Value};
 use sockeye_backbone::{LogEnds, Position};
 
-use crate::resp::{self, Element, Reply, RespError};
-
 /// The field of an entry that has its bytes.
-const FIELD: &[u8] = b"e";
+const FIELD: &str = "e";
+
+/// The bytes of an `XADD` without its key and its entry.
+const COMMAND_BYTES: usize = 64;
 
 /// The second part of the greatest identifier under a first part.
 const LAST: u64 = u64::MAX;
@@ -41,53 +44,63 @@ impl Id {
         Position::new(self.fence, self.sequence.saturating_add(1))
     }
 
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, RespError> {
-        let text = core::str::from_utf8(bytes).map_err(|_| RespError::Shape)?;
-        let (fence, sequence) = text.split_once('-').ok_or(RespError::Shape)?;
-        let part = |text: &str| text.parse().map_err(|_| RespError::Shape);
-        Ok(Self { fence: part(fence)?, sequence: part(sequence)? })
-    }
-
     fn text(self) -> String {
         format!("{}-{}", self.fence, self.sequence)
     }
 }
 
+/// Reads `FENCE-SEQUENCE`.
+impl FromRedisValue for Id {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let text = String::from_redis_value(value)?;
+        let parts = text.split_once('-');
+        parts
+            .and_then(|(fence, sequence)| {
+                Some(Self { fence: fence.parse().ok()?, sequence: sequence.parse().ok()? })
+            })
+            .ok_or_else(|| "not an identifier of an entry".into())
+    }
+}
+
 /// Appends an entry under a fence to a stream that exists. `fence` is `FENCE-*`.
-pub(crate) fn add(out: &mut Vec<u8>, key: &str, fence: &str, entry: &[u8]) {
-    resp::command(out, &[b"XADD", key.as_bytes(), b"NOMKSTREAM", fence.as_bytes(), FIELD, entry]);
+pub(crate) fn add(key: &str, fence: &str, entry: &[u8]) -> Cmd {
+    let mut command = Cmd::with_capacity(6, COMMAND_BYTES + key.len() + entry.len());
+    command.arg("XADD").arg(key).arg("NOMKSTREAM").arg(fence).arg(FIELD).arg(entry);
+    command
 }
 
 /// Appends the first entry under a fence to a stream that exists.
-pub(crate) fn add_first(out: &mut Vec<u8>, key: &str, fence: u64, entry: &[u8]) {
-    let id = Id { fence, sequence: 0 }.text();
-    resp::command(out, &[b"XADD", key.as_bytes(), b"NOMKSTREAM", id.as_bytes(), FIELD, entry]);
+pub(crate) fn add_first(key: &str, fence: u64, entry: &[u8]) -> Cmd {
+    add(key, &Id { fence, sequence: 0 }.text(), entry)
 }
 
 /// Appends the first entry under a fence, and creates the stream.
-pub(crate) fn create(out: &mut Vec<u8>, key: &str, fence: u64, entry: &[u8]) {
-    let id = Id { fence, sequence: 0 }.text();
-    resp::command(out, &[b"XADD", key.as_bytes(), id.as_bytes(), FIELD, entry]);
+pub(crate) fn create(key: &str, fence: u64, entry: &[u8]) -> Cmd {
+    let mut command = redis::cmd("XADD");
+    command.arg(key).arg(Id { fence, sequence: 0 }.text()).arg(FIELD).arg(entry);
+    command
 }
 
 /// Drops the entries before a position.
-pub(crate) fn trim(out: &mut Vec<u8>, key: &str, before: Position) {
-    let id = Id::at(before).text();
-    resp::command(out, &[b"XTRIM", key.as_bytes(), b"MINID", b"=", id.as_bytes()]);
+pub(crate) fn trim(key: &str, before: Position) -> Cmd {
+    let mut command = redis::cmd("XTRIM");
+    command.arg(key).arg("MINID").arg("=").arg(Id::at(before).text());
+    command
 }
 
 /// Reads what is behind an identifier, or waits for it.
-pub(crate) fn read(out: &mut Vec<u8>, key: &str, after: Id, count: usize, block_ms: u64) {
-    let (count, block, after) = (count.to_string(), block_ms.to_string(), after.text());
-    let options = [b"XREAD", b"COUNT", count.as_bytes(), b"BLOCK", block.as_bytes()];
-    let all: Vec<&[u8]> =
-        options.into_iter().chain([b"STREAMS", key.as_bytes(), after.as_bytes()]).collect();
-    resp::command(out, &all);
+pub(crate) fn read(key: &str, after: Id, count: usize, block_ms: u64) -> Cmd {
+    let mut command = redis::cmd("XREAD");
+    command.arg("COUNT").arg(count).arg("BLOCK").arg(block_ms);
+    command.arg("STREAMS").arg(key).arg(after.text());
+    command
 }
 
 /// Asks for the stream's ends.
-pub(crate) fn ends(out: &mut Vec<u8>, key: &str) {
-    resp::command(out, &[b"XINFO", b"STREAM", key.as_bytes()]);
+pub(crate) fn ends(key: &str) -> Cmd {
+    let mut command = redis::cmd("XINFO");
+    command.arg("STREAM").arg(key);
+    command
 }
 
 /// A stream as its server describes it.
@@ -98,92 +111,42 @@ pub(crate) struct Description {
     pub(crate) newest: Id,
 }
 
-/// Reads the reply of [`ends`]; `Err` has the server's error. `Ok(None)` means that the stream does not exist.
-pub(crate) fn read_ends<'a>(
-    reply: &mut Reply<'a>,
-) -> Result<Answer<'a, Option<Description>>, RespError> {
-    let fields = match reply.element()? {
-        Element::Array(elements) => elements / 2,
-        Element::Error(error) if error.contains("no such key") => return Ok(Ok(None)),
-        Element::Error(error) => return Ok(Err(error)),
-        Element::Status(_) | Element::Number(_) | Element::Bulk(_) | Element::Nil => {
-            return Err(RespError::Shape);
-        }
-    };
-    let mut description = Description { ends: LogEnds::default(), newest: Id::ZERO };
-    for _ in 0..fields {
-        match reply.bulk()? {
-            b"last-generated-id" => description.newest = Id::read(reply.bulk()?)?,
-            b"first-entry" => description.ends.first = end(reply)?,
-            b"last-entry" => description.ends.last = end(reply)?,
-            _ => reply.skip()?,
-        }
-    }
-    Ok(Ok(Some(description)))
-}
-
-/// What a server answered: a result, or an error.
-pub(crate) type Answer<'a, T> = Result<T, &'a str>;
-
-/// The position of an entry that a description has.
-fn end(reply: &mut Reply<'_>) -> Result<Option<Position>, RespError> {
-    match reply.element()? {
-        Element::Nil => Ok(None),
-        Element::Array(2) => {
-            let id = Id::read(reply.bulk()?)?;
-            reply.skip()?;
-            Ok(Some(id.position()))
-        }
-        _ => Err(RespError::Shape),
+/// Reads the reply of [`ends`].
+impl FromRedisValue for Description {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let mut fields = HashMap::<String, Value>::from_redis_value(value)?;
+        let mut field = |name: &str| fields.remove(name).unwrap_or(Value::Nil);
+        let mut end = |name: &str| -> Result<Option<Position>, ParsingError> {
+            let entry = Option::<(Id, Value)>::from_redis_value(field(name))?;
+            Ok(entry.map(|(id, _)| id.position()))
+        };
+        let (first, last) = (end("first-entry")?, end("last-entry")?);
+        let newest = Id::from_redis_value(field("last-generated-id"))?;
+        Ok(Self { ends: LogEnds { first, last, ..LogEnds::default() }, newest })
     }
 }
 
 /// An entry and its identifier.
 pub(crate) type Entry = (Id, Arc<[u8]>);
 
-/// Reads the reply of [`read`] to the end of `entries`.
-pub(crate) fn read_entries<'a>(
-    reply: &mut Reply<'a>,
-    entries: &mut Vec<Entry>,
-) -> Result<Answer<'a, ()>, RespError> {
-    match reply.element()? {
-        Element::Nil => return Ok(Ok(())),
-        Element::Error(error) => return Ok(Err(error)),
-        Element::Array(1) => {}
-        _ => return Err(RespError::Shape),
-    }
-    if reply.array()? != 2 {
-        return Err(RespError::Shape);
-    }
-    reply.skip()?;
-    let count = reply.array()?;
-    entries.reserve(count);
-    for _ in 0..count {
-        entries.push(read_entry(reply)?);
-    }
-    Ok(Ok(()))
+/// The reply of [`read`]: streams and their entries, each with its fields and their values in turns. The fields
+/// are nil if the entry was deleted while it was read.
+pub(crate) type Streams = Vec<(Value, Vec<(Id, Option<Vec<Value>>)>)>;
+
+/// The entries of a reply.
+pub(crate) fn entries(streams: Streams) -> impl Iterator<Item = Entry> {
+    let entries = streams.into_iter().flat_map(|(_key, entries)| entries);
+    entries.map(|(id, fields)| (id, bytes(fields.unwrap_or_default())))
 }
 
-fn read_entry(reply: &mut Reply<'_>) -> Result<Entry, RespError> {
-    if reply.array()? != 2 {
-        return Err(RespError::Shape);
-    }
-    let id = Id::read(reply.bulk()?)?;
-    let fields = match reply.element()? {
-        Element::Array(elements) => elements,
-        // An entry that was deleted while it was read.
-        Element::Nil => 0,
-        _ => return Err(RespError::Shape),
-    };
-    let mut entry: &[u8] = &[];
-    for field in 0..fields / 2 {
-        let (name, value) = (reply.bulk()?, reply.bulk()?);
-        // What a stranger wrote has no bytes of ours.
-        if field == 0 && fields == 2 && name == FIELD {
-            entry = value;
+/// What an entry has in our field. What a stranger wrote has no bytes of ours.
+fn bytes(fields: Vec<Value>) -> Arc<[u8]> {
+    match <[Value; 2]>::try_from(fields) {
+        Ok([Value::BulkString(name), Value::BulkString(bytes)]) if name == FIELD.as_bytes() => {
+            bytes.into()
         }
+        Ok(_) | Err(_) => Arc::default(),
     }
-    Ok((id, Arc::from(entry)))
 }
 
 /// A fence above all entries of a stream.
@@ -197,8 +160,9 @@ pub(crate) fn next_fence(newest: Id) -> u64 {
 mod tests {
     use sockeye_backbone::Position;
 
-    use super::{Id, read_ends, read_entries};
-    use crate::resp::{Element, Reply, RespError};
+    use redis::{FromRedisValue as _, Value, parse_redis_value};
+
+    use super::{Description, Id, Streams, entries};
 
     #[test]
     fn reading_on_is_inclusive() {
@@ -217,10 +181,9 @@ mod tests {
                      *2\r\n$3\r\n5-1\r\n*2\r\n$1\r\nx\r\n$2\r\nab\r\n\
                      *2\r\n$3\r\n5-2\r\n*4\r\n$1\r\ne\r\n$1\r\na\r\n$1\r\ne\r\n$1\r\nb\r\n\
                      *2\r\n$3\r\n5-3\r\n*-1\r\n";
-        let mut entries = Vec::new();
-        let read = read_entries(&mut Reply::new(reply.as_bytes()), &mut entries);
-        assert_eq!(read, Ok(Ok(())));
-        let texts: Vec<_> = entries.iter().map(|(id, it)| (id.sequence, &it[..])).collect();
+        let streams = Streams::from_redis_value(value(reply)).expect("a reply of XREAD");
+        let texts: Vec<_> = entries(streams).map(|(id, it)| (id.sequence, it.to_vec())).collect();
+        let texts: Vec<_> = texts.iter().map(|(sequence, it)| (*sequence, &it[..])).collect();
         assert_eq!(texts, [(0, &b"ab"[..]), (1, b""), (2, b""), (3, b"")]);
     }
 
@@ -229,11 +192,14 @@ mod tests {
         for reply in
             ["+OK\r\n", "*1\r\n:1\r\n", "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$1\r\n5\r\n*-1\r\n"]
         {
-            let read = read_entries(&mut Reply::new(reply.as_bytes()), &mut Vec::new());
-            assert_eq!(read, Err(RespError::Shape), "{reply:?}");
+            Streams::from_redis_value(value(reply)).expect_err(reply);
         }
-        let mut reply = Reply::new(b"*2\r\n$10\r\nlast-entry\r\n:1\r\n");
-        assert_eq!(read_ends(&mut reply), Err(RespError::Shape));
-        assert_eq!(Reply::new(b"").element(), Err::<Element<'_>, _>(RespError::Shape));
+        for reply in ["*2\r\n$10\r\nlast-entry\r\n:1\r\n", "*2\r\n$1\r\na\r\n:1\r\n", "*0\r\n"] {
+            Description::from_redis_value(value(reply)).expect_err(reply);
+        }
+    }
+
+    fn value(reply: &str) -> Value {
+        parse_redis_value(reply.as_bytes()).expect("a reply")
     }
 }

@@ -1,5 +1,6 @@
 //! What Redis answers instead, and what that means for an operator.
 
+use redis::RedisError;
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 
 use crate::config::RedisConfig;
@@ -12,9 +13,9 @@ const RIGHTS: &str =
     "+xadd +xread +xtrim +xinfo +multi +exec +watch +unwatch +wait +role +info +type +select";
 
 /// The trouble that an error of Redis is.
-pub(crate) fn of_error(error: &str, server: &str, config: &RedisConfig) -> Trouble {
+pub(crate) fn of_error(error: &RedisError, server: &str, config: &RedisConfig) -> Trouble {
     let (user, key) = (config.login.name(), &config.key);
-    let (kind, what) = match code(error) {
+    let (kind, what) = match error.code().unwrap_or_default() {
         "NOAUTH" => (TroubleKind::Login, "asks for a password: configure it".into()),
         "WRONGPASS" => (TroubleKind::Login, format!("refuses the user {user:?} or its password")),
         "NOPERM" => (
@@ -41,7 +42,7 @@ pub(crate) fn of_error(error: &str, server: &str, config: &RedisConfig) -> Troub
             TroubleKind::Settings,
             "is a Redis Cluster: use one primary, with Sentinel if it may fail over".into(),
         ),
-        _ if error.contains("unknown command") => (
+        _ if says(error, "unknown command") => (
             TroubleKind::Version,
             "does not know a command: Redis 7.0 or Valkey 7.2 is needed".into(),
         ),
@@ -51,20 +52,26 @@ pub(crate) fn of_error(error: &str, server: &str, config: &RedisConfig) -> Troub
 }
 
 /// Why appends that Redis answered with this error were dropped; `None` if it is a reason to connect anew.
-pub(crate) fn rejection(error: &str, server: &str, config: &RedisConfig) -> Option<Rejection> {
-    match code(error) {
+pub(crate) fn rejection(
+    error: &RedisError,
+    server: &str,
+    config: &RedisConfig,
+) -> Option<Rejection> {
+    match error.code().unwrap_or_default() {
         "OOM" | "MISCONF" | "NOREPLICAS" => Some(Rejection::Full(of_error(error, server, config))),
-        _ if error.contains("equal or smaller") => Some(Rejection::Fenced),
+        _ if says(error, "equal or smaller") => Some(Rejection::Fenced),
         _ => None,
     }
 }
 
-/// The first word of an error.
-fn code(error: &str) -> &str {
-    error.split(' ').next().unwrap_or_default()
+/// Whether the text behind an error's first word contains this.
+pub(crate) fn says(error: &RedisError, text: &str) -> bool {
+    error.detail().is_some_and(|detail| detail.contains(text))
 }
 
 /// An error of Redis, safe to print.
-fn quote(error: &str) -> String {
-    error.chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
+fn quote(error: &RedisError) -> String {
+    let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+    let text = format!("{code} {detail}");
+    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
 }

@@ -1,6 +1,0 @@
-//! Replies behind anything that a server may send.
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|data: &[u8]| sockeye_redis::properties::fuzz::redis_replies(data));
