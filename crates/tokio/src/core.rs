@@ -38,6 +38,8 @@ pub(crate) struct Core<S> {
     leave_at: Option<Instant>,
     /// The stream is not to be flushed since it was last.
     flushed: bool,
+    /// Only the end of the stream is awaited.
+    leaving: bool,
     /// Our side of the stream was shut down.
     shut: bool,
     /// The peer's side of the stream is at its end.
@@ -82,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             pinged: None,
             leave_at: None,
             flushed: true,
+            leaving: false,
             shut: false,
             read_out: false,
             broken: None,
@@ -244,7 +247,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// Sends the rest, and waits for the end of the stream. Unread input could destroy the Close frame on its way, so
     /// it is read and dropped.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.leave_at.is_none() {
+        if !self.leaving {
+            self.leaving = true;
             self.leave_at = Some(Instant::now() + millis(self.settings.close_ms));
         }
         self.input = Input::default();

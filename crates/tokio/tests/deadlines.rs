@@ -56,6 +56,21 @@ fn a_close_that_is_not_answered_is_given_up() {
     });
 }
 
+/// After the peer's Close frame, `close_ms` begins anew for the end of the stream.
+#[test]
+fn the_end_of_the_stream_has_its_own_time() {
+    run(async {
+        let (mut ours, theirs) = duplex(1024);
+        let mut server = server_on(theirs, Settings::default());
+        let begin = Instant::now();
+        let closing = tokio::spawn(async move { server.close(CloseCode::NORMAL, "").await });
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        ours.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]).await.unwrap();
+        assert!(closing.await.unwrap().unwrap().clean);
+        assert_eq!(begin.elapsed().as_secs(), 9);
+    });
+}
+
 /// A half that closes moves the deadline of the other, which waits already.
 #[test]
 fn a_receiver_that_waits_keeps_the_deadline_of_a_close() {
