@@ -223,7 +223,9 @@ impl Appender<'_> {
     /// Receives the reply of `WAIT`, also behind a rejection: the connection goes on.
     fn end_append(&mut self, newest: Result<Id, Failure>) -> Result<(), Failure> {
         let copies = self.receive_wait()?;
-        self.note_copies(newest?, copies);
+        let newest = newest?;
+        self.shared.note_added(self.session, newest);
+        self.note_copies(newest, copies);
         Ok(())
     }
 

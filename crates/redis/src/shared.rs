@@ -39,6 +39,10 @@ struct Inner {
     is_in_flight: bool,
     /// Appends are dropped until the owner has taken [`Event::Dropped`].
     is_dropping: bool,
+    /// The newest entry that the server has taken. It may still lose it, with its memory or to another primary.
+    added: Option<Id>,
+    /// The newest entry that the owner was given.
+    given: Option<Id>,
     trim: Option<Position>,
     /// What the owner reads from, and how often it has said so.
     from: Option<Position>,
@@ -187,6 +191,7 @@ impl Shared {
         };
         let mut inner = self.lock();
         inner.from = Some(position);
+        inner.given = Some(Id::at(position).before());
         inner.generation += 1;
         inner.events.retain(is_kept);
         inner.event_bytes = 0;
@@ -255,7 +260,7 @@ impl Shared {
             session.cuts.iter().for_each(Cut::cut);
             session.trouble
         });
-        if inner.is_in_flight || !inner.jobs.is_empty() {
+        if inner.is_in_flight || !inner.jobs.is_empty() || inner.added > inner.given {
             inner.reject(Rejection::Away);
         }
         drop(inner);
@@ -298,6 +303,14 @@ impl Shared {
             inner = self.changed.wait_while(inner, is_idle).expect("no poison");
         }
         inner.next_work(session)
+    }
+
+    /// The server has taken an entry.
+    pub(crate) fn note_added(&self, session: u64, newest: Id) {
+        let mut inner = self.lock();
+        if inner.is_session(session) {
+            inner.added = inner.added.max(Some(newest));
+        }
     }
 
     /// The jobs that were taken are in the log.
@@ -370,6 +383,7 @@ impl Shared {
     ) {
         let mut inner = self.lock();
         if inner.generation == generation {
+            inner.given = entries.last().map(|(id, _)| *id).or(inner.given);
             inner.event_bytes += entries.iter().map(|(_, entry)| entry.len()).sum::<usize>();
             let last = ends.and_then(|ends| ends.last).map(Id::at);
             let before = entries.partition_point(|(id, _)| ends.is_none() || Some(*id) <= last);
@@ -411,6 +425,7 @@ impl Inner {
         self.jobs.clear();
         self.job_bytes = 0;
         self.is_in_flight = false;
+        self.added = None;
         self.is_dropping = true;
         self.events.push_back(Event::Dropped(rejection));
     }

@@ -1,12 +1,15 @@
 //! Logs that are erased, trimmed, replaced, or promoted without their tail.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use sockeye_backbone::{LogEnds, Position, Rejection, State, TroubleKind};
+use sockeye_backbone::{Engine as _, Event, LogEnds, Position, Rejection, State, TroubleKind};
+use sockeye_redis::RedisEngine;
 
 use super::Check;
 use super::links::assert_same;
-use crate::node::Node;
+use crate::node::{Node, WAIT_MAX, config};
 use crate::proxy::{Holds, Proxy};
 use crate::server::{Sentinel, Server};
 
@@ -21,6 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("a primary that was demoted is left", demoted),
     ("a Sentinel leads to the new primary", sentinel),
     ("entries of strangers come back empty", strangers),
+    ("entries that a server took, and lost unread, are told", lost_unread),
 ];
 
 fn begun_by_many() {
@@ -288,4 +292,35 @@ fn strangers() {
     let texts: Vec<&str> = node.read.iter().map(|(_, text)| &**text).collect();
     assert_eq!(texts, ["birth", "", "", "a 1"]);
     assert_eq!(node.holes, []);
+}
+
+/// The appends of an engine that does not read reach one server, and the next one lacks them.
+fn lost_unread() {
+    let servers = [Server::start(&[]), Server::start(&[])];
+    for server in &servers {
+        server.ask(&["XADD", "sockeye", "5-0", "e", "birth"]);
+    }
+    let proxy = Proxy::to(servers[0].port);
+    let mut engine = RedisEngine::open(config(&proxy.url())).expect("threads");
+    let late = Instant::now() + WAIT_MAX;
+    // That the second one is there means that the engine knows of the first.
+    for (entry, length) in [(b"a", "2"), (b"b", "3")] {
+        engine.append(5, &[Arc::from(*entry)]).expect("little waits");
+        while servers[0].ask(&["XLEN", "sockeye"]) != length {
+            assert!(Instant::now() < late, "the append is not in the log");
+        }
+    }
+    proxy.lead_to(servers[1].port);
+    proxy.cut();
+    loop {
+        match engine.next() {
+            Some(Event::Dropped(rejection)) => {
+                assert_eq!(rejection, Rejection::Away);
+                break;
+            }
+            Some(_) => {}
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+        assert!(Instant::now() < late, "nothing was told");
+    }
 }
