@@ -6,14 +6,16 @@ import { end, start } from "../harness/processes.mjs";
 const START_MS = 120_000;
 
 export class Firefox {
-  constructor(profile, log) {
-    Object.assign(this, { profile, log, child: null, socket: null, waiting: new Map(), last: 0 });
+  /** Its network log is `net` and `.moz_log`. */
+  constructor(profile, log, net) {
+    Object.assign(this, { profile, log, net, child: null, socket: null, waiting: new Map(), last: 0 });
   }
 
   async start() {
     const log = openSync(this.log, "w");
     const args = ["--headless", "--no-remote", "--profile", this.profile, "--remote-debugging-port", "0"];
-    const env = { ...process.env, HOME: this.profile, MOZ_HEADLESS: "1" };
+    const logging = { MOZ_LOG: "sync,nsHttp:3", MOZ_LOG_FILE: this.net };
+    const env = { ...process.env, ...logging, HOME: this.profile, MOZ_HEADLESS: "1" };
     this.child = start("firefox-esr", args, { stdio: ["ignore", log, log], env });
     const address = await this.address();
     this.socket = new WebSocket(`${address}/session`);

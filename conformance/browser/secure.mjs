@@ -112,12 +112,29 @@ async function checkLog(file) {
     if (!(bytes > 100 && bytes < LONG / 2)) throw new Error(`${bytes} bytes`);
     return `${bytes} bytes for ${2 * LONG}`;
   });
-  await check("Chromium's network log has all of them on one session", async () => {
-    const count = (heads, pattern) => heads.filter((head) => pattern.test(head)).length;
-    const crowded = sessions(file).filter((heads) => count(heads, /:path: \/v1\/sse\?channel=crowd/) > 0);
+  await checkSessions("Chromium", () => sessions(file), /:path: \/v1\/sse\?channel=crowd/, /:protocol: websocket/);
+}
+
+/** What Firefox's network log says: for each session of HTTP/2 the line of each stream that it opened. */
+function firefoxSessions(file) {
+  const found = new Map();
+  for (const line of readFileSync(file, "latin1").split("\n")) {
+    const opened = /Http2Stream(?:WebSocket)? \S+ Stream ID \S+ \[session=(\S+)\] for /.exec(line);
+    if (opened === null) continue;
+    if (!found.has(opened[1])) found.set(opened[1], []);
+    found.get(opened[1]).push(line);
+  }
+  return [...found.values()];
+}
+
+/** The crowd's event streams and WebSockets are requests of one session in a browser's network log. */
+async function checkSessions(name, read, isEvents, isSocket) {
+  await check(`${name}'s network log has all of them on one session`, async () => {
+    const count = (requests, pattern) => requests.filter((request) => pattern.test(request)).length;
+    const crowded = read().filter((requests) => count(requests, isEvents) > 0);
     same(crowded.length, 1, "the sessions with event streams");
-    same(count(crowded[0], /:path: \/v1\/sse\?channel=crowd/), STREAMS, "the event streams");
-    const sockets = count(crowded[0], /:protocol: websocket/);
+    same(count(crowded[0], isEvents), STREAMS, "the event streams");
+    const sockets = count(crowded[0], isSocket);
     if (sockets < SOCKETS) throw new Error(`${sockets} WebSockets`);
     return `${crowded[0].length} requests, ${sockets} WebSockets among them`;
   });
@@ -164,7 +181,8 @@ async function inChromium(origin, port, place, looks) {
 }
 
 async function inFirefox(origin, port, place, out) {
-  const firefox = new Firefox(path.join(place, "firefox"), path.join(out, "firefox.log"));
+  const net = path.join(place, "firefox-net");
+  const firefox = new Firefox(path.join(place, "firefox"), path.join(out, "firefox.log"), net);
   trust(firefox.profile, path.join(place, "ca.pem"));
   try {
     await firefox.start();
@@ -174,6 +192,8 @@ async function inFirefox(origin, port, place, out) {
   } finally {
     await firefox.end();
   }
+  const streams = () => firefoxSessions(`${net}.moz_log`);
+  await checkSessions("Firefox", streams, /for URI \/v1\/sse\?channel=crowd$/, /Http2StreamWebSocket/);
 }
 
 export async function checkSecure(binary, out, looks) {
