@@ -19,6 +19,8 @@ pub enum Health {
         /// When it refused, in log time.
         at_ms: u64,
     },
+    /// A log that is shared with other machines cannot be used now, for this reason. Publications are refused.
+    Away(&'static str),
     /// It has failed and takes no more records.
     Failed,
 }
@@ -28,7 +30,7 @@ impl Health {
     pub(crate) fn taken(&mut self, through: Seq) {
         match *self {
             Self::Refusing { through: refused, .. } if through > refused => *self = Self::Good,
-            Self::Refusing { .. } | Self::Good | Self::Failed => {}
+            Self::Refusing { .. } | Self::Good | Self::Away(_) | Self::Failed => {}
         }
     }
 
@@ -39,6 +41,7 @@ impl Health {
             // [service:ready-again]
             Self::Refusing { at_ms, .. } if now_ms >= at_ms.saturating_add(TRY_AGAIN_MS) => None,
             Self::Refusing { .. } => Some("log_refusing"),
+            Self::Away(reason) => Some(reason),
             Self::Failed => Some("log_failed"),
         }
     }
