@@ -197,8 +197,10 @@ pub enum State {
 /// The ends of the log, as the engine tells them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogEnds {
-    /// A number that differs if this is surely another log than before. Equal numbers promise
-    /// nothing; zero says that the engine has no such number.
+    /// A number that changes whenever the log may have lost entries that somebody has read: it was created
+    /// again, or another server serves it, which may lack its tail. A change ends the epoch, so all
+    /// clients have a gap. An equal number promises nothing; zero says that the engine has no such number.
+    /// Then a lost tail goes unnoticed if every node that had read it is gone, too.
     pub identity: u64,
     /// The oldest entry; `None` if the log is empty or does not exist.
     pub first: Option<Position>,

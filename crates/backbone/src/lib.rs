@@ -1,7 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "node")]
+mod digest;
 pub mod engine;
+#[cfg(feature = "node")]
+pub mod entry;
 pub mod memory;
+#[cfg(feature = "node")]
+pub mod node;
 #[cfg(feature = "suite")]
 pub mod suite;
 

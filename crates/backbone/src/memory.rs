@@ -72,7 +72,7 @@ impl MemoryLog {
     }
 
     /// Drops all entries behind this number of them, as the promotion of a replica that lacks the
-    /// tail does. Nobody is told.
+    /// tail does. Engines are told by the ends.
     pub fn lose_tail(&self, entries: usize) {
         self.lock().lose_tail(entries);
     }

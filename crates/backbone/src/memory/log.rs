@@ -120,6 +120,8 @@ impl Log {
         if let Some((last, _)) = entries.checked_sub(1).and_then(|at| self.entries.get(at)) {
             self.last = Some(*last);
             self.entries.truncate(entries);
+            self.identity += 1;
+            self.ask_ends();
         }
     }
 

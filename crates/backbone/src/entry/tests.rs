@@ -1,0 +1,189 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// One entry of each kind, with all of its fields.
+fn samples() -> Vec<(&'static str, Entry<'static>)> {
+    let horizon = Horizon {
+        count: 2,
+        through: 100,
+        through_ms: 1_700_000_000_000,
+        told_after: 150,
+        told_through: 290,
+        refused: &[1, 2],
+        passed: &[0x85, 1],
+        epoch: 9,
+        identity: 4,
+        rules: rules(),
+        at: 290,
+        nodes: vec![KnownNode { node: 5, last: 23, seen: 280, leased: 270, until_ms: 20 }],
+    };
+    let birth = Birth { epoch: 9, nonce: 7, time_ms: 1_700_000_000_000, identity: 4 };
+    let evidence = Evidence::OtherWitness;
+    let epoch = NewEpoch { epoch: 10, ends: 9, after: 300, node: 5, evidence, identity: 4 };
+    let name = "a.example";
+    let lease = Lease { node: 5, time_ms: 10, until_ms: 20, ticket: 1, name, identity: 4 };
+    let bodies = [
+        ("birth", Body::Birth(birth)),
+        ("epoch", Body::Epoch(epoch)),
+        ("config", Body::Config(rules())),
+        ("horizon", Body::Horizon(horizon)),
+        ("node", Body::Node(lease)),
+        ("offer", Body::Offer(offer())),
+        ("offer with everything", Body::Offer(full_offer())),
+    ];
+    let mut samples: Vec<_> = bodies.map(|(name, body)| (name, Entry::new(body))).into();
+    let (fence, number) = (1_700_000_000_000, 3);
+    let witness = Witness { nonce: 7, epoch: 9, fence, number, seq: 300, chain: 1 << 60 };
+    samples.push(("witness", Entry { witness: Some(witness), body: Body::Offer(offer()) }));
+    samples
+}
+
+fn rules() -> Rules {
+    let rest = SpaceRules { message_bytes_max: 65_536, key_ms: 300_000 };
+    let chat = NamespaceRules { name: "chat".into(), rules: SpaceRules { key_ms: 1, ..rest } };
+    Rules {
+        keys_max: 1_000_000,
+        key_bytes_max: 128,
+        ended_max: 262_144,
+        remembered_max: 1_000_000,
+        rest,
+        namespaces: vec![chat],
+    }
+}
+
+fn offer() -> Offer<'static> {
+    Offer {
+        node: u64::MAX,
+        ticket: 24,
+        time_ms: 1_700_000_000_001,
+        channel: "chat:1",
+        payload: Payload { event: None, data: Data::Text("hello"), ttl_ms: None, date_ms: None },
+        ends: false,
+        key: None,
+        expect: None,
+    }
+}
+
+fn full_offer() -> Offer<'static> {
+    let payload = Payload {
+        event: Some("said"),
+        data: Data::Json("{\"a\": 1}"),
+        ttl_ms: Some(5_000),
+        date_ms: Some(1_700_000_000_000),
+    };
+    Offer { payload, ends: true, key: Some("k"), expect: Some(299), ..offer() }
+}
+
+/// The bytes of each sample, as version 1 has been written from its first day.
+const GOLDEN: &str = include_str!("../../tests/golden/v1.txt");
+
+fn golden() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    GOLDEN.lines().map(|line| {
+        let (name, hex) = line.split_once(": ").expect("a name and bytes");
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+        (name, (0..hex.len()).step_by(2).map(byte).collect())
+    })
+}
+
+#[test]
+fn every_kind_has_the_bytes_that_it_has_always_had() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
+    let samples = samples();
+    let lines = samples.iter().map(|(name, entry)| format!("{name}: {}\n", hex(&entry.encode())));
+    assert_eq!(lines.collect::<String>(), GOLDEN);
+    for ((name, bytes), (_, entry)) in golden().zip(&samples) {
+        assert_eq!(Entry::decode(&bytes).as_ref(), Ok(entry), "{name}");
+    }
+}
+
+#[test]
+fn fields_that_are_added_later_are_passed_over() {
+    // A lease with a seventh field, and an entry with a third one.
+    let lease = [0x86, 5, 10, 20, 1, 0x61, b'a', 4];
+    let mut longer = lease.to_vec();
+    longer[0] = 0x87;
+    longer.push(0x18);
+    longer.push(99);
+    for (count, tail) in [(0x82, &[][..]), (0x83, &[0xf5][..])] {
+        let body = [&[count, 0xf6, 0x82, 4, 0x81][..], &longer, tail].concat();
+        let bytes = [&[MAGIC, VERSION][..], &body].concat();
+        let wanted =
+            Lease { node: 5, time_ms: 10, until_ms: 20, ticket: 1, name: "a", identity: 4 };
+        assert_eq!(Entry::decode(&bytes), Ok(Entry::new(Body::Node(wanted))));
+    }
+}
+
+#[test]
+fn later_versions_and_foreign_bytes_are_told_apart() {
+    let (_, good) = golden().next().expect("there are some");
+    let with = |version: u8| [&[MAGIC, version], &good[2..]].concat();
+    assert_eq!(Entry::decode(&with(2)), Err(Unreadable::Newer(2)));
+    assert_eq!(Entry::decode(&with(0)), Err(Unreadable::Foreign));
+    let longer = [&good[..], &[0]].concat();
+    for bytes in
+        [&b""[..], b"S", b"S\x01", b"{\"a\": 1}", &good[1..], &good[..good.len() - 1], &longer]
+    {
+        assert_eq!(Entry::decode(bytes), Err(Unreadable::Foreign), "{bytes:?}");
+    }
+    // A kind that this version does not have.
+    assert_eq!(
+        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 16, 0x80]),
+        Err(Unreadable::Foreign)
+    );
+}
+
+#[test]
+fn declared_lengths_take_no_memory() {
+    // A list of 2^60 namespaces, a text and bytes of 2^62: of none is there anything.
+    for hostile in [
+        &[0x82, 0xf6, 0x82, 2, 0x81, 0x86, 1, 1, 1, 1, 0x82, 1, 1, 0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0]
+            [..],
+        &[0x82, 0xf6, 0x82, 4, 0x81, 0x85, 1, 1, 1, 1, 0x7b, 0x40, 0, 0, 0, 0, 0, 0, 0],
+        &[0x82, 0xf6, 0x82, 3, 0x81, 0x87, 1, 1, 1, 1, 1, 0x5b, 0x40, 0, 0, 0, 0, 0, 0, 0],
+        &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        &[0x9f; 4096],
+        &[0xd8; 4096],
+    ] {
+        let bytes = [&[MAGIC, VERSION][..], hostile].concat();
+        assert_eq!(Entry::decode(&bytes), Err(Unreadable::Foreign), "{hostile:?}");
+    }
+}
+
+proptest! {
+    /// Bytes that were changed, cut or exchanged give an entry or an error. An entry that they give comes back
+    /// from its own bytes.
+    #[test]
+    fn hostile_bytes_never_panic(
+        sample in 0..8_usize,
+        other in 0..8_usize,
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let all: Vec<_> = golden().map(|(_, bytes)| bytes).collect();
+        let at = cut.index(all[sample].len());
+        let mut bytes = all[sample].clone();
+        if other != sample {
+            let tail = at.min(all[other].len());
+            bytes = [&bytes[..at], &all[other][tail..]].concat();
+        }
+        for (index, byte) in changes {
+            if !bytes.is_empty() {
+                let index = index.index(bytes.len());
+                bytes[index] = byte;
+            }
+        }
+        if let Ok(entry) = Entry::decode(&bytes) {
+            let again = entry.encode();
+            prop_assert_eq!(Entry::decode(&again), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = [&[MAGIC, VERSION][..], &bytes].concat();
+        if let Ok(entry) = Entry::decode(&bytes) {
+            prop_assert!(entry.encode().len() <= bytes.len(), "ours is the shortest form");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A node: it appends offers, reads the log, and decides every entry as all nodes do.
+//!
+//! ```text
+//!  Sequence::offer ─► outbox ─► Engine::append
+//!                        ▲ settled when read back
+//!  events ◄─ effects ◄─ replica ◄─ chain ◄─ Engine::next
+//! ```
+//!
+//! | phase | what happens |
+//! |---|---|
+//! | joining | it reads the retained log from its first entry on |
+//! | following | it reads on, and appends |
+//! | stopped | it cannot take part: a later version, or verdicts that differ |
+//!
+//! A node that has reason to doubt what it has read joins again. If its hubs stand on the log, they go on from
+//! there; otherwise they have a gap. A reader may have read another log, so it ends the epoch.
+
+mod behind;
+mod chain;
+mod join;
+mod outbox;
+mod read;
+mod replica;
+mod status;
+mod write;
+
+use std::collections::VecDeque;
+
+use sockeye_hub::{Epoch, Refusal};
+use sockeye_service::sequencing::{
+    Figures, NoRoom, Offer, Origin, Sequence, SequencerEvent, Verdict,
+};
+use sockeye_service::wire::Level;
+
+use self::behind::Behind;
+use self::chain::Chain;
+use self::outbox::Outbox;
+use self::replica::Replica;
+pub use self::status::{Notice, Objection, Status, Stop};
+use crate::digest::Digest;
+use crate::engine::{Engine, Event, LogEnds, Rejection, State, Trouble};
+use crate::entry::{Evidence, Rules};
+
+/// Events of the engine that one call takes in.
+const EVENTS_MAX: usize = 8_192;
+
+/// The bytes of an entry beside those of an offer.
+const ENTRY_OVERHEAD_BYTES: usize = 512;
+
+/// Epochs that a node remembers.
+const EPOCHS_MAX: usize = 1_024;
+
+/// How long a node waits after a failed append, in milliseconds.
+const RETRY_MS: u64 = 500;
+
+/// What a node is, and what it wants.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// A random number that no other process has, now or later.
+    pub node: u64,
+    /// A random number that nobody else knows: nonces and epochs come from it.
+    pub seed: u64,
+    /// The node's name, for people.
+    pub name: String,
+    /// The rules of its configuration.
+    pub rules: Rules,
+    /// What happens if the log has other rules.
+    pub on_other_rules: OnOtherRules,
+    /// How durable a message is that was read back.
+    pub level: Level,
+    /// The log time of a log that is empty: milliseconds since 1970.
+    pub begin_ms: u64,
+    /// How often a node says that it is there, in milliseconds.
+    pub lease_every_ms: u64,
+    /// How long it counts as there after that, in milliseconds.
+    pub lease_ms: u64,
+    /// Entries behind which horizons are set.
+    pub keep: u64,
+}
+
+/// What a node does if the log has other rules than its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOtherRules {
+    /// It is not ready.
+    Refuse,
+    /// It gives the log its own. Nodes with the former ones are not ready from then on.
+    Replace,
+}
+
+/// A node of a shared log, as the sequencer of a process.
+pub struct Node {
+    settings: NodeSettings,
+    engine: Box<dyn Engine>,
+    /// What was read of the log; `None` before its first entry.
+    log: Option<ReadLog>,
+    /// The entries of a log whose beginning was trimmed, until the node can begin.
+    behind: Option<Behind>,
+    /// The node has begun in the middle of the log, and has not read all of it.
+    is_behind: bool,
+    /// The node reads again because it doubts what it has read.
+    doubts: bool,
+    phase: Phase,
+    outbox: Outbox,
+    /// The place of the hubs; `None` before they have one.
+    hubs: Option<Place>,
+    /// Whether the hubs follow what is read.
+    leads: bool,
+    epochs: Epochs,
+    /// The hubs have been told of a health that is not good.
+    objection: Option<Objection>,
+    link: LinkState,
+    writes: Writes,
+    /// Numbers drawn from the seed.
+    draws: u64,
+    status: Status,
+    notices: Vec<Notice>,
+}
+
+/// One life of the log, as far as it was read.
+struct ReadLog {
+    chain: Chain,
+    replica: Replica,
+}
+
+/// Where the hubs are.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    epoch: Epoch,
+    seq: u64,
+    chain: u64,
+}
+
+/// The epochs that this node has read of. One that comes back says nothing of what was lost since: the entry that
+/// ended it was lost, too.
+#[derive(Debug, Default)]
+struct Epochs {
+    read: VecDeque<u64>,
+    /// The first of these were read before the node joined last.
+    before: usize,
+    /// Epochs that only others have read of.
+    doubted: VecDeque<u64>,
+}
+
+impl Epochs {
+    fn note(&mut self, epoch: u64) {
+        self.read.push_back(epoch);
+        if self.read.len() > EPOCHS_MAX {
+            self.read.pop_front();
+            self.before = self.before.saturating_sub(1);
+        }
+    }
+
+    fn doubt(&mut self, epoch: u64) {
+        self.doubted.push_back(epoch);
+        if self.doubted.len() > EPOCHS_MAX {
+            self.doubted.pop_front();
+        }
+    }
+
+    fn knows(&self, epoch: u64) -> bool {
+        self.read.contains(&epoch) || self.doubted.contains(&epoch)
+    }
+
+    fn join(&mut self) {
+        self.before = self.read.len();
+    }
+
+    /// Whether the epoch was read of before the node joined last.
+    fn is_old(&self, epoch: u64) -> bool {
+        self.read.range(..self.before).any(|it| *it == epoch)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    Joining,
+    Following,
+    Stopped(Stop),
+}
+
+/// The engine, as it was last heard.
+#[derive(Debug, Default)]
+struct LinkState {
+    is_up: bool,
+    trouble: Option<Trouble>,
+    identity: u64,
+    ends: LogEnds,
+}
+
+/// What was written and not read back, beside offers.
+#[derive(Debug, Default)]
+struct Writes {
+    /// The epoch has to end, for this reason.
+    raise: Option<Evidence>,
+    has_raised: bool,
+    has_begun: bool,
+    has_configured: bool,
+    /// The number of the horizon that is under way.
+    horizon: u64,
+    /// The next lease is due.
+    lease_at_ms: u64,
+    /// Offers were passed over: all that are unread have to be appended again, behind a lease.
+    resends: bool,
+    /// The end of that lease, until it is read back.
+    resent_ms: Option<u64>,
+    retry_at_ms: u64,
+}
+
+impl Node {
+    /// A node on an engine, whose waker is set.
+    pub fn new(settings: NodeSettings, engine: Box<dyn Engine>) -> Self {
+        Self {
+            outbox: Outbox::new(settings.node),
+            settings,
+            engine,
+            log: None,
+            behind: None,
+            is_behind: false,
+            doubts: false,
+            phase: Phase::Joining,
+            hubs: None,
+            leads: false,
+            epochs: Epochs::default(),
+            objection: None,
+            link: LinkState::default(),
+            writes: Writes::default(),
+            draws: 0,
+            status: Status::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Takes other rules from the configuration.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.settings.rules = rules;
+    }
+
+    /// What has happened since the last call, for log lines.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        core::mem::take(&mut self.notices)
+    }
+
+    /// A number that nobody has drawn before.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        let digest = Digest::new().number(self.settings.seed).number(self.settings.node);
+        digest.number(self.draws).finish().max(1)
+    }
+
+    fn pump(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
+        for _ in 0..EVENTS_MAX {
+            if matches!(self.phase, Phase::Stopped(_)) {
+                return;
+            }
+            let Some(event) = self.engine.next() else { return };
+            match event {
+                Event::State(state) => self.note_state(state),
+                Event::Entry(position, bytes) => self.read(position, &bytes, events),
+                Event::Ends(ends) => self.reach_end(ends, events),
+                Event::Dropped(rejection) => self.note_dropped(rejection, now_ms),
+                Event::Replicated(_) => {}
+            }
+        }
+    }
+
+    fn note_state(&mut self, state: State) {
+        let trouble = match state {
+            State::Up(ends) => {
+                self.link.trouble = None;
+                if !core::mem::replace(&mut self.link.is_up, true) {
+                    self.notices.push(Notice::Up);
+                }
+                return self.connect(ends);
+            }
+            State::Away(trouble) | State::Refused(trouble) => trouble,
+        };
+        self.notices.push(Notice::Away(trouble.clone()));
+        self.link.is_up = false;
+        self.link.trouble = Some(trouble);
+    }
+
+    fn note_dropped(&mut self, rejection: Rejection, now_ms: u64) {
+        self.outbox.rewind();
+        let before = core::mem::take(&mut self.writes);
+        self.writes.raise = before.raise;
+        match rejection {
+            // The newer fence is read soon.
+            Rejection::Fenced => {}
+            Rejection::Full(trouble) => {
+                self.notices.push(Notice::Away(trouble.clone()));
+                self.link.trouble = Some(trouble);
+                self.writes.retry_at_ms = now_ms + RETRY_MS;
+            }
+            Rejection::Away | Rejection::Gone | Rejection::TooLarge => {
+                self.writes.retry_at_ms = now_ms + RETRY_MS;
+            }
+        }
+    }
+
+    fn stop(&mut self, stop: Stop, events: &mut Vec<SequencerEvent>) {
+        self.notices.push(Notice::Stopped(stop));
+        self.phase = Phase::Stopped(stop);
+        let failed = |origin| SequencerEvent::Answer(origin, Verdict::Failed);
+        events.extend(self.outbox.give_up().map(failed));
+    }
+}
+
+impl Sequence for Node {
+    fn offer(
+        &mut self,
+        offer: Offer,
+        origin: Origin,
+        now_ms: u64,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        let key = offer.key.as_ref().map_or(0, |key| key.len());
+        let bytes = offer.payload.cost() + offer.channel.len() + key + ENTRY_OVERHEAD_BYTES;
+        let bytes_max = self.engine.capabilities().entry_bytes_max;
+        let refusal = if matches!(self.phase, Phase::Stopped(_)) {
+            Verdict::Failed
+        } else if bytes > bytes_max {
+            let bytes_max = bytes_max.saturating_sub(ENTRY_OVERHEAD_BYTES);
+            Verdict::Refused(Refusal::MessageTooLarge { bytes_max })
+        } else if self.find_objection().is_some() {
+            Verdict::NoRoom(NoRoom::Waiting)
+        } else {
+            let time_ms = self.time_ms(now_ms);
+            return self.outbox.push(offer, origin, time_ms);
+        };
+        events.push(SequencerEvent::Answer(origin, refusal));
+    }
+
+    fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
+        self.pump(now_ms, events);
+        self.write(self.time_ms(now_ms));
+        self.lead_on(events);
+        self.tell_health(events);
+    }
+
+    fn figures(&self) -> Figures {
+        let figures = self.log.as_ref().map(|log| log.replica.figures());
+        Figures { durable: self.settings.level > Level::Accepted, ..figures.unwrap_or_default() }
+    }
+}
+
+impl core::fmt::Debug for Node {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Node").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

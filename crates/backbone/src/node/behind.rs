@@ -1,0 +1,198 @@
+//! Joining a log whose beginning was trimmed.
+//!
+//! A verdict follows from what was said before, so a node cannot decide the first entries that are left. Horizons tell
+//! how all others have decided them. A node begins at a horizon when it knows the verdicts of everything that
+//! this horizon does not forget:
+//!
+//! ```text
+//!  trimmed │ base ──────── forgotten through ── told ─────────► horizon ───► last
+//!          │ first horizon                                        the others decide by what is between
+//! ```
+//!
+//! The first horizon that is left may be one that came too late, so it only proves the next one: a horizon counts if
+//! its number follows, if it tells from where the one before ends, and if both witnesses fit to the entries between.
+
+use std::sync::Arc;
+
+use super::chain::Chain;
+use super::replica::{Effect, Replica, Told};
+use crate::engine::Position;
+use crate::entry::{Body, Entry, Horizon, Spans, Witness};
+use sockeye_service::wire::Level;
+
+/// The entries that were read, and the horizons among them.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    entries: Vec<Unplaced>,
+    horizons: Vec<Mark>,
+}
+
+/// An entry whose place in the order of the log is not known.
+#[derive(Debug)]
+struct Unplaced {
+    position: Position,
+    bytes: Arc<[u8]>,
+}
+
+/// A horizon that was read.
+#[derive(Clone, Debug)]
+struct Mark {
+    /// Its index, and that of the newest entry that its writer had read.
+    at: usize,
+    witnessed: usize,
+    witness: Witness,
+    count: u64,
+    through: u64,
+    told_after: u64,
+    told_through: u64,
+    refused: Vec<u64>,
+    passed: Vec<u64>,
+}
+
+/// A node's knowledge at a horizon, and what happened from there.
+pub(super) struct Begun {
+    pub(super) chain: Chain,
+    pub(super) replica: Replica,
+    /// The effects behind what is forgotten, and the chain there if it is known.
+    pub(super) effects: Vec<(Position, u64, Option<u64>, Effect)>,
+    /// Hubs of the epoch begin behind this place: an epoch may have ended here.
+    pub(super) after: u64,
+    /// The entries behind the horizon.
+    pub(super) rest: Vec<(Position, Arc<[u8]>)>,
+}
+
+impl Behind {
+    /// Whether an entry follows the last one without a hole.
+    pub(super) fn follows(&self, position: Position) -> bool {
+        let Some(last) = self.entries.last().map(|entry| entry.position) else { return true };
+        let next = if last.fence == position.fence { last.number + 1 } else { 1 };
+        position > last && position.number == next
+    }
+
+    /// Takes an entry. True if the node can begin now.
+    pub(super) fn push(&mut self, position: Position, bytes: &Arc<[u8]>) -> bool {
+        let at = self.entries.len();
+        self.entries.push(Unplaced { position, bytes: Arc::clone(bytes) });
+        let Ok(Entry { witness: Some(witness), body: Body::Horizon(horizon) }) =
+            Entry::decode(bytes)
+        else {
+            return false;
+        };
+        let Some(mark) = self.mark(at, witness, &horizon) else { return false };
+        let is_next = self.horizons.last().is_none_or(|before| self.proves(before, &mark));
+        if !is_next {
+            // One that came too late, or the one before was that.
+            if self.horizons.last().is_some_and(|before| before.count >= mark.count) {
+                return false;
+            }
+            self.horizons.clear();
+        }
+        self.horizons.push(mark);
+        self.start().is_some()
+    }
+
+    fn mark(&self, at: usize, witness: Witness, horizon: &Horizon<'_>) -> Option<Mark> {
+        let witnessed = self.entries.partition_point(|it| it.position < witness.position());
+        let it = self.entries.get(witnessed).filter(|it| it.position == witness.position());
+        it?;
+        let (after, through) = (horizon.told_after, horizon.told_through);
+        Some(Mark {
+            at,
+            witnessed,
+            witness,
+            count: horizon.count,
+            through: horizon.through,
+            told_after: after,
+            told_through: through,
+            refused: Spans::read(horizon.refused, after, through)?,
+            passed: Spans::read(horizon.passed, after, through)?,
+        })
+    }
+
+    /// Whether the second horizon is the next one, and both writers have read these entries.
+    fn proves(&self, one: &Mark, next: &Mark) -> bool {
+        if next.count != one.count + 1
+            || next.told_after != one.told_through
+            || next.witness.nonce != one.witness.nonce
+            || next.witnessed < one.witnessed
+        {
+            return false;
+        }
+        let mut chain = self.chain_at(one);
+        for entry in &self.entries[one.witnessed + 1..=next.witnessed] {
+            chain.push(entry.position, &entry.bytes);
+        }
+        let last = chain.last();
+        (last.seq, last.chain) == (next.witness.seq, next.witness.chain)
+    }
+
+    fn chain_at(&self, mark: &Mark) -> Chain {
+        let entry = &self.entries[mark.witnessed];
+        Chain::resume(&mark.witness, &entry.bytes)
+    }
+
+    /// The horizon to begin with.
+    fn start(&self) -> Option<&Mark> {
+        let (base, last) = (self.horizons.first()?, self.horizons.last()?);
+        let first = self.seq_of(base, 0)?;
+        self.horizons.iter().skip(1).find(|mark| {
+            let is_left = mark.through + 1 >= first && mark.through >= base.told_through;
+            let at = self.seq_of(base, mark.at);
+            is_left && at.is_some_and(|at| last.told_through >= at)
+        })
+    }
+
+    /// The place of an entry in the order of the log.
+    fn seq_of(&self, base: &Mark, at: usize) -> Option<u64> {
+        (base.witness.seq + at as u64).checked_sub(base.witnessed as u64)
+    }
+
+    /// Begins at the horizon that was found.
+    pub(super) fn begin(&self, level: Level) -> Option<Begun> {
+        let (base, mark) = (self.horizons.first()?, self.start()?);
+        let before = self.horizons.iter().rev().find(|it| it.count < mark.count)?;
+        let first = self.seq_of(base, 0)?;
+        let bytes = Arc::clone(&self.entries[mark.at].bytes);
+        let Ok(Entry { body: Body::Horizon(horizon), .. }) = Entry::decode(&bytes) else {
+            return None;
+        };
+        let mut replica = Replica::behind(&horizon, level);
+        let mut chain = self.chain_at(base);
+        let (mut effects, mut after) = (Vec::new(), horizon.through);
+        let begin = usize::try_from(horizon.through + 1 - first).ok()?;
+        for (index, entry) in self.entries[..=mark.at].iter().enumerate() {
+            if index > base.witnessed {
+                chain.push(entry.position, &entry.bytes);
+            }
+            if index < begin {
+                continue;
+            }
+            let seq = first + index as u64;
+            let decoded = Entry::decode(&entry.bytes).ok();
+            let effect = replica.take_told(
+                seq,
+                decoded.as_ref(),
+                (self.told(seq), horizon.at, before.through),
+            );
+            if matches!(decoded, Some(Entry { body: Body::Epoch(_), .. })) {
+                after = seq;
+            }
+            effects.push((entry.position, seq, chain.chain_at(seq), effect));
+        }
+        replica.end_restore();
+        let rest = self.entries[mark.at + 1..].iter();
+        let rest = rest.map(|entry| (entry.position, Arc::clone(&entry.bytes))).collect();
+        Some(Begun { chain, replica, effects, after, rest })
+    }
+
+    fn told(&self, seq: u64) -> Told {
+        let is_in = |places: fn(&Mark) -> &Vec<u64>| {
+            self.horizons.iter().any(|mark| places(mark).binary_search(&seq).is_ok())
+        };
+        match (is_in(|mark| &mark.refused), is_in(|mark| &mark.passed)) {
+            (true, _) => Told::Refused,
+            (false, true) => Told::Passed,
+            (false, false) => Told::Taken,
+        }
+    }
+}

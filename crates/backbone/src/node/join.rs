@@ -1,0 +1,195 @@
+//! Joining: which entries a node reads first, and where its hubs go on.
+
+use std::sync::Arc;
+
+use sockeye_hub::Seq;
+use sockeye_service::sequencing::{SequencerEvent, Verdict};
+
+use super::behind::Begun;
+use super::{Node, Notice, Phase, Place, ReadLog, Writes};
+use crate::engine::{LogEnds, Position};
+use crate::entry::{Birth, Body, Entry, Evidence};
+
+impl Node {
+    /// The engine is there: reads on, or from the beginning.
+    pub(super) fn connect(&mut self, ends: LogEnds) {
+        let is_other = self.note_ends(ends);
+        match &self.log {
+            Some(_) if is_other => self.rejoin(Evidence::OtherIdentity),
+            Some(log) if self.phase == Phase::Following => {
+                // Inclusively: the first entry has to be the last one, byte for byte.
+                self.engine.read_from(log.chain.last().position);
+            }
+            Some(_) | None => self.join(),
+        }
+    }
+
+    /// Reads the log again, because what was read may not be in it. Somebody may go on from there, so the
+    /// epoch has to end, unless it has already.
+    pub(super) fn rejoin(&mut self, evidence: Evidence) {
+        self.writes.raise = self.writes.raise.or(Some(evidence));
+        self.doubts = true;
+        self.status.rejoined += 1;
+        self.notices.push(Notice::Rejoins);
+        self.join();
+    }
+
+    /// Reads the log again: entries were trimmed before this node read them, or it doubts what it has read. Nobody
+    /// else has lost anything, as far as this node knows.
+    pub(super) fn join_again(&mut self) {
+        self.status.rejoined += 1;
+        self.notices.push(Notice::Rejoins);
+        self.join();
+    }
+
+    /// Reads the log from its first entry on.
+    pub(super) fn join(&mut self) {
+        self.log = None;
+        self.behind = None;
+        self.is_behind = false;
+        self.leads = false;
+        self.epochs.join();
+        self.phase = Phase::Joining;
+        self.engine.read_from(Position::ZERO);
+    }
+
+    /// Notes the log's ends. True if this may be another log.
+    fn note_ends(&mut self, ends: LogEnds) -> bool {
+        self.link.ends = ends;
+        let before = self.link.identity;
+        if ends.identity != 0 {
+            self.link.identity = ends.identity;
+        }
+        before != 0 && before != self.link.identity
+    }
+
+    /// The engine has no further entry now.
+    pub(super) fn reach_end(&mut self, ends: LogEnds, events: &mut Vec<SequencerEvent>) {
+        if self.note_ends(ends) && self.log.is_some() {
+            return self.rejoin(Evidence::OtherIdentity);
+        }
+        let Some(log) = &self.log else {
+            if ends.last.is_none() && !self.writes.has_begun {
+                self.begin_log();
+            }
+            return;
+        };
+        let is_lost = ends.last.is_none_or(|last| last < log.chain.last().position);
+        match self.phase {
+            Phase::Following if is_lost => self.rejoin(Evidence::LostTail),
+            Phase::Joining if is_lost => self.join(),
+            Phase::Joining => self.end_join(events),
+            Phase::Following | Phase::Stopped(_) => {}
+        }
+    }
+
+    fn begin_log(&mut self) {
+        let (epoch, nonce) = (self.draw() >> 16, self.draw());
+        let (time_ms, identity) = (self.settings.begin_ms.max(1), self.link.identity);
+        let birth = Birth { epoch, nonce, time_ms, identity };
+        let entry: Arc<[u8]> = Entry::new(Body::Birth(birth)).encode();
+        self.writes.has_begun = self.engine.begin_log(&entry).is_ok();
+    }
+
+    /// The log is known from here on: its hubs have this epoch.
+    pub(super) fn begin_reading(&mut self, epoch: u64) {
+        // What was written before was for another life, or is read now.
+        let Writes { retry_at_ms, raise, .. } = core::mem::take(&mut self.writes);
+        self.writes.retry_at_ms = retry_at_ms;
+        self.outbox.rewind();
+        if self.epochs.is_old(epoch) {
+            self.writes.raise = raise;
+        }
+        self.epochs.note(epoch);
+        self.leads = self.hubs.is_none();
+    }
+
+    /// The node begins in the middle of the log, at a horizon.
+    pub(super) fn begin_behind(&mut self, begun: Begun, events: &mut Vec<SequencerEvent>) {
+        let Begun { chain, replica, effects, after, rest } = begun;
+        let epoch = replica.epoch();
+        self.begin_reading(epoch.0);
+        self.status.joined_behind += 1;
+        self.log = Some(ReadLog { chain, replica });
+        let has_missed = self.hubs.is_some_and(|hubs| hubs.epoch == epoch && hubs.seq <= after);
+        let is_first = self.leads;
+        let goes_on = !self.doubts && has_missed;
+        // Offers of this node may be among the first effects.
+        self.leads = false;
+        let mut effects = effects.into_iter().peekable();
+        while let Some((position, seq, _, effect)) = effects.next_if(|(_, seq, ..)| *seq <= after) {
+            self.take_effect(position, seq, effect, events);
+        }
+        if is_first {
+            events.push(SequencerEvent::Epoch(epoch));
+        }
+        if is_first || goes_on {
+            self.lead_from(after, events);
+        }
+        for (position, seq, chain, effect) in effects {
+            self.take_effect(position, seq, effect, events);
+            self.find_hubs_at(seq, chain);
+        }
+        self.is_behind = true;
+        for (position, bytes) in rest {
+            self.read(position, &bytes, events);
+        }
+    }
+
+    /// All retained entries were read.
+    fn end_join(&mut self, events: &mut Vec<SequencerEvent>) {
+        let Some(log) = &self.log else { return };
+        let (epoch, head) = (log.replica.epoch(), log.replica.head());
+        self.phase = Phase::Following;
+        self.doubts = false;
+        if core::mem::take(&mut self.is_behind) {
+            // Of what was trimmed nobody knows which offers were taken.
+            let next = log.replica.next_ticket(self.settings.node);
+            let failed = |origin| SequencerEvent::Answer(origin, Verdict::Failed);
+            events.extend(self.outbox.give_up_below(next).map(failed));
+        }
+        self.notices.push(Notice::Joined(head));
+        if self.leads || self.hubs.is_none() {
+            return;
+        }
+        if !self.epochs.is_old(epoch.0) && self.hubs.is_some_and(|hubs| hubs.epoch != epoch) {
+            events.push(SequencerEvent::Epoch(epoch));
+            self.lead_from(head, events);
+        } else if self.writes.raise.is_none() {
+            // The hubs have read what is not in the log.
+            self.writes.raise = Some(Evidence::OtherEntries);
+        }
+        // Otherwise the hubs go on with the next epoch.
+    }
+
+    /// While the node joins: the hubs go on where they are, if that place is in the log.
+    pub(super) fn find_hubs(&mut self) {
+        let (Some(hubs), Some(log)) = (self.hubs, &self.log) else { return };
+        let last = log.chain.last();
+        if hubs.seq == last.seq {
+            self.find_hubs_at(last.seq, Some(last.chain));
+        }
+    }
+
+    fn find_hubs_at(&mut self, seq: u64, chain: Option<u64>) {
+        let (Some(hubs), Some(log)) = (self.hubs, &self.log) else { return };
+        // Without a digest, only what made the node read again tells whether it has read this log.
+        let is_same = chain.map_or(!self.doubts, |chain| chain == hubs.chain);
+        let is_here = hubs.seq == seq && is_same;
+        self.leads |= is_here && hubs.epoch == log.replica.epoch();
+    }
+
+    /// The hubs have lost everything up to `seq`, and follow from there.
+    pub(super) fn lead_from(&mut self, seq: u64, events: &mut Vec<SequencerEvent>) {
+        events.push(SequencerEvent::Lost(Seq(seq)));
+        self.leads = true;
+        self.place_hubs(seq);
+    }
+
+    /// The hubs know everything up to `seq`, the newest entry.
+    pub(super) fn place_hubs(&mut self, seq: u64) {
+        let Some(log) = &self.log else { return };
+        let chain = log.chain.chain_at(seq).unwrap_or_default();
+        self.hubs = Some(Place { epoch: log.replica.epoch(), seq, chain });
+    }
+}

@@ -1,0 +1,261 @@
+//! Reading: what each entry means for the hubs.
+
+use std::sync::Arc;
+
+use sockeye_hub::Seq;
+use sockeye_service::sequencing::{Origin, SequencerEvent, Verdict};
+
+use super::behind::Behind;
+use super::chain::{Chain, Follows};
+use super::replica::{Effect, Replica, Ticket};
+use super::{Node, Notice, Phase, ReadLog, Stop};
+use crate::engine::Position;
+use crate::entry::{Body, Entry, Evidence, Unreadable};
+
+/// What the witness of an entry says against what this node has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suspicion {
+    None,
+    /// Its writer has read other entries in this epoch.
+    Fork,
+    /// Its writer has read of an epoch that this node has not.
+    Unknown(u64),
+}
+
+impl Node {
+    pub(super) fn read(
+        &mut self,
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        let Some(log) = &mut self.log else { return self.read_first(position, bytes, events) };
+        match log.chain.follows(position, bytes) {
+            Follows::Next => {}
+            Follows::Same => return,
+            Follows::Hole => return self.pass_hole(position, bytes, events),
+            Follows::Other => return self.rejoin(Evidence::OtherEntries),
+        }
+        let entry = Entry::decode(bytes);
+        if self.phase == Phase::Following && self.begins_anew(position, &entry) {
+            return self.rejoin(Evidence::OtherEntries);
+        }
+        let suspicion = self.suspects(&entry);
+        let Some(log) = &mut self.log else { return };
+        let witness = entry.as_ref().ok().and_then(|entry| entry.witness);
+        let is_confirmed = witness.is_some_and(|witness| log.chain.confirms(&witness));
+        let seq = log.chain.push(position, bytes);
+        let entry = entry.as_ref().map_err(|error| *error);
+        let effect = log.replica.apply(seq, entry, is_confirmed);
+        self.take_effect(position, seq, effect, events);
+        self.find_hubs();
+        if !matches!(self.phase, Phase::Stopped(_)) {
+            self.follow_up(suspicion);
+        }
+    }
+
+    fn follow_up(&mut self, suspicion: Suspicion) {
+        let is_following = self.phase == Phase::Following;
+        match suspicion {
+            Suspicion::None => {}
+            // It may be this node that has read another log.
+            Suspicion::Fork if self.writes.raise.is_some() => {}
+            Suspicion::Fork if is_following => self.rejoin(Evidence::OtherWitness),
+            Suspicion::Fork => self.writes.raise = Some(Evidence::OtherWitness),
+            Suspicion::Unknown(epoch) => {
+                // Once: if that epoch is not in this log, its writer will find out.
+                self.epochs.doubt(epoch);
+                if is_following {
+                    self.doubts = true;
+                    self.join_again();
+                }
+            }
+        }
+    }
+
+    /// Entries are missing.
+    fn pass_hole(
+        &mut self,
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        if self.phase == Phase::Following {
+            return self.join_again();
+        }
+        // The hole is in the middle of the log, or its beginning was trimmed meanwhile.
+        self.log = None;
+        self.leads = false;
+        self.behind = Some(Behind::default());
+        self.read_behind(position, bytes, events);
+    }
+
+    fn read_first(
+        &mut self,
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        match Entry::decode(bytes) {
+            Ok(Entry { body: Body::Birth(birth), .. }) if self.behind.is_none() => {
+                self.begin_reading(birth.epoch);
+                let chain = Chain::begin(birth.nonce, position, bytes);
+                let replica = Replica::new(&birth, self.settings.level);
+                let epoch = replica.epoch();
+                self.log = Some(ReadLog { chain, replica });
+                if self.leads {
+                    events.push(SequencerEvent::Epoch(epoch));
+                    self.place_hubs(0);
+                }
+                self.find_hubs();
+            }
+            Err(Unreadable::Newer(version)) => self.stop(Stop::Newer(version), events),
+            Ok(_) | Err(Unreadable::Foreign) => self.read_behind(position, bytes, events),
+        }
+    }
+
+    /// An entry of a log whose beginning was trimmed.
+    fn read_behind(
+        &mut self,
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        let mut behind = self.behind.take().unwrap_or_default();
+        if !behind.follows(position) {
+            behind = Behind::default();
+        }
+        let is_done = behind.push(position, bytes);
+        match is_done.then(|| behind.begin(self.settings.level)).flatten() {
+            Some(begun) => self.begin_behind(begun, events),
+            None => self.behind = Some(behind),
+        }
+    }
+
+    /// Whether an entry under a new fence is not one that ends an epoch: the log was created again behind the last
+    /// entry that was read.
+    fn begins_anew(&self, position: Position, entry: &Result<Entry<'_>, Unreadable>) -> bool {
+        let last = self.log.as_ref().map(|log| log.chain.last().position);
+        let is_raised = last.is_some_and(|last| last.fence != position.fence);
+        is_raised && !matches!(entry, Ok(Entry { body: Body::Epoch(_), .. }))
+    }
+
+    /// Whether the writer of an entry has read other entries than this node.
+    fn suspects(&self, entry: &Result<Entry<'_>, Unreadable>) -> Suspicion {
+        let (Some(log), Ok(Entry { witness: Some(witness), .. })) = (&self.log, entry) else {
+            return Suspicion::None;
+        };
+        if witness.epoch == log.replica.epoch().0 {
+            return if log.chain.agrees(witness) { Suspicion::None } else { Suspicion::Fork };
+        }
+        // A writer that lags is behind an epoch that this node has read.
+        match self.epochs.knows(witness.epoch) {
+            true => Suspicion::None,
+            false => Suspicion::Unknown(witness.epoch),
+        }
+    }
+
+    pub(super) fn take_effect(
+        &mut self,
+        position: Position,
+        seq: u64,
+        effect: Effect,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        match effect {
+            Effect::Void | Effect::Lease { .. } => self.note_lease(&effect),
+            Effect::Message(entry, ticket) => {
+                let origin = self.take_back(ticket);
+                if self.leads {
+                    self.fill_to(seq - 1, events);
+                    events.push(SequencerEvent::Entry(entry, origin));
+                    self.place_hubs(seq);
+                } else if let Some(origin) = origin {
+                    let verdict = Verdict::Duplicate(entry.position, entry.level);
+                    events.push(SequencerEvent::Answer(origin, verdict));
+                }
+            }
+            Effect::Verdict(ticket, verdict) => {
+                let origin = self.take_back(ticket);
+                events.extend(origin.map(|origin| SequencerEvent::Answer(origin, verdict)));
+            }
+            Effect::Passed(ticket) => self.note_passed(ticket),
+            Effect::Epoch(epoch) => {
+                if !self.epochs.is_old(epoch.0) {
+                    self.writes.raise = None;
+                    self.writes.has_raised = false;
+                }
+                self.epochs.note(epoch.0);
+                self.status.epochs_ended += 1;
+                self.notices.push(Notice::Epoch(epoch, seq));
+                if self.leads || (self.phase == Phase::Following && self.hubs.is_some()) {
+                    events.push(SequencerEvent::Epoch(epoch));
+                    self.lead_from(seq, events);
+                }
+            }
+            Effect::Lost => {
+                self.status.unreadable += 1;
+                self.notices.push(Notice::Unreadable(position));
+                if self.leads {
+                    self.lead_from(seq, events);
+                }
+            }
+            Effect::Rules => self.note_rules(),
+            Effect::Horizon(through) => self.trim(through),
+            Effect::Diverged => self.stop(Stop::Diverged, events),
+            Effect::Newer(version) => self.stop(Stop::Newer(version), events),
+        }
+    }
+
+    /// The origin of an own offer that was read back.
+    fn take_back(&mut self, ticket: Ticket) -> Option<Origin> {
+        if ticket.node != self.settings.node {
+            return None;
+        }
+        self.link.trouble = None;
+        self.outbox.settle(ticket.number)
+    }
+
+    /// An offer whose ticket was not the next one: a repeat, or one behind a hole.
+    fn note_passed(&mut self, ticket: Ticket) {
+        if ticket.node != self.settings.node {
+            return;
+        }
+        self.status.repeats += 1;
+        let next = self.log.as_ref().and_then(|log| log.replica.next_ticket(ticket.node));
+        self.writes.resends |= next.is_none_or(|next| next < ticket.number);
+    }
+
+    fn note_lease(&mut self, effect: &Effect) {
+        if let Effect::Lease { node, until_ms } = effect
+            && *node == self.settings.node
+            && self.writes.resent_ms.is_some_and(|resent_ms| resent_ms <= *until_ms)
+        {
+            // What was passed over before this lease was appended before it, too.
+            self.writes.resent_ms = None;
+            self.writes.resends = false;
+        }
+    }
+
+    fn note_rules(&mut self) {
+        let rules = self.log.as_ref().and_then(|log| log.replica.rules());
+        let other = rules.and_then(|rules| self.settings.rules.difference(rules));
+        self.notices.extend(other.map(Notice::OtherRules));
+    }
+
+    /// The positions up to `seq` that the hubs do not know are void.
+    fn fill_to(&mut self, seq: u64, events: &mut Vec<SequencerEvent>) {
+        if self.hubs.is_some_and(|hubs| hubs.seq < seq) {
+            events.push(SequencerEvent::Void(Seq(seq)));
+        }
+    }
+
+    /// The hubs stand where the log was read to, also behind void positions.
+    pub(super) fn lead_on(&mut self, events: &mut Vec<SequencerEvent>) {
+        let Some(head) = self.log.as_ref().map(|log| log.replica.head()) else { return };
+        if self.leads && self.hubs.is_some_and(|hubs| hubs.seq < head) {
+            self.fill_to(head, events);
+            self.place_hubs(head);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A replica that begins in the middle of a log: at a horizon, with the verdicts that horizons tell.
+
+use sockeye_hub::{ChannelName, Epoch, Kind, Seq};
+use sockeye_service::sequencing::{Offer, Sequenced, Sequencer, Verdict};
+use sockeye_service::wire::Level;
+
+use std::sync::Arc;
+
+use super::memory::{self, Memory};
+use super::{Effect, INSIDE, Nodes, Replica, Ticket};
+use crate::entry::{self, Body, Entry, Horizon};
+
+/// A verdict that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::node) enum Told {
+    /// The offer made a message.
+    Taken,
+    /// It was refused.
+    Refused,
+    /// It was passed over.
+    Passed,
+}
+
+impl Replica {
+    /// What all nodes know at a horizon of what it does not forget; nothing yet. Each entry between the two is
+    /// [taken in](Self::take_told) then, and [`end_restore`](Self::end_restore) ends it.
+    pub(in crate::node) fn behind(horizon: &Horizon<'_>, level: Level) -> Self {
+        let mut memory = Memory::default();
+        memory.forget(horizon.through, horizon.through_ms);
+        Self {
+            head: horizon.through,
+            epoch: Epoch(horizon.epoch),
+            identity: horizon.identity,
+            time_ms: horizon.through_ms,
+            rules: Some(horizon.rules.clone()),
+            sequencer: Sequencer::new(INSIDE, horizon.rules.config()),
+            memory,
+            nodes: Nodes::told(&horizon.nodes),
+            horizons: horizon.count,
+            told: horizon.told_through,
+            refused: Vec::new(),
+            passed: Vec::new(),
+            level,
+            events: Vec::new(),
+        }
+    }
+
+    /// Takes the next entry between what is forgotten and the horizon, whose verdict was told. What was known `at` a
+    /// place of the nodes is known; `fresh_from` is the end of what was forgotten before this horizon.
+    pub(in crate::node) fn take_told(
+        &mut self,
+        seq: u64,
+        entry: Option<&Entry<'_>>,
+        (told, at, fresh_from): (Told, u64, u64),
+    ) -> Effect {
+        self.head = seq;
+        // The horizon tells of the nodes what was known here.
+        let is_known = seq <= at;
+        match entry.map(|entry| &entry.body) {
+            None => Effect::Lost,
+            Some(Body::Birth(_) | Body::Epoch(_) | Body::Config(_) | Body::Horizon(_)) => {
+                Effect::Void
+            }
+            Some(Body::Node(lease)) => {
+                self.time_ms = self.time_ms.max(lease.time_ms);
+                let read = entry.and_then(|entry| entry.witness).map_or(0, |witness| witness.seq);
+                if !is_known && read >= fresh_from {
+                    self.nodes.renew(lease, seq);
+                }
+                self.memory.push_lease(seq, self.time_ms);
+                Effect::Lease { node: lease.node, until_ms: lease.until_ms }
+            }
+            Some(Body::Offer(offer)) => self.take_told_offer(offer, told, is_known),
+        }
+    }
+
+    /// Decides by itself from here on.
+    pub(in crate::node) fn end_restore(&mut self) {
+        self.nodes.forget(self.memory.through());
+        if let Some(rules) = self.rules.clone() {
+            self.rebuild(&rules);
+        }
+    }
+
+    fn take_told_offer(&mut self, offer: &entry::Offer<'_>, told: Told, is_known: bool) -> Effect {
+        let ticket = Ticket { node: offer.node, number: offer.ticket };
+        let (payload, channel) = (offer.payload.checked(), ChannelName::new(offer.channel));
+        let (Some(payload), Ok(_)) = (payload, channel) else { return Effect::Lost };
+        self.time_ms = self.time_ms.max(offer.time_ms);
+        let is_untold = self.head > self.told;
+        if told != Told::Passed && !is_known {
+            self.nodes.take(ticket, self.head);
+        }
+        match told {
+            Told::Passed => {
+                if is_untold {
+                    self.passed.push(self.head);
+                }
+                return Effect::Passed(ticket);
+            }
+            Told::Refused => {
+                if is_untold {
+                    self.refused.push(self.head);
+                }
+                return Effect::Verdict(ticket, Verdict::NotKept);
+            }
+            Told::Taken => {}
+        }
+        let kind = if offer.ends { Kind::End } else { Kind::Message };
+        let (channel, key) = (offer.channel.into(), offer.key.map(Into::into));
+        let offer = Offer { channel, payload, kind, key, expect: None };
+        self.memory.push(memory::Entry::new(self.head, self.time_ms, &offer));
+        let position = sockeye_hub::Cursor::new(self.epoch, Seq(self.head));
+        let (time_ms, level) = (self.time_ms, self.level);
+        let Offer { channel, payload, kind, .. } = offer;
+        let entry = Sequenced { position, channel, payload, kind, time_ms, level };
+        Effect::Message(Arc::new(entry), ticket)
+    }
+}

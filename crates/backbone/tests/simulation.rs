@@ -1,0 +1,90 @@
+//! Three nodes on one simulated engine, whose faults come from a seed.
+//!
+//! Each node has a hub, and clients move between the hubs with their cursors. The oracle:
+//!
+//! - each acknowledged message reaches each client once, or the client is told of a gap;
+//! - no client gets a message twice or out of order, unless it is told of another epoch in between;
+//! - nodes that have read the same entries know the same;
+//! - no receipt is given for what was not in the log;
+//! - when the faults end, all nodes are ready again.
+
+mod client;
+mod oracle;
+mod station;
+mod world;
+
+use sockeye_simnet::each_seed;
+
+use self::world::{Faults, World};
+
+/// What the seeds have covered.
+#[derive(Debug, Default)]
+struct Coverage {
+    acknowledged: u64,
+    received: u64,
+    gaps: u64,
+    epochs: u64,
+    rejoined: u64,
+    repeats: u64,
+    killed: u64,
+    resumed: u64,
+    compared: u64,
+    joined_behind: u64,
+}
+
+impl Coverage {
+    fn add(&mut self, one: &Self) {
+        self.acknowledged += one.acknowledged;
+        self.received += one.received;
+        self.gaps += one.gaps;
+        self.epochs += one.epochs;
+        self.rejoined += one.rejoined;
+        self.repeats += one.repeats;
+        self.killed += one.killed;
+        self.resumed += one.resumed;
+        self.compared += one.compared;
+        self.joined_behind += one.joined_behind;
+    }
+}
+
+fn play(seeds: u64, seed: fn(u64) -> Coverage) -> Coverage {
+    let mut sum = Coverage::default();
+    let played = each_seed(seeds, seed, |one| sum.add(one));
+    println!("{played} seeds: {sum:?}");
+    sum
+}
+
+const CALM: Faults = Faults { forks: false, kills: false, trims: false };
+
+#[test]
+fn cuts_and_delays() {
+    let sum = play(3_000, |seed| World::play(seed, CALM));
+    assert!(sum.repeats > 0 && sum.compared > 0, "{sum:?}");
+    assert_eq!((sum.epochs, sum.rejoined), (0, 0), "nothing was lost: {sum:?}");
+}
+
+#[test]
+fn killed_nodes() {
+    let sum = play(3_000, |seed| World::play(seed, Faults { kills: true, ..CALM }));
+    assert!(sum.killed > 0 && sum.resumed > 0, "{sum:?}");
+    assert_eq!(sum.epochs, 0, "nothing was lost: {sum:?}");
+}
+
+#[test]
+fn lost_tails_and_erased_logs() {
+    let sum = play(3_000, |seed| World::play(seed, Faults { kills: true, forks: true, ..CALM }));
+    assert!(sum.epochs > 0 && sum.rejoined > 0, "{sum:?}");
+}
+
+#[test]
+fn trimmed_logs() {
+    let sum = play(500, |seed| World::play(seed, Faults { kills: true, trims: true, ..CALM }));
+    assert!(sum.joined_behind > 0, "{sum:?}");
+    assert_eq!(sum.epochs, 0, "nothing was lost: {sum:?}");
+}
+
+#[test]
+fn everything_at_once() {
+    let sum = play(500, |seed| World::play(seed, Faults { kills: true, forks: true, trims: true }));
+    assert!(sum.epochs > 0 && sum.joined_behind > 0, "{sum:?}");
+}

@@ -1,0 +1,158 @@
+//! One machine: a node, its hub, and what its publishers wait for.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use sockeye_backbone::Engine;
+use sockeye_backbone::entry::Rules;
+use sockeye_backbone::memory::MemoryLog;
+use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
+use sockeye_hub::{
+    ChannelName, Config, Entry, Epoch, Flow, Hub, Kind, Publication, Seq, SubscriberKey,
+};
+use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent, Verdict};
+use sockeye_service::wire::{Data, Level, Payload};
+use sockeye_simnet::Random;
+
+use super::oracle::Oracle;
+use super::world::CHANNELS;
+
+/// Messages that a hub keeps of a channel.
+const HISTORY: usize = 6;
+
+pub(super) struct Station {
+    pub(super) node: Node,
+    pub(super) engine: usize,
+    pub(super) hub: Hub<usize>,
+    /// How far its clock is ahead of the others.
+    pub(super) skew_ms: u64,
+    /// The messages whose publishers wait, by ticket.
+    waiting: HashMap<u64, usize>,
+    tickets: u64,
+}
+
+pub(super) fn hub_config() -> Config {
+    let mut config = Config::default();
+    config.settings.history_messages_max = HISTORY;
+    config.settings.history_ms = u64::MAX;
+    config.settings.on_overrun = sockeye_hub::OnOverrun::Gap;
+    config.limits.drops_per_call_max = 4;
+    config
+}
+
+impl Station {
+    pub(super) fn new(log: &MemoryLog, number: u64, keep: u64, random: &mut Random) -> Self {
+        let mut engine = log.open();
+        engine.set_wake(Arc::new(|| {}));
+        let at = engine.number();
+        let settings = NodeSettings {
+            node: number,
+            seed: random.bits(),
+            name: format!("node {number}"),
+            rules: Rules::of(&hub_config(), 1_000),
+            on_other_rules: OnOtherRules::Refuse,
+            level: Level::Logged,
+            begin_ms: 1_000_000,
+            lease_every_ms: 100,
+            lease_ms: 300,
+            keep,
+        };
+        Self {
+            node: Node::new(settings, Box::new(engine)),
+            engine: at,
+            hub: Hub::new(Epoch(random.bits() >> 1), hub_config()),
+            skew_ms: if random.one_in(3) { 3_600_000 } else { random.below(50) as u64 },
+            waiting: HashMap::new(),
+            tickets: 0,
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.node.find_objection().is_none()
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        message: usize,
+        (channel, key, kind, expect): (usize, Option<usize>, Kind, Option<Seq>),
+        now_ms: u64,
+    ) -> Vec<SequencerEvent> {
+        self.tickets += 1;
+        self.waiting.insert(self.tickets, message);
+        let offer = Offer {
+            channel: CHANNELS[channel].into(),
+            payload: Payload::new(Data::text(format!("m{message};"))),
+            kind,
+            key: key.map(|key| format!("k{key}").into()),
+            expect,
+        };
+        let origin = Origin { worker: 0, ticket: self.tickets, bytes: 0 };
+        let mut events = Vec::new();
+        self.node.offer(offer, origin, now_ms + self.skew_ms, &mut events);
+        events
+    }
+
+    pub(super) fn settle(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
+        let mut events = Vec::new();
+        self.node.settle(now_ms + self.skew_ms, &mut events);
+        events
+    }
+
+    /// Takes an event in, and returns what subscribers are delivered.
+    pub(super) fn follow(
+        &mut self,
+        event: SequencerEvent,
+        (oracle, log): (&mut Oracle, &MemoryLog),
+        random: &mut Random,
+    ) -> Vec<(SubscriberKey, Rc<Entry<usize>>)> {
+        let mut delivered = Vec::new();
+        match event {
+            Outcome::Entry(entry, origin) => {
+                let text = entry.payload.data.as_str();
+                let text = text.strip_prefix('m').and_then(|it| it.strip_suffix(';'));
+                let message = text.and_then(|it| it.parse().ok()).expect("a message of ours");
+                assert_eq!(entry.position.epoch, self.hub.position().epoch);
+                oracle.place(entry.position, message);
+                let channel = ChannelName::new(&entry.channel).expect("a name");
+                let publication =
+                    Publication { kind: entry.kind, ..Publication::new(channel, message, 1) };
+                let deliver = |key, entry: &Rc<Entry<usize>>| {
+                    if random.one_in(8) {
+                        return Flow::Full;
+                    }
+                    delivered.push((key, Rc::clone(entry)));
+                    Flow::Taken
+                };
+                let seq = entry.position.seq;
+                let applied = self.hub.apply(seq, publication, entry.time_ms, deliver);
+                applied.expect("entries come in order");
+                if let Some(origin) = origin {
+                    let waiting = self.waiting.remove(&origin.ticket);
+                    assert_eq!(waiting, Some(message), "the receipt is for its publisher");
+                    oracle.answer(message, Some(entry.position), log);
+                }
+            }
+            Outcome::Void(seq) => self.hub.void(seq).expect("voids come in order"),
+            Outcome::Lost(seq) => self.hub.lose(seq).expect("losses come in order"),
+            Outcome::Epoch(epoch) => self.hub.begin_epoch(epoch).expect("it is a new one"),
+            Outcome::Health(_) => {}
+            Outcome::Answer(origin, verdict) => {
+                let message = self.waiting.remove(&origin.ticket).expect("it is asked for once");
+                match verdict {
+                    Verdict::Duplicate(at, _) => oracle.repeat(message, at, log),
+                    Verdict::Refused(_)
+                    | Verdict::NoRoom(_)
+                    | Verdict::NotKept
+                    | Verdict::Failed => oracle.answer(message, None, log),
+                }
+            }
+        }
+        delivered
+    }
+
+    /// Publishers that wait.
+    pub(super) fn waits(&self) -> usize {
+        self.waiting.len()
+    }
+}
