@@ -1,4 +1,5 @@
 //! The tests of this crate.
 
+mod loops;
 mod memory_engine;
 mod simulation;
