@@ -12,6 +12,12 @@ use sockeye_service::sequencing::{
 };
 use sockeye_service::wire::{Data, Level, Payload};
 
+/// A message, and the ticket of the loop's own offer.
+type Heard = (String, Option<u64>);
+
+/// The verdict on an offer that made no message.
+type Answer = (u64, Verdict);
+
 struct Machine {
     node: Node,
     loops: Arc<LoopBackbone>,
@@ -40,7 +46,7 @@ impl Machine {
     }
 
     /// The texts of the messages that a loop hears of, with its own tickets, and its other answers.
-    fn hear(&mut self, member: usize) -> (Vec<(String, Option<u64>)>, Vec<(u64, Verdict)>) {
+    fn hear(&mut self, member: usize) -> (Vec<Heard>, Vec<Answer>) {
         let (mut messages, mut answers) = (Vec::new(), Vec::new());
         while let Some(outcome) = self.members[member].next() {
             match outcome {

@@ -201,5 +201,6 @@ mod tests {
             one.push(at(5, number), b"x");
         }
         assert!(one.agrees(&other.witness(1)), "too long ago to tell");
+        assert!(!one.agrees(&reborn.witness(1)), "but not of another life");
     }
 }
