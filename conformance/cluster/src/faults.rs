@@ -6,6 +6,7 @@ mod copies;
 mod life;
 mod links;
 mod login;
+mod nodes;
 mod settings;
 
 pub(crate) use self::login::trusting;
@@ -15,5 +16,6 @@ pub(crate) type Check = (&'static str, fn());
 
 /// All of them.
 pub(crate) fn all() -> Vec<Check> {
-    [links::CHECKS, life::CHECKS, copies::CHECKS, settings::CHECKS, login::CHECKS].concat()
+    [links::CHECKS, life::CHECKS, copies::CHECKS, settings::CHECKS, login::CHECKS, nodes::CHECKS]
+        .concat()
 }

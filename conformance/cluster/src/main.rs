@@ -6,6 +6,7 @@ mod proxy;
 mod rate;
 mod rig;
 mod server;
+mod stations;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
