@@ -23,18 +23,22 @@ fn text(payload: &[u8]) -> Vec<u8> {
     [&[0x81, 0x80 | len, 0, 0, 0, 0], payload].concat()
 }
 
-/// Takes whole frames of a WebSocket off the front, and gives their payloads to `each`.
-fn frames(bytes: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+/// The first byte of a Ping, and the masked frame that answers one without a payload.
+const PING_BYTE: u8 = 0x89;
+const PONG: [u8; 6] = [0x8a, 0x80, 0, 0, 0, 0];
+
+/// Takes whole frames of a WebSocket off the front, and gives their first bytes and payloads to `each`.
+fn frames(bytes: &mut Vec<u8>, mut each: impl FnMut(u8, &[u8])) {
     let mut at = 0;
     loop {
         let rest = &bytes[at..];
-        let (head, len) = match rest {
-            [_, len @ 0..=125, ..] => (2, usize::from(*len)),
-            [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+        let (first, head, len) = match rest {
+            [first, len @ 0..=125, ..] => (*first, 2, usize::from(*len)),
+            [first, 126, a, b, ..] => (*first, 4, usize::from(u16::from_be_bytes([*a, *b]))),
             _ => break,
         };
         let Some(payload) = rest.get(head..head + len) else { break };
-        each(payload);
+        each(first, payload);
         at += head + len;
     }
     bytes.drain(..at);
@@ -68,7 +72,7 @@ impl Direct {
         link.wire.write_all(&text(SUBSCRIBE))?;
         let mut is_open = false;
         loop {
-            frames(&mut link.bytes, |payload| is_open |= payload.starts_with(SUBSCRIBED));
+            frames(&mut link.bytes, |_, payload| is_open |= payload.starts_with(SUBSCRIBED));
             if is_open {
                 link.bytes = Vec::new();
                 return Ok(link);
@@ -93,9 +97,14 @@ impl Link for Direct {
         let mut heard = 0;
         while heard == 0 {
             self.read()?;
-            frames(&mut self.bytes, |payload| {
+            let mut pinged = false;
+            frames(&mut self.bytes, |first, payload| {
+                pinged |= first == PING_BYTE;
                 heard += usize::from(payload.starts_with(MESSAGE) && is_number(payload, number));
             });
+            if pinged {
+                self.wire.write_all(&PONG)?;
+            }
         }
         Ok(heard)
     }
@@ -193,18 +202,26 @@ impl Trunk {
     fn take(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Result<usize, Failure> {
         let mut parts = core::mem::take(&mut self.parts);
         let mut found = 0;
-        let mut fault = None;
+        let (mut fault, mut pongs) = (None, Vec::new());
         self.read(|kind, _, stream, payload| match kind {
             DATA => {
                 let part = &mut parts[stream as usize / 2];
                 part.extend_from_slice(payload);
-                frames(part, |payload| found += usize::from(wanted(payload)));
+                frames(part, |first, payload| {
+                    if first == PING_BYTE {
+                        frame(DATA, 0, stream, &PONG, &mut pongs);
+                    }
+                    found += usize::from(wanted(payload));
+                });
             }
             HEADERS if payload.first() != Some(&0x88) => fault = Some("a WebSocket is refused"),
             GOAWAY => fault = Some("the server goes away"),
             _ => {}
         })?;
         self.parts = parts;
+        if !pongs.is_empty() {
+            self.wire.write_all(&pongs)?;
+        }
         match fault {
             Some(fault) => Err(Failure(fault.into())),
             None => Ok(found),
