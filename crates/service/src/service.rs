@@ -364,6 +364,8 @@ impl App for Service {
         if self.engine.sessions.of_stream(stream).is_some_and(|it| it.delivery.fetches()) {
             self.counters.polls.gone += 1;
         }
+        // [service:ends-billed]
+        context.spend(self.engine.units_of_end(stream));
         self.engine.disconnect(stream);
         self.forget_held(stream);
     }
@@ -410,7 +412,7 @@ impl App for Service {
         self.begin_to_count();
         self.conclude_surveys(context);
         self.work(all / 4, context); // [service:tasks-go-on]
-        self.engine.hear_of_presence();
+        self.engine.hear_of_presence(context);
     }
 
     fn on_flushed(&mut self, turn_us: u64) {

@@ -100,3 +100,33 @@ fn who_comes_meanwhile_gets_no_older_event() {
     assert!(!heard.is_empty() && heard.iter().all(|it| *it == now), "{heard:?}, of {now}");
     assert!(told >= WATCHERS, "{told} of the others were told");
 }
+
+/// Streams with many subscriptions end in one turn: to forget them is the work of many, and is counted.
+/// [service:ends-billed]
+#[test]
+fn streams_with_many_subscriptions_are_forgotten_over_turns() {
+    const STREAMS: usize = 60;
+    let mut world = world();
+    let names: Vec<String> = (0..128).map(|number| format!("\"room:{number}\"")).collect();
+    let subscribe = format!(r#"{{"type":"subscribe","channels":[{}]}}"#, names.join(","));
+    let mut sockets = world.open(STREAMS, UPGRADE, b"");
+    let mut other = open(&mut world);
+    let len = u16::try_from(subscribe.len()).expect("it is not long").to_be_bytes();
+    let command = [&[0x81, 0xFE, len[0], len[1], 0, 0, 0, 0][..], subscribe.as_bytes()].concat();
+    sockets.iter_mut().for_each(|peer| peer.write(&command));
+    work_off(&mut world, &mut other, || sockets.iter_mut().for_each(|peer| drop(read(peer))));
+    assert_eq!(world.server.app().hub_stats().subscriptions, STREAMS * 128);
+    sockets.iter_mut().for_each(Peer::reset);
+    let mut turns = 0;
+    while world.server.app().holdings().streams > 0 {
+        let before = world.server.stats().units;
+        world.turn();
+        let units = world.server.stats().units - before;
+        // Their connections cost 50 units each.
+        assert!(units <= TURN + PIECES + 50 * STREAMS as u64, "{units} units in turn {turns}");
+        turns += 1;
+        assert!(turns < 1_000, "they are never forgotten");
+    }
+    // Each costs what most of a turn has.
+    assert!(turns > STREAMS / 3, "{turns} turns");
+}

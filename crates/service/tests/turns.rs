@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sockeye_hub::{Config, Cursor, Epoch, PatternUse, Seq};
+use sockeye_server::App;
 use sockeye_service::{Holdings, Limits, Service};
 use sockeye_simnet::Peer;
 
@@ -476,4 +477,35 @@ fn world_with_log() -> (World, Arc<AtomicU64>) {
     let service = Service::new(Epoch(7), Config::default(), limits);
     *world.server.app_mut() = service.with_log(Box::new(log));
     (world, through)
+}
+
+/// A message that the log has settled leaves more to be dropped than a call drops. Nothing else wakes the loop, and it
+/// comes back by itself. [service:drops-go-on]
+#[test]
+fn the_loop_comes_back_for_what_the_logs_answer_leaves_to_drop() {
+    const ROOM: u64 = 20_000;
+    let mut hub = Config::default();
+    hub.limits.history_bytes_max = usize::try_from(ROOM).expect("it is small");
+    hub.limits.drops_per_call_max = 2;
+    let through = Arc::new(AtomicU64::new(100));
+    let service = Service::new(Epoch(7), hub, Limits::default());
+    let service = service.with_log(Box::new(Slow(Arc::clone(&through))));
+    let mut world = World::of(service, sockeye_server::Limits::default());
+    let mut publisher = open(&mut world);
+    for number in 0..100 {
+        publisher.write(post(&format!("news:{number}"), "\"short\"").as_bytes());
+        world.turn_until_idle();
+        assert!(read(&mut publisher).contains("logged"), "message {number}");
+    }
+    publisher.write(post("news:long", &"x".repeat(15_000)).as_bytes());
+    world.turn_until_idle();
+    through.store(101, Ordering::SeqCst);
+    let bytes = |world: &World| world.server.app().hub_stats().history_bytes;
+    world.turn();
+    assert!(read(&mut publisher).contains("logged"), "the turn of its answer");
+    assert!(bytes(&world) > ROOM, "something is left: {}", bytes(&world));
+    let comes_back = world.server.is_busy() || world.server.app().deadline() <= world.server.now();
+    assert!(comes_back, "nobody else wakes it");
+    world.turn_until_idle();
+    assert!(bytes(&world) <= ROOM, "{}", bytes(&world));
 }

@@ -55,6 +55,9 @@ pub struct Roster<'a> {
     pub more: bool,
 }
 
+/// Members whose grace time is over, or channels with news of other services, that a step takes in.
+const STEP_CHANGES: usize = 100;
+
 /// The presence of this service's streams: a local copy in front of the registry that all services
 /// share.
 #[derive(Debug)]
@@ -219,31 +222,43 @@ impl Presence {
         self.sweep(&channel);
     }
 
-    /// Removes the members whose grace time is over.
-    fn expire(&mut self, now: Time) {
+    /// Removes some members whose grace time is over, and returns their number. Others may be left.
+    fn expire(&mut self, now: Time) -> usize {
         if self.leaves > now {
-            return;
+            return 0;
         }
-        let left = self.change(|registry, me| registry.expire(now.as_millis(), me));
+        let left = self.change(|registry, me| registry.expire(now.as_millis(), STEP_CHANGES, me));
+        let count = left.len();
         for (channel, user) in left {
             self.note(&channel, Some((&user, false)), now);
             self.sweep(&channel);
         }
+        count
     }
 
-    /// Takes in the changes that other services have seen.
-    pub(crate) fn hear(&mut self, now: Time) {
-        let has_mail = |all: &Others| all.mail[self.me].swap(false, Ordering::Acquire);
-        if !self.others.as_ref().is_some_and(has_mail) {
-            return;
+    /// Takes in changes that other services have seen, in some channels. Returns the number of channels.
+    /// Others may be left.
+    pub(crate) fn hear(&mut self, now: Time) -> usize {
+        let Some(others) = &self.others else { return 0 };
+        let mail = Arc::clone(&others.mail);
+        if !mail[self.me].swap(false, Ordering::Acquire) {
+            return 0;
         }
-        for (channel, news) in self.registry.take_mail(self.me) {
+        for count in 0..STEP_CHANGES {
+            let Some((channel, news)) = self.registry.take_mail(self.me) else { return count };
             let Some(room) = self.rooms.get_mut(&channel) else { continue };
             if !room.watchers.is_empty() {
                 room.news.add(news, self.names_max);
                 self.tell_in_turn(&channel, now);
             }
         }
+        mail[self.me].store(true, Ordering::Release);
+        STEP_CHANGES
+    }
+
+    /// The channels that a stream is in.
+    pub(crate) fn places(&self, key: SubscriberKey) -> usize {
+        self.places.get(&key).map_or(0, Vec::len)
     }
 
     fn room(&mut self, channel: &str, now: Time) -> Arc<str> {

@@ -112,6 +112,7 @@ impl<D: Dialect> Engine<D> {
     /// When [`begin_to_drop`](Self::begin_to_drop) has to be called next. Every call that takes the time
     /// drops, also those behind it in a turn.
     pub(crate) const fn drop_deadline(&self) -> Time {
+        // [service:drops-go-on]
         if self.hub.is_overdue() { Time::from_millis(0) } else { Time::NEVER }
     }
 

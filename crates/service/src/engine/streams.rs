@@ -11,7 +11,7 @@ use sockeye_server::Time;
 
 use crate::engine::{
     Delivery, Dialect, End, Engine, NOWHERE, Notice, Outlet, Principal, Recipient, Refusal,
-    Session, Watch,
+    Session, Watch, units,
 };
 
 /// Sessions that end in one go: a calendar that jumps may end all of them.
@@ -315,6 +315,14 @@ impl<D: Dialect> Engine<D> {
         if let Some(subscriber) = self.hub.subscriber(subscriber) {
             subscriber.disconnect();
         }
+    }
+
+    /// The units that it takes to remove a stream with its subscriptions.
+    pub(crate) fn units_of_end(&mut self, stream: D::Stream) -> u64 {
+        let Some(session) = self.sessions.of_stream(stream) else { return 0 };
+        let key = session.subscriber;
+        let subscribed = self.hub.subscriber(key).map_or(0, |it| it.subscriptions());
+        subscribed as u64 * units::UNLINK + self.presence.places(key) as u64 * units::TARGET
     }
 
     /// Removes a stream that has closed, with its subscriptions.

@@ -31,6 +31,8 @@ pub(crate) const ITEM: u64 = 3;
 pub(crate) const POLL: u64 = 5;
 /// A target that is subscribed, unsubscribed or looked up.
 pub(crate) const TARGET: u64 = 5;
+/// A subscription that ends with its stream.
+pub(crate) const UNLINK: u64 = 2;
 /// A token: its signature is verified.
 pub(crate) const TOKEN: u64 = 500;
 /// A ticket, which is looked up, or the proof of its session.

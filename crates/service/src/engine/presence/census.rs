@@ -1,6 +1,7 @@
 //! The census: the members of every channel. All services of a process share one census.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use sockeye_hub::presence::{Joined, Presence as Members};
@@ -21,6 +22,8 @@ pub(crate) struct Census {
     names_max: usize,
     /// The news that each service has for its watchers and has not fetched, by channel.
     mail: Vec<BTreeMap<Arc<str>, News>>,
+    /// The channel of which each service has fetched news last.
+    mailed: Vec<Arc<str>>,
     /// Services to be woken for their news.
     woken: BTreeSet<usize>,
 }
@@ -90,6 +93,7 @@ impl Census {
             rooms_per_user: limits.presence_channels_per_user,
             names_max: limits.presence_names_max,
             mail: (0..services).map(|_| BTreeMap::new()).collect(),
+            mailed: vec![Arc::default(); services],
             woken: BTreeSet::new(),
         }
     }
@@ -155,10 +159,17 @@ impl Census {
         self.sweep(channel);
     }
 
-    /// Removes the members whose grace time is over.
-    pub(super) fn expire(&mut self, now_ms: u64, from: usize) -> Vec<(Arc<str>, Arc<str>)> {
+    /// Removes `most` members whose grace time is over.
+    pub(super) fn expire(
+        &mut self,
+        now_ms: u64,
+        most: usize,
+        from: usize,
+    ) -> Vec<(Arc<str>, Arc<str>)> {
         let mut all = Vec::new();
-        while let Some(left) = self.members.expire(now_ms) {
+        while all.len() < most
+            && let Some(left) = self.members.expire(now_ms)
+        {
             if let Some(rooms) = self.users.get_mut(&left.member) {
                 *rooms -= 1;
                 if *rooms == 0 {
@@ -187,9 +198,14 @@ impl Census {
         self.mail[from].remove(channel);
     }
 
-    /// Takes the news of a service, which other services have noted for it.
-    pub(super) fn take_mail(&mut self, to: usize) -> BTreeMap<Arc<str>, News> {
-        core::mem::take(&mut self.mail[to])
+    /// Takes the news of a service in a channel, which other services have noted for it.
+    /// The channels take turns.
+    pub(super) fn take_mail(&mut self, to: usize) -> Option<(Arc<str>, News)> {
+        let (mail, last) = (&mut self.mail[to], &mut self.mailed[to]);
+        let behind = (Bound::Excluded(&**last), Bound::Unbounded);
+        let next = mail.range::<str, _>(behind).next().or_else(|| mail.first_key_value());
+        *last = Arc::clone(next?.0);
+        mail.remove_entry(&**last)
     }
 
     /// Takes the services to be woken.

@@ -1,6 +1,6 @@
 //! The trait through which services share presence. `Census` implements it for one process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -29,8 +29,8 @@ pub(crate) trait Registry: Debug + Send + Sync {
         from: usize,
     ) -> Changed<()>;
 
-    /// Removes members whose grace time is over, and returns each with its channel.
-    fn expire(&self, now_ms: u64, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>>;
+    /// Removes `most` members whose grace time is over, and returns each with its channel.
+    fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>>;
 
     /// Notes that a service has a watcher in a channel.
     fn watch(&self, channel: &str, from: usize) -> Changed<()>;
@@ -38,8 +38,8 @@ pub(crate) trait Registry: Debug + Send + Sync {
     /// Notes that a service has no watcher there any more.
     fn look_away(&self, channel: &str, from: usize) -> Changed<()>;
 
-    /// Takes the news that other services have for a service, by channel.
-    fn take_mail(&self, to: usize) -> BTreeMap<Arc<str>, News>;
+    /// Takes the news that other services have for a service in a channel.
+    fn take_mail(&self, to: usize) -> Option<(Arc<str>, News)>;
 
     /// The counts of a channel.
     fn state(&self, channel: &str) -> State;
@@ -86,8 +86,8 @@ impl Registry for Mutex<Census> {
         change(self, |census| census.leave(channel, user, grace_ms, now_ms, from))
     }
 
-    fn expire(&self, now_ms: u64, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>> {
-        change(self, |census| census.expire(now_ms, from))
+    fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>> {
+        change(self, |census| census.expire(now_ms, most, from))
     }
 
     fn watch(&self, channel: &str, from: usize) -> Changed<()> {
@@ -98,7 +98,7 @@ impl Registry for Mutex<Census> {
         change(self, |census| census.look_away(channel, from))
     }
 
-    fn take_mail(&self, to: usize) -> BTreeMap<Arc<str>, News> {
+    fn take_mail(&self, to: usize) -> Option<(Arc<str>, News)> {
         lock(self).take_mail(to)
     }
 

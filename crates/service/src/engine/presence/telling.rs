@@ -87,9 +87,14 @@ impl<D: Dialect> Engine<D> {
         self.presence.leave(key, place, grace_ms, self.now);
     }
 
-    /// Takes in the changes that other services have seen.
-    pub(crate) fn hear_of_presence(&mut self) {
-        self.presence.hear(self.now);
+    /// Takes in changes that other services have seen.
+    pub(crate) fn hear_of_presence(&mut self, out: &mut impl Outlet<D>) {
+        let changes = self.presence.hear(self.now);
+        if changes > 0 {
+            out.spend(changes as u64 * units::TARGET);
+            // [service:presence-steps] There may be more.
+            out.come_back();
+        }
     }
 
     /// When [`tell_presence`](Self::tell_presence) has something to do.
@@ -99,8 +104,13 @@ impl<D: Dialect> Engine<D> {
 
     /// Sends the presence events that are due.
     pub(crate) fn tell_presence(&mut self, out: &mut impl Outlet<D>) {
-        self.presence.expire(self.now);
         loop {
+            // [service:presence-steps]
+            let left = self.presence.expire(self.now);
+            out.spend(left as u64 * units::TARGET);
+            if left > 0 && out.units_left() > 0 {
+                continue;
+            }
             let next = || self.presence.next(&self.limits, self.now, D::announce);
             let Some(mut telling) = self.telling.take().or_else(next) else { return };
             self.telling = self.tell_some(&mut telling, out).then_some(telling);

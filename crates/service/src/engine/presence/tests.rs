@@ -40,7 +40,10 @@ fn a_crowd_is_told_of_itself_at_a_rate() {
         leave(&mut presence, key, 5, now);
     }
     assert!(presence.next(&limits, now + 60_000, |_| ()).is_none());
-    presence.expire(now + 5);
+    // [service:presence-steps]
+    let steps: Vec<usize> =
+        core::iter::from_fn(|| Some(presence.expire(now + 5)).filter(|it| *it > 0)).collect();
+    assert_eq!(steps, [STEP_CHANGES; 100], "a bounded number at once");
     assert_eq!(presence.held(), 0);
 }
 
@@ -171,4 +174,37 @@ fn what_happens_between_two_events_is_told_by_how_it_ends() {
     assert_eq!(presence.deadline(), now + 1_000);
     assert!(presence.next(&limits, now + 999, |_| ()).is_none());
     assert!(presence.next(&limits, now + 1_000, |_| ()).is_some());
+}
+
+/// [service:presence-steps] Another service has news of many channels: some at a time, and the channels take turns.
+#[test]
+fn news_of_other_services_is_heard_in_steps() {
+    const CHANNELS: usize = 250;
+    let registry: Arc<dyn Registry> = Arc::new(Mutex::new(Census::new(&Limits::default(), 2)));
+    let mail: Arc<[AtomicBool]> = (0..2).map(|_| AtomicBool::new(false)).collect();
+    let [mut here, mut there] = [0, 1].map(|me| {
+        let mut presence = Presence::new(&Limits::default());
+        let others = Others { wake: Arc::new(|_| ()), mail: Arc::clone(&mail) };
+        presence.share(Arc::clone(&registry), me, others);
+        presence
+    });
+    let (keys, now) = (keys(CHANNELS), Time::from_millis(0));
+    for (number, key) in keys.iter().enumerate() {
+        here.join(*key, &format!("room{number}"), None, Watch::Yes, now);
+    }
+    let mut come = |number: usize| {
+        there.join(keys[number], &format!("room{number}"), Some("ann"), Watch::No, now);
+    };
+    (0..CHANNELS).for_each(&mut come);
+    let heard = |here: &Presence, number: usize| {
+        here.rooms[&*format!("room{number}")].news.changed.contains_key("ann")
+    };
+    let count = |here: &Presence| (0..CHANNELS).filter(|it| heard(here, *it)).count();
+    assert_eq!((here.hear(now), count(&here)), (STEP_CHANGES, STEP_CHANGES));
+    // News of the first channels again does not keep the others waiting.
+    let first = (0..CHANNELS).find(|it| heard(&here, *it)).expect("one of them");
+    come(first);
+    assert_eq!((here.hear(now), count(&here)), (STEP_CHANGES, 2 * STEP_CHANGES));
+    assert_eq!((here.hear(now), count(&here)), (51, CHANNELS));
+    assert_eq!(here.hear(now), 0);
 }
