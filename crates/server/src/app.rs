@@ -58,6 +58,10 @@ pub trait App {
     /// A whole WebSocket message arrived.
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {}
 
+    /// A Ping frame arrived on a WebSocket, and was answered. An application that bounds the rate of pings may
+    /// [pause](Context::pause) the stream.
+    fn on_ping(&mut self, stream: StreamKey, context: &mut Context<'_>) {}
+
     /// Bytes came on a tunnel: whatever the socket had, cut anywhere.
     fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {}
 

@@ -86,7 +86,9 @@ fn converse<'b, A: App>(
         match websocket.protocol.receive(&mut input, outbox.tail(&mut core.pool)) {
             Ok(Some(Event::Message(message))) => deliver(core, app, stream, message),
             Ok(Some(Event::Piece(piece))) => receive_piece(core, app, stream, piece),
-            Ok(Some(Event::Ping(_) | Event::Pong(_))) => {}
+            // [server:pings-told]
+            Ok(Some(Event::Ping(_))) => app.on_ping(stream, &mut Context { core }),
+            Ok(Some(Event::Pong(_))) => {}
             Ok(Some(Event::Close(reason))) => {
                 let cause = cause_of_close(of.closed_with(), reason.map(|reason| reason.code()));
                 core.finish_stream(stream, cause);

@@ -48,6 +48,9 @@ pub struct Service {
     pub(crate) certificates: Option<Arc<CertificateState>>,
 }
 
+/// The longest time for which a stream is left unread because of a ping, in milliseconds.
+const PING_WAIT_MS_MAX: u64 = 1_000;
+
 /// How much is held for streams and requests. See [`Service::holdings`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -356,6 +359,16 @@ impl App for Service {
         self.look_at_the_clock(context);
         self.follow_for_all(context);
         self.take_message(stream, message, context);
+    }
+
+    /// [service:ping-rate] A ping counts as a request that reads. A stream above its rate is left unread for a while.
+    fn on_ping(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        self.look_at_the_clock(context);
+        let Some(session) = self.engine.sessions.of_stream(stream) else { return };
+        let who = session.principal.clone();
+        if let Err(refusal) = self.engine.count_request(&who) {
+            context.pause(stream, refusal.wait_ms().min(PING_WAIT_MS_MAX));
+        }
     }
 
     fn on_close(&mut self, stream: StreamKey, _: CloseCause, context: &mut Context<'_>) {

@@ -17,6 +17,8 @@
 //! | outstanding tickets | 503 | here |
 //! | wait and size of a poll, a page of history | a shorter one | here |
 //! | first message | 4301 | here |
+//! | pings | the stream is left unread | `waits.rs` |
+//! | the wait of a refused client | `retry_ms`, `Retry-After` | `waits.rs` |
 //! | first message's size, depth, fields, IDs | | `commands.rs` |
 //! | keys, event names, `ttl_ms` | | `requests.rs` |
 //! | what waits for the log | 503 | `log.rs`: `without_room_nothing_gets_a_place` |
@@ -36,7 +38,7 @@ const TRIES: usize = 200;
 const COMMANDS: Option<&str> = Some("sockeye.v1.json");
 
 /// A back end, users by its tickets, and strangers who may do everything, too.
-fn guard(setup: &mut Setup) {
+pub(crate) fn guard(setup: &mut Setup) {
     guard_with(setup, Limits::default());
 }
 
@@ -60,7 +62,7 @@ fn key() -> String {
 }
 
 /// A ticket of a user for everything.
-fn ticket(server: &Running, user: &str) -> String {
+pub(crate) fn ticket(server: &Running, user: &str) -> String {
     let wanted = json!({ "user": user, "channels": [">"], "publish": [">"] }).to_string();
     let answered = ask(server.addr, "POST", "/v1/tickets", &key(), &wanted);
     assert_eq!(answered.status, 200, "{answered:?}");
@@ -68,7 +70,7 @@ fn ticket(server: &Running, user: &str) -> String {
 }
 
 /// A refusal by a status: which one, and the error's code. If it may pass, it says when to come.
-fn refused(answered: &common::Answered) -> (u16, String) {
+pub(crate) fn refused(answered: &common::Answered) -> (u16, String) {
     let is_retryable = [429, 503].contains(&answered.status);
     assert_eq!(retry_seconds(answered).is_some(), is_retryable, "{answered:?}");
     let body = answered.json();
@@ -77,7 +79,7 @@ fn refused(answered: &common::Answered) -> (u16, String) {
 }
 
 /// How long a refused client is to wait.
-fn retry_seconds(answered: &common::Answered) -> Option<u64> {
+pub(crate) fn retry_seconds(answered: &common::Answered) -> Option<u64> {
     let seconds = answered.header("Retry-After")?.parse().expect("seconds");
     assert!((1..=62).contains(&seconds), "its own spread, and its turn: {answered:?}");
     Some(seconds)
@@ -96,7 +98,7 @@ fn sent_away(socket: &mut Socket) -> (u16, String, u64) {
 
 /// The same of an event stream, which has nothing but its goodbye; and the cursor to come with.
 /// `None` of one that was let in.
-fn turned_away(events: &mut Events) -> Option<(Value, String)> {
+pub(crate) fn turned_away(events: &mut Events) -> Option<(Value, String)> {
     let event = events.next().filter(|event| event.name == "$goaway")?;
     assert_eq!(events.next(), None, "the end");
     let goaway: Value = serde_json::from_str(&event.data).expect("JSON");
@@ -306,7 +308,7 @@ fn requests_that_read() {
     assert_eq!(get(&server, &target).status, 200);
 }
 
-fn get(server: &Running, target: &str) -> common::Answered {
+pub(crate) fn get(server: &Running, target: &str) -> common::Answered {
     ask(server.addr, "GET", target, "", "")
 }
 
@@ -401,67 +403,6 @@ fn all_streams() {
     publish(server.addr, "a", "to publish takes no place");
     let metrics = ask(server.addr, "GET", "/metrics", "", "").body;
     assert!(metrics.contains("sockeye_rejected_total{reason=\"full\"} 5\n"), "{metrics}");
-}
-
-/// Tries this often, and gives the longest time that it was told to wait, in seconds.
-fn longest_wait(mut waits: impl FnMut() -> Option<u64>) -> u64 {
-    (0..30).filter_map(|_| waits()).max().expect("it is refused")
-}
-
-/// One may come in a second. Thirty that do not wait for their turn are told to wait for each other, and the clock of
-/// the test does not matter unless it is slower than that. [service:places-wait] [service:rates-wait]
-#[test]
-fn the_more_are_refused_the_longer_they_are_to_wait() {
-    let server = start(|setup| {
-        guard(setup);
-        let limits = &mut setup.limits;
-        limits.connections_per_user = 1;
-        (limits.address_handshakes_per_second, limits.address_handshakes_burst) = (1, 100);
-        (limits.messages_per_second, limits.messages_burst) = (1, 1);
-        (limits.requests_per_second, limits.requests_burst) = (1, 40);
-    });
-    let _first = Events::open(
-        server.addr,
-        &format!("/v1/sse?channel=a&ticket={}", ticket(&server, "ann")),
-        "",
-    );
-    let of_events = || {
-        let target = format!("/v1/sse?channel=a&ticket={}", ticket(&server, "ann"));
-        let (goaway, _) = turned_away(&mut Events::open(server.addr, &target, ""))?;
-        assert_eq!(goaway["code"], 4102);
-        goaway["retry_ms"].as_u64().map(|ms| ms / 1_000)
-    };
-    assert!(longest_wait(of_events) >= 5);
-    let mut session = String::new();
-    let of_polls = || {
-        session = ticket(&server, "ann");
-        let target = format!("/v1/poll?channel=a&wait=9&ticket={session}");
-        let answered = ask(server.addr, "GET", &target, "", "");
-        assert_eq!(refused(&answered), (429, "too_many_connections".into()));
-        retry_seconds(&answered)
-    };
-    assert!(longest_wait(of_polls) >= 5);
-    let of_publications = || retry_seconds(&ask(server.addr, "POST", "/v1/channels/a", "", "x"));
-    assert!(longest_wait(of_publications) >= 5);
-    let of_requests = || retry_seconds(&get(&server, "/v1/position"));
-    assert!(longest_wait(|| (0..3).filter_map(|_| of_requests()).max()) >= 5);
-}
-
-/// [service:places-wait]
-#[test]
-fn the_more_find_the_server_full_the_longer_they_are_to_wait() {
-    let server = start(|setup| {
-        setup.hub.limits.subscribers_max = 1;
-        (setup.limits.handshakes_per_second, setup.limits.handshakes_burst) = (1, 100);
-    });
-    let _first = Events::open(server.addr, "/v1/sse?channel=a", "");
-    let of_events = || {
-        let (goaway, _) = turned_away(&mut Events::open(server.addr, "/v1/sse?channel=a", ""))?;
-        goaway["retry_ms"].as_u64().map(|ms| ms / 1_000)
-    };
-    assert!(longest_wait(of_events) >= 5);
-    let of_polls = || retry_seconds(&get(&server, "/v1/poll?channel=a"));
-    assert!(longest_wait(of_polls) >= 5);
 }
 
 /// [service:bound-channels]

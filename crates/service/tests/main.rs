@@ -47,3 +47,4 @@ mod slow_readers;
 mod tasks;
 mod transports;
 mod turns;
+mod waits;

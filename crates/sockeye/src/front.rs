@@ -136,6 +136,12 @@ impl App for Front {
         }
     }
 
+    fn on_ping(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+        if self.demo_of(stream).is_none() {
+            self.service.on_ping(stream, context);
+        }
+    }
+
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, context: &mut Context<'_>) {
         log::debug!(stream:% = Name(stream), cause:?; "stream over");
         // The service may not know any more that it owned the stream, so both applications are told.
