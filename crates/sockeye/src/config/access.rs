@@ -93,6 +93,14 @@ impl AccessConfig {
         }
     }
 
+    /// Whether there may be several publishers that an operator may not trust alike: strangers, users, or more
+    /// than one back end.
+    pub(super) fn has_publishers(&self) -> bool {
+        let back_ends = self.api_keys.iter().filter(|key| !key.get_ref().publish.is_empty());
+        let users = self.jwt.is_some() || self.tickets.is_some();
+        users || !list(&self.publish).is_empty() || back_ends.count() > 1
+    }
+
     /// What an example in a shell shows, with a space behind it: a key, or else a token.
     pub(crate) fn shown(&self) -> &'static str {
         match (self.api_keys.is_empty(), &self.jwt) {

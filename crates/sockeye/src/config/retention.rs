@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, de};
 use sockeye_log::{Limits, Policy, Rule, WhenFull};
 use sockeye_terminal::Failure;
 
+use super::rules::Publish;
 use super::{ChannelConfig, Config, set};
 
 /// What a channel keeps on disk, if the file does not say: 16 MiB.
@@ -93,6 +94,30 @@ impl Config {
         Policy { rule: base, named: named.collect() }
     }
 
+    /// Says that one publisher can take what all publishers share, if nothing divides it. An open server trusts
+    /// everybody.
+    pub(super) fn shares_warning(&self) -> Option<String> {
+        let access = self.access.as_ref()?;
+        let (rules, is_divided) = (&self.channels, !self.namespaces.is_empty());
+        let by_rule = matches!(rules.publish, Some(Publish::Known | Publish::Anyone));
+        let only_keys = matches!(rules.publish, Some(Publish::Keys));
+        if is_divided || only_keys || !(access.has_publishers() || by_rule) {
+            return None;
+        }
+        let what = match (&self.data, self.retention().rule.when_full) {
+            (None, _) => {
+                "the history in memory (history_bytes): one who floods many of them drops messages of the others"
+            }
+            (Some(_), WhenFull::Refuse) => {
+                "the disk ([disk] bytes): one who fills it has publications to all of them refused (log_full)"
+            }
+            (Some(_), WhenFull::Trim) => {
+                "the disk ([disk] bytes): one who floods many of them drops messages of the others"
+            }
+        };
+        Some(format!("without [namespaces] all channels share {what}"))
+    }
+
     /// Refuses parts of the disk that are larger than all of it.
     pub(super) fn check_disk(&self) -> Result<(), Failure> {
         let asked = self.retention();
@@ -147,6 +172,49 @@ mod tests {
         assert_eq!((a.keep_messages, a.keep_ms, a.share_bytes), (5, Rule::FOREVER, None));
         assert_eq!((a.when_full, rule.when_full), (WhenFull::Trim, WhenFull::Refuse));
         assert_eq!((b.keep_messages, b.keep_bytes, b.share_bytes), (Rule::FOREVER, 9, Some(2000)));
+    }
+
+    #[test]
+    fn publishers_who_share_everything_are_warned_of() {
+        let key = |name: &str, publish: &str| {
+            format!(
+                "[[access.api_keys]]\nname = \"{name}\"\nsha256 = \"00\"\npublish = {publish}\n"
+            )
+        };
+        let jwt = "[access.jwt]\nkeys = []\n";
+        let tickets = "[access.tickets]\nsecret_file = \"x\"\n";
+        let strangers = "[access]\npublish = [\">\"]\n";
+        let rule = "[access]\n[channels]\npublish = \"anyone\"\n";
+        let one = key("a", "[\">\"]");
+        let two = one.clone() + &key("b", "[\"c\"]");
+        let (memory, disk) = (Some("history in memory"), Some("refused (log_full)"));
+        let data = |text: &str| format!("data = \"d\"\n{text}");
+        for (text, told) in [
+            (String::new(), None),
+            (one.clone(), None),
+            (one + &key("b", "[]"), None),
+            (two.clone(), memory),
+            (jwt.into(), memory),
+            (strangers.into(), memory),
+            (rule.into(), memory),
+            (format!("{jwt}[channels]\npublish = \"keys\"\n"), None),
+            (format!("{jwt}[namespaces.chat]\n"), None),
+            (data(tickets), disk),
+            (data(&two), disk),
+            (data(""), None),
+            (
+                data(&format!("{jwt}[channels]\nwhen_full = \"trim\"\n")),
+                Some("disk ([disk] bytes): one who floods"),
+            ),
+        ] {
+            let warnings = Config::parse(&text).unwrap().warnings();
+            match told {
+                None => assert_eq!(warnings, Vec::<String>::new(), "{text}"),
+                Some(told) => {
+                    assert!(warnings.iter().any(|it| it.contains(told)), "{text}: {warnings:?}");
+                }
+            }
+        }
     }
 
     #[test]
