@@ -18,6 +18,7 @@ mod road;
 mod server;
 mod slow;
 mod soak;
+mod start;
 mod subscriber;
 mod trunks;
 mod turns;
@@ -65,7 +66,9 @@ enum What {
     Floods,
     /// One address takes what it can, and the others are served.
     Fairness(Size),
-    /// What CI runs: the four above over everything, the loads of `turns`, and a part of `trunks`.
+    /// A start with many messages on disk costs what one with few does.
+    Start,
+    /// What CI runs: all above over everything, the loads of `turns`, and a part of `trunks`.
     Gate(Size),
     /// Loads that want more of a turn than its budget, one after the other.
     Turns(Rows),
@@ -207,6 +210,7 @@ fn run(options: &Options) -> Result<Checks, Failure> {
         What::Abuse(size) => abuse::run(&program, size, &mut checks)?,
         What::Floods => abuse::floods(&program, &mut checks)?,
         What::Fairness(size) => fairness::run(&program, size, &mut checks)?,
+        What::Start => start::run(&program, &mut checks)?,
         What::Gate(size) => gate(&program, size, &mut checks)?,
         What::Turns(rows) => turns::run(&program, &rows, &mut checks)?,
         What::Soak(endurance) => soak::run(&program, endurance, &mut checks)?,
@@ -229,6 +233,7 @@ fn gate(program: &Path, size: Size, checks: &mut Checks) -> Result<(), Failure> 
     }
     abuse::run(program, size, checks)?;
     fairness::run(program, size, checks)?;
+    start::run(program, checks)?;
     turns::gate(program, checks)?;
     trunks::gate(program, size, checks)
 }

@@ -25,6 +25,9 @@ const GATE_LATER_US_MAX: u64 = 200_000;
 
 const SONG: Song = Song { idle_ms: 2_000, interval_ms: 12 };
 
+/// The same where messages are on a disk, which others use, too: how long a sync takes is not the server's.
+const GATE_LATER_ON_DISK_US_MAX: u64 = 1_000_000;
+
 /// Memory that the server may have at any time of an attack, in MiB. Without one it has 13 to 60, by the channels.
 const MEMORY_MIB_MAX: u64 = 64;
 
@@ -35,19 +38,43 @@ const OVERWORK_PERCENT_MAX: u64 = 2;
 pub(crate) fn gate(program: &Path, checks: &mut Checks) -> Result<(), Failure> {
     println!("turns: loads that want more than a turn's budget");
     for mut attack in attacks::all(u128::from(u32::MAX)) {
-        play(program, attack.as_mut(), GATE_SECONDS, GATE_LATER_US_MAX, checks)?;
+        play(program, attack.as_mut(), Kept::InMemory, (GATE_SECONDS, GATE_LATER_US_MAX), checks)?;
+    }
+    for mut attack in attacks::of_a_log() {
+        let bounds = (GATE_SECONDS, GATE_LATER_ON_DISK_US_MAX);
+        play(program, attack.as_mut(), Kept::OnDisk, bounds, checks)?;
     }
     Ok(())
+}
+
+/// Where a server under attack keeps messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    InMemory,
+    OnDisk,
+}
+
+impl Kept {
+    /// The name of a load beside it.
+    fn name(self, attack: &dyn Attack) -> String {
+        match self {
+            Self::InMemory => attack.name().to_owned(),
+            Self::OnDisk => format!("{} on disk", attack.name()),
+        }
+    }
 }
 
 /// Plays all loads, or one.
 pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<(), Failure> {
     println!("turns: loads that want more than a turn's budget, {} s each", rows.seconds);
     let mut is_played = false;
-    for mut attack in attacks::all(u128::from(u32::MAX)) {
-        if rows.only.as_ref().is_none_or(|only| only == attack.name()) {
+    let all = || attacks::all(u128::from(u32::MAX)).into_iter();
+    let in_memory = all().map(|attack| (Kept::InMemory, attack));
+    let on_disk = all().chain([attacks::catching_up()]).map(|attack| (Kept::OnDisk, attack));
+    for (kept, mut attack) in in_memory.chain(on_disk) {
+        if rows.only.as_ref().is_none_or(|only| *only == kept.name(&*attack)) {
             is_played = true;
-            play(program, attack.as_mut(), rows.seconds, LATER_US_MAX, checks)?;
+            play(program, attack.as_mut(), kept, (rows.seconds, LATER_US_MAX), checks)?;
         }
     }
     if is_played { Ok(()) } else { Err(Failure("no load has the name of --only".into())) }
@@ -57,12 +84,12 @@ pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<()
 fn play(
     program: &Path,
     attack: &mut dyn Attack,
-    seconds: u64,
-    later_us_max: u64,
+    kept: Kept,
+    (seconds, later_us_max): (u64, u64),
     checks: &mut Checks,
 ) -> Result<(), Failure> {
-    let name = attack.name();
-    let mut stage = Stage::new(program, false)?;
+    let name = &kept.name(attack);
+    let mut stage = Stage::new(program, kept == Kept::OnDisk)?;
     attack.prepare(&mut stage)?;
     stage.world.run_for(500)?;
     let idle_kib = stage.server.memory_kib()?;

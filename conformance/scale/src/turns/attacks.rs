@@ -1,5 +1,7 @@
 //! The attacks: what each of them opens, and does again and again.
 
+mod archive;
+
 use std::time::Instant;
 
 use sockeye_load::engine::Purpose;
@@ -53,6 +55,16 @@ pub(crate) fn all(ping_rate: u128) -> Vec<Box<dyn Attack>> {
         Box::new(Reloads::default()),
         Box::new(Pings::at_rate(ping_rate)),
     ]
+}
+
+/// Those for which it matters that messages are on disk.
+pub(crate) fn of_a_log() -> Vec<Box<dyn Attack>> {
+    vec![catching_up(), Box::new(Polls::default()), Box::new(Crowd::default())]
+}
+
+/// Streams that catch up from the disk.
+pub(crate) fn catching_up() -> Box<dyn Attack> {
+    Box::new(archive::CatchingUp::default())
 }
 
 /// Requests of a connection that were answered 200.
