@@ -8,6 +8,7 @@ mod config;
 mod cursor;
 mod entry;
 mod error;
+mod fan_out;
 mod few;
 mod holders;
 mod hub;
