@@ -29,6 +29,44 @@ pub struct Offered {
     pub flow: Flow,
 }
 
+impl Offered {
+    /// The answers to messages one by one, which are asked for up to the first that is not taken.
+    pub fn of_each(flows: impl IntoIterator<Item = Flow>) -> Self {
+        let mut taken = 0;
+        for flow in flows {
+            if flow != Flow::Taken {
+                return Self { taken, flow };
+            }
+            taken += 1;
+        }
+        Self { taken, flow: Flow::Taken }
+    }
+}
+
+/// Delivers messages to subscribers.
+///
+/// [`Hub::deliver_burst`] takes a closure. A type with this trait may have the code of the usual delivery inlined
+/// into the walk, and that of the others once beside it.
+pub trait Deliver<M> {
+    /// Offers messages of one channel to a live subscriber.
+    fn offer(&mut self, key: SubscriberKey, entries: &[Rc<Entry<M>>]) -> Offered;
+
+    /// The same where fan-outs are under way.
+    fn offer_beside(&mut self, key: SubscriberKey, entries: &[Rc<Entry<M>>]) -> Offered {
+        self.offer(key, entries)
+    }
+}
+
+/// Delivers by a closure.
+pub(crate) struct By<F>(pub(crate) F);
+
+impl<M, F: FnMut(SubscriberKey, &[Rc<Entry<M>>]) -> Offered> Deliver<M> for By<F> {
+    #[inline]
+    fn offer(&mut self, key: SubscriberKey, entries: &[Rc<Entry<M>>]) -> Offered {
+        (self.0)(key, entries)
+    }
+}
+
 /// Messages that wait for their delivery.
 #[derive(Debug)]
 pub(crate) struct Burst<M> {
@@ -57,9 +95,15 @@ impl<M> Hub<M> {
         !self.burst.is_empty()
     }
 
-    /// Whether the burst has the last message of its channel.
-    pub fn burst_has_end(&self) -> bool {
-        self.burst.entries.last().is_some_and(|last| last.kind == Kind::End)
+    /// The messages of the burst that waits.
+    pub fn burst(&self) -> &[Rc<Entry<M>>] {
+        &self.burst.entries
+    }
+
+    /// Whether the burst, or a fan-out that is under way, has the last message of its channel.
+    pub fn has_end_under_way(&self) -> bool {
+        let last = self.burst.entries.last();
+        last.is_some_and(|last| last.kind == Kind::End) || self.fan_outs.has_end()
     }
 
     /// Whether the oldest pending message can join the burst that waits, if one does.
@@ -108,18 +152,32 @@ impl<M> Hub<M> {
     }
 
     /// Offers the messages of the burst to the subscribers of their channel, as if each message had been
-    /// delivered when it was committed. `deliver` is called once for each live subscriber. Returns
-    /// the number of subscribers, those that are behind included.
+    /// delivered when it was committed. `deliver` is called once for each live subscriber; before that, once for
+    /// each [fan-out](Self::fan_out_some) that is still to come to the same subscriber. Returns the number of
+    /// subscribers, those that are behind included.
+    ///
+    /// If they are more than [`Limits::fan_out_members_max`](crate::Limits::fan_out_members_max), none is offered
+    /// anything yet: [`fan_out_some`](Self::fan_out_some) goes through them. The number is that of their
+    /// subscriptions then.
     pub fn deliver_burst(
         &mut self,
-        mut deliver: impl FnMut(SubscriberKey, &[Rc<Entry<M>>]) -> Offered,
+        deliver: impl FnMut(SubscriberKey, &[Rc<Entry<M>>]) -> Offered,
     ) -> usize {
+        self.deliver_burst_by(&mut By(deliver))
+    }
+
+    /// The same by a type of the caller's.
+    #[inline]
+    pub fn deliver_burst_by(&mut self, deliver: &mut impl Deliver<M>) -> usize {
         let channel = self.burst.channel;
         let mut entries = mem::take(&mut self.burst.entries);
         if entries.is_empty() {
             return 0;
         }
-        let reached = self.fan_out(channel, &entries, |subscriber| deliver(subscriber, &entries));
+        if self.is_divided(channel) {
+            return self.begin_fan_out(channel, entries, deliver);
+        }
+        let reached = self.fan_out(channel, &entries, deliver);
         // A record without members may go, and has stayed for its patterns. [hub:burst-same]
         if self.channels.record(channel).members.is_empty() {
             self.keep_bounds(channel);
@@ -127,6 +185,11 @@ impl<M> Hub<M> {
         entries.clear();
         self.burst = Burst { channel, entries, bytes: 0 };
         reached.taken + reached.behind
+    }
+
+    /// The channel of the burst that waits.
+    pub(crate) fn burst_channel(&self) -> u32 {
+        self.burst.channel
     }
 
     /// Appends a message to the log, and to the burst if it has subscribers. Returns `None` if it does not

@@ -142,6 +142,11 @@ pub struct Limits {
     pub burst_messages_max: usize,
     /// Bytes of a burst, as [`Entry::bytes`](crate::Entry::bytes). The last message may exceed it.
     pub burst_bytes_max: usize,
+    /// Subscriptions of a channel to which a burst is delivered at once. With more,
+    /// [`Hub::fan_out_some`](crate::Hub::fan_out_some) delivers it to a few at a time.
+    pub fan_out_members_max: usize,
+    /// Fan-outs under way. With one more, the first of them goes on to its end.
+    pub fan_outs_max: usize,
     /// Messages, keys and channels that one call drops because their time is over, or because
     /// bounds leave no room for them. The next call drops more. A channel that is evicted takes all
     /// of its messages with it in one call.
@@ -172,6 +177,8 @@ impl Default for Limits {
             pattern_steps_max: 16_384,
             burst_messages_max: 64,
             burst_bytes_max: 64 * 1024,
+            fan_out_members_max: 16_384,
+            fan_outs_max: 16,
             drops_per_call_max: 1_024,
             refits_beside_max: 4,
         }

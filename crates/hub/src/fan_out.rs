@@ -3,18 +3,22 @@
 use std::rc::Rc;
 use std::{iter, mem};
 
-use crate::burst::Offered;
+use crate::burst::{Deliver, Offered};
 use crate::subscribers::{ReadPosition, State};
-use crate::{Entry, Flow, Hub, Seq, SubscriberKey};
+use crate::{Entry, Flow, Hub, Seq};
 
 impl<M> Hub<M> {
-    /// Offers new messages of a channel to its subscribers.
+    /// Offers new messages of a channel to its subscribers, all of them at once.
+    #[inline]
     pub(crate) fn fan_out(
         &mut self,
         channel: u32,
         entries: &[Rc<Entry<M>>],
-        mut deliver: impl FnMut(SubscriberKey) -> Offered,
+        deliver: &mut impl Deliver<M>,
     ) -> Reached {
+        if !self.fan_outs.is_empty() {
+            return self.fan_out_beside(channel, entries, deliver);
+        }
         let Self { channels, patterns, subscribers, stats, .. } = self;
         let newest = entries.last().map_or(Seq::ZERO, |entry| entry.seq());
         let record = channels.record(channel);
@@ -30,7 +34,7 @@ impl<M> Hub<M> {
                     continue;
                 }
                 if subscriber.position == ReadPosition::LIVE {
-                    let Offered { taken, flow } = deliver(subscriber.key);
+                    let Offered { taken, flow } = deliver.offer(subscriber.key, entries);
                     stats.delivered += taken as u64;
                     match flow {
                         Flow::Taken => {

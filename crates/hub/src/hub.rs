@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::{mem, slice};
 
-use crate::burst::{Burst, Offered};
+use crate::burst::{Burst, By, Offered};
 use crate::channels::Channels;
 use crate::entry::Draft;
 use crate::fan_out::fall_behind;
+use crate::fan_outs::FanOuts;
 use crate::holders::Holdings;
 use crate::keys::Keys;
 use crate::patterns::Patterns;
@@ -68,6 +70,8 @@ pub struct Hub<M> {
     pub(crate) keys: Keys,
     /// Messages that are in the log, and that their subscribers have not been offered.
     pub(crate) burst: Burst<M>,
+    /// Those of them that are offered a few subscribers at a time.
+    pub(crate) fan_outs: FanOuts<M>,
     /// Memory is a cache of an archive.
     pub(crate) has_archive: bool,
     /// The last `advance`, or a message since, has dropped as much as it may.
@@ -94,6 +98,7 @@ impl<M> Hub<M> {
             pending: VecDeque::new(),
             keys: Keys::default(),
             burst: Burst::default(),
+            fan_outs: FanOuts::default(),
             has_archive: false,
             is_overdue: false,
             advanced_ms: None,
@@ -140,6 +145,11 @@ impl<M> Hub<M> {
     /// Steps of all drops so far, as [`Stats::dropped`].
     pub const fn dropped(&self) -> u64 {
         self.stats.dropped
+    }
+
+    /// Offers of fan-outs that did not wait for their step so far, as [`Stats::hastened`].
+    pub const fn hastened(&self) -> u64 {
+        self.stats.hastened
     }
 
     /// The part of [`dropped`](Self::dropped) that was due, whoever made the call that dropped it: expired messages
@@ -205,8 +215,9 @@ impl<M> Hub<M> {
     pub fn lose(&mut self, seq: Seq) -> Result<(), Misuse> {
         self.check_no_burst()?;
         self.follow(seq)?;
+        let fan_outs = mem::take(&mut self.fan_outs);
         for subscriber in self.subscribers.iter_mut() {
-            fall_behind(subscriber, self.head);
+            fall_behind(subscriber, fan_outs.owed_after(subscriber).unwrap_or(self.head));
             for subscription in subscriber.subscriptions.iter_mut() {
                 // The readers were not slow, so `OnOverrun::Close` must not close them.
                 if subscription.stage == Stage::Steady {
@@ -259,6 +270,8 @@ impl<M> Hub<M> {
         self.head = Seq::ZERO;
         self.pending.clear();
         self.keys.clear();
+        // Whom they have not come to has the gap of everybody.
+        self.fan_outs = FanOuts::default();
         self.channels.clear_pending();
         self.channels.reset(Seq::ZERO, &self.config);
         self.recount_holdings();
@@ -345,10 +358,10 @@ impl<M> Hub<M> {
         mut deliver: impl FnMut(SubscriberKey, &Rc<Entry<M>>) -> Flow,
     ) -> Committed<M> {
         let entry = self.enter(channel, draft);
-        let reached = self.fan_out(channel, std::slice::from_ref(&entry), |subscriber| {
-            let flow = deliver(subscriber, &entry);
-            Offered { taken: usize::from(flow == Flow::Taken), flow }
+        let mut by = By(|subscriber, entries: &[Rc<Entry<M>>]| {
+            Offered::of_each(entries.iter().map(|entry| deliver(subscriber, entry)))
         });
+        let reached = self.fan_out(channel, slice::from_ref(&entry), &mut by);
         self.keep_bounds(channel);
         Committed { entry, taken: reached.taken, behind: reached.behind }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::members::Members;
+use crate::members::{Member, Members};
 
 /// All subscribed patterns. The subscribers of a pattern share its record.
 #[derive(Debug, Default)]
@@ -41,6 +41,12 @@ impl Patterns {
 
     pub(crate) fn members(&self, index: u32) -> &Members {
         &self.record(index).members
+    }
+
+    /// The same of a pattern that may be gone.
+    pub(crate) fn find_members(&self, index: u32) -> &[Member] {
+        let record = self.records.get(index as usize).and_then(Option::as_ref);
+        record.map_or(&[], |record| record.members.as_slice())
     }
 
     pub(crate) fn members_mut(&mut self, index: u32) -> &mut Members {

@@ -249,7 +249,7 @@ impl<M> Hub<M> {
         let state = self.subscribers.at_mut(index);
         let Tally { gaps, replayed, .. } = state.tally();
         let sync = Sync { cursor, gaps, replayed };
-        state.become_live();
+        state.become_live(cursor.seq);
         match sync.gaps {
             0 => self.stats.recovered += 1,
             _ => self.stats.recovered_with_gaps += 1,

@@ -42,6 +42,9 @@ pub struct Stats {
     pub aborted: u64,
     /// Messages that live subscribers took.
     pub delivered: u64,
+    /// Offers of fan-outs under way that did not wait for their step, because something else was about to come
+    /// to the subscriber, or because there were too many fan-outs.
+    pub hastened: u64,
     /// Messages that subscribers fetched from history.
     pub replayed: u64,
     /// Steps of searches for patterns: messages, channels, prefixes and pattern nodes visited.
@@ -88,7 +91,7 @@ impl Stats {
         add! {
             channels unwritten holders tombstones endings patterns subscribers subscriptions pending keys
             history_messages history_bytes admitted duplicates refused committed aborted
-            delivered replayed searched dropped lagged recovered recovered_with_gaps overruns gaps_epoch
+            delivered hastened replayed searched dropped lagged recovered recovered_with_gaps overruns gaps_epoch
             gaps_ahead gaps_forked gaps_trimmed gaps_limit gaps_unreadable evicted_channels evicted_messages
         }
     }

@@ -119,8 +119,9 @@ impl<M> Subscriber<'_, M> {
     /// The cursor for the client. A resume from here neither repeats nor misses any message that
     /// was handed out so far.
     pub fn cursor(&self) -> Cursor {
-        let seq = self.hub.subscribers.at(self.index).cursor(self.hub.head);
-        self.hub.at(seq)
+        let state = self.hub.subscribers.at(self.index);
+        let seq = self.hub.fan_outs.owed_after(state);
+        self.hub.at(seq.unwrap_or_else(|| state.cursor(self.hub.head)))
     }
 
     /// Whether the gap of an invalid start, or of an epoch that has begun, is still to be declared.
@@ -129,7 +130,8 @@ impl<M> Subscriber<'_, M> {
         state.subscriptions.iter().any(|it| it.fault.is_some())
     }
 
-    /// Whether it is live: each message is delivered to it when it is committed.
+    /// Whether it is live: each message is delivered to it when it is committed, or when its fan-out comes to
+    /// it.
     pub fn is_live(&self) -> bool {
         self.hub.subscribers.at(self.index).position == ReadPosition::LIVE
     }
@@ -158,7 +160,8 @@ impl<M> Subscriber<'_, M> {
 
     /// Adds a subscription, also while others catch up.
     ///
-    /// A live subscriber stays live if the new subscription starts at the head. An earlier or invalid
+    /// A live subscriber stays live if the new subscription starts at the head and it [is owed](Hub::deliver_owed)
+    /// nothing. An earlier or invalid
     /// start puts it behind until it has pulled, and takes its cursor back to that start. The other
     /// subscriptions get no message twice. But a subscriber that disconnects before it has caught up
     /// resumes all of them from the lower cursor.
@@ -179,6 +182,7 @@ impl<M> Subscriber<'_, M> {
         debug_assert!(!self.hub.has_burst(), "the burst is delivered first");
         self.hub.advance_beside(now_ms);
         let link = self.link(target)?;
+        self.hub.leave_fan_outs(self.index);
         let fresh = self.fresh(link, start, self.settings(target));
         self.add(link, fresh);
         self.forget_declared_gaps(target);
@@ -196,7 +200,8 @@ impl<M> Subscriber<'_, M> {
     /// Removes a subscription; false if there is none.
     ///
     /// The hub forgets what the subscription has had. If the client subscribes again from an older
-    /// cursor, it gets the messages after that again.
+    /// cursor, it gets the messages after that again. A subscriber that [is owed](Hub::deliver_owed) messages is
+    /// behind afterwards.
     pub fn unsubscribe(&mut self, target: Target<'_>) -> bool {
         let link = match target {
             Target::Channel(name) => self.hub.channels.find(name.as_str()).map(Link::Channel),
@@ -205,6 +210,7 @@ impl<M> Subscriber<'_, M> {
         let state = self.hub.subscribers.at(self.index);
         let slot = link.and_then(|link| state.slot_of(link));
         if let Some(slot) = slot {
+            self.hub.leave_fan_outs(self.index);
             self.hub.unlink(self.index, slot);
         }
         slot.is_some()
@@ -347,6 +353,7 @@ impl<M> Subscriber<'_, M> {
         }
         if state.position == ReadPosition::LIVE {
             fresh.stage = Stage::Steady;
+            state.named = hub.head;
         }
         let slot = u32::try_from(state.subscriptions.len()).expect("subscriptions are bounded");
         let member = crate::members::Member { subscriber: *index, slot };

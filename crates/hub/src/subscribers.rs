@@ -48,8 +48,9 @@ impl ReadPosition {
 pub(crate) struct State {
     pub(crate) key: SubscriberKey,
     pub(crate) position: ReadPosition,
-    /// The newest message of a channel with patterns at which fan-out has visited it. So two
-    /// subscriptions that match one message deliver it once.
+    /// While it is live: it has every message up to here that it wants. Set by a fan-out that may come to it
+    /// twice, because patterns match the channel or because others are under way, and before such a fan-out
+    /// may meet it: when it subscribes, and when it has caught up.
     pub(crate) named: Seq,
     pub(crate) subscriptions: Few<Subscription>,
     /// Present only while it catches up, so that it costs a live subscriber one word.
@@ -200,9 +201,10 @@ impl State {
         self.position = ReadPosition::behind(seq);
     }
 
-    /// Makes the subscriber live once it has caught up.
-    pub(crate) fn become_live(&mut self) {
+    /// Makes the subscriber live once it has caught up with the head.
+    pub(crate) fn become_live(&mut self, head: Seq) {
         self.position = ReadPosition::LIVE;
+        self.named = head;
         self.catch_up = None;
         for subscription in self.subscriptions.iter_mut() {
             subscription.stage = Stage::Steady;

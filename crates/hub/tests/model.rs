@@ -59,7 +59,8 @@ fn every_seed_keeps_the_promise() {
         assert!(totals.recovered > count && totals.recovered_with_gaps > count, "{totals:?}");
         assert!(totals.overruns * 20 > count && totals.aborted * 2 > count, "{totals:?}");
         assert!(totals.evicted.iter().all(|evicted| evicted * 8 > count), "{totals:?}");
-        assert!(totals.pages > count, "{totals:?}");
+        assert!(totals.pages > count && totals.in_fan_outs * 2 > count, "{totals:?}");
+        assert!(totals.were_owed * 20 > count, "{totals:?}");
         assert!(totals.replayed > count && totals.duplicates > count, "{totals:?}");
     }
 }

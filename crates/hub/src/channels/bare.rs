@@ -2,6 +2,7 @@
 //! namespace.
 
 use super::{Channels, count};
+use crate::members::Member;
 use crate::share::share;
 use crate::spaces::{SettingsId, Spaces};
 use crate::{Holder, Refusal};
@@ -54,6 +55,12 @@ impl<M> Channels<M> {
         let most = config.limits.unwritten_per_holder_max;
         let joins = !self.is_bare(index) || self.holdings.may_enter(index, holder, most);
         joins.then_some(()).ok_or(Refusal::OwnChannels { most })
+    }
+
+    /// The subscriptions by name of a record that may be gone.
+    pub(crate) fn find_members(&self, index: u32) -> &[Member] {
+        let record = self.records.get(index as usize).and_then(Option::as_ref);
+        record.map_or(&[], |record| record.members.as_slice())
     }
 
     /// Counts a subscription, if it is to a record without a message.

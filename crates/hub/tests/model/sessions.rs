@@ -103,9 +103,11 @@ impl World<'_> {
         let named: BTreeSet<&str> = named.filter(|it| CHANNELS.contains(it)).collect();
         let bare = named.len() + self.log.pending.len();
         let before = self.hub.stats();
+        let is_owed = self.owed(key).is_some();
         let mut subscriber = self.hub.subscriber(key).expect("it is connected");
         let (had, count) = (subscriber.cursor(), subscriber.subscriptions());
-        let was_live = subscriber.is_live();
+        // One that is owed messages is to pull them.
+        let was_live = subscriber.is_live() && !is_owed;
         let result = subscriber.subscribe(to(target), start, self.now_ms);
         let session = &mut self.clients[client];
         let limits = &self.hub.config().limits;
@@ -128,6 +130,9 @@ impl World<'_> {
         };
         let mut claim = self.claim(target, start, &glance);
         let session = &mut self.clients[client];
+        if is_owed {
+            session.claims.values_mut().for_each(|claim| claim.steady = false);
+        }
         if session.is_of_the_lost && start == Start::After(session.cursor) {
             // [hub:resume-forked] Whatever its cursor looks like: the log has lost what it has seen.
             assert!(claim.fault.is_some(), "{start:?} is of a lost run");
@@ -199,17 +204,25 @@ impl World<'_> {
         let Some(key) = session.key else { return };
         let all: Vec<&str> = CHANNELS.into_iter().chain(PATTERNS).collect();
         let target = self.choices.of(&all);
+        let is_owed = self.owed(key).is_some();
+        let session = &mut self.clients[client];
         let mut subscriber = self.hub.subscriber(key).expect("it is connected");
         let was = subscriber.unsubscribe(to(target));
+        assert!(!(is_owed && was && subscriber.is_live()), "it is to pull what it is owed");
+        if is_owed && was {
+            session.claims.values_mut().for_each(|claim| claim.steady = false);
+        }
         assert_eq!(was, session.claims.contains_key(target));
         session.unsubscribed(target, &self.log);
     }
 
     pub(super) fn disconnect(&mut self, client: usize) {
+        let Some(key) = self.clients[client].key else { return };
+        let owed = self.owed(key);
         let session = &mut self.clients[client];
-        let Some(key) = session.key else { return };
         let subscriber = self.hub.subscriber(key).expect("it is connected");
         let cursor = subscriber.disconnect();
+        assert!(owed.is_none_or(|owed| owed == cursor));
         session.is_complete(cursor.seq, &self.log);
         let choices = &mut self.choices;
         session.lost(cursor, &self.log, |events| {

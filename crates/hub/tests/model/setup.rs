@@ -30,6 +30,10 @@ pub(crate) struct Totals {
     pub(crate) evicted: [u64; 2],
     /// Pages of the archive that were taken.
     pub(crate) pages: u64,
+    /// Messages that were delivered in bursts, or in fan-outs over several steps.
+    pub(crate) in_fan_outs: u64,
+    /// Looks at a client that a fan-out had still to come to.
+    pub(crate) were_owed: u64,
 }
 
 impl Totals {
@@ -46,6 +50,8 @@ impl Totals {
             (&mut self.refused, other.refused),
             (&mut self.aborted, other.aborted),
             (&mut self.pages, other.pages),
+            (&mut self.in_fan_outs, other.in_fan_outs),
+            (&mut self.were_owed, other.were_owed),
         ];
         let gaps = self.gaps.iter_mut().zip(other.gaps);
         let evicted = self.evicted.iter_mut().zip(other.evicted);
@@ -70,6 +76,8 @@ pub(super) fn config(choices: &mut Choices<'_>, calm: bool) -> Config {
     limits.pattern_gaps_max = of(&[100, 0]);
     limits.pattern_steps_max = of(&[1 << 20, 1 << 20, 1 << 20, 100, 12, 4]);
     limits.pattern_list_max = of(&[1 << 20, 0, 1, 5, 12]);
+    limits.fan_out_members_max = of(&[0, 0, 1, 100]);
+    limits.fan_outs_max = of(&[100, 1, 3]);
     let mut settings = || {
         let mut settings = Settings::default();
         settings.history_messages_max = of(&[100, 3, 1, 0]);

@@ -9,7 +9,7 @@ use super::client::{Claim, Client};
 use super::oracle::{CHANNELS, Log, Pending, Record};
 use super::setup::{Totals, config};
 use sockeye_hub::{
-    Admission, Budget, ChannelName, Check, Cursor, Entry, Epoch, Flow, Hub, Kind, Misuse,
+    Admission, Budget, ChannelName, Check, Cursor, Entry, Epoch, Flow, Hub, Kind, Misuse, Offered,
     OnOverrun, Progress, Publication, Reason, Refusal, Run, Seq, Stats, SubscriberKey,
 };
 
@@ -47,6 +47,10 @@ pub(super) struct World<'c> {
     pub(super) archive: Option<Archive>,
     /// Pages of it that were taken.
     pub(super) pages: u64,
+    /// Messages that were delivered in bursts, or later.
+    in_fan_outs: u64,
+    /// Looks at a client that a fan-out had still to come to.
+    were_owed: u64,
     /// There was an archive all the time.
     keeps_all: bool,
 }
@@ -80,6 +84,8 @@ impl<'c> World<'c> {
             calm,
             archive,
             pages: 0,
+            in_fan_outs: 0,
+            were_owed: 0,
             keeps_all,
         }
     }
@@ -118,12 +124,15 @@ impl<'c> World<'c> {
             aborted: stats.aborted,
             evicted: [stats.evicted_channels, stats.evicted_messages],
             pages: self.pages,
+            in_fan_outs: self.in_fan_outs,
+            were_owed: self.were_owed,
         }
     }
 
     fn step(&mut self) {
         let client = self.choices.below(self.clients.len());
-        match self.choices.below(32) {
+        match self.choices.below(36) {
+            32.. => self.fan_out(client),
             0..8 => self.admit(),
             8..14 => self.settle(),
             14..20 => self.come_or_pull(client),
@@ -221,11 +230,61 @@ impl<'c> World<'c> {
         let position = Cursor::new(self.log.epoch, record.seq);
         let full = self.choices.byte();
         let mut named = Vec::new();
+        if self.choices.one_in(2) {
+            self.commit_in_burst(position, full, &mut named);
+            self.offered(&named);
+            return;
+        }
         let committed = self
             .hub
             .commit(position, self.now_ms, |key, entry| name_to(&mut named, full, key, entry));
         let committed = committed.expect("it is the oldest");
         self.fanned_out(record, &wanted, &named, (committed.taken, committed.behind));
+    }
+
+    /// Commits a message that may have too many subscribers to be delivered at once.
+    fn commit_in_burst(&mut self, position: Cursor, full: u8, named: &mut Vec<Named>) {
+        let waits = self.hub.commit_later(position, self.now_ms).expect("it is the oldest");
+        let reached = self.hub.deliver_burst(|key, entries| name_all_to(named, full, key, entries));
+        assert!(waits.is_none_or(|waits| reached == waits));
+        assert_eq!(self.hub.position(), self.log.position());
+    }
+
+    /// Takes a step of a fan-out, or brings one client what it is owed.
+    fn fan_out(&mut self, client: usize) {
+        let (full, members) = (self.choices.byte(), 1 + self.choices.below(3));
+        let mut named = Vec::new();
+        let deliver = |key, entries: &[Rc<Entry<u64>>]| name_all_to(&mut named, full, key, entries);
+        match self.clients[client].key.filter(|_| full % 3 == 0) {
+            Some(key) => {
+                self.hub.deliver_owed(key, deliver);
+                assert!(named.iter().all(|it| it.0 == key));
+                assert_eq!(self.owed(key), None, "nothing is owed any more");
+            }
+            None => drop(self.hub.fan_out_some(members, deliver)),
+        }
+        self.offered(&named);
+    }
+
+    /// The cursor of a live client, if a fan-out has still to come to it.
+    pub(super) fn owed(&mut self, key: SubscriberKey) -> Option<Cursor> {
+        let subscriber = self.hub.subscriber(key)?;
+        let cursor = subscriber.cursor();
+        let is_owed = subscriber.is_live() && cursor.seq < self.log.head;
+        self.were_owed += u64::from(is_owed);
+        is_owed.then_some(cursor)
+    }
+
+    /// Hands messages to the clients that took them.
+    fn offered(&mut self, named: &[Named]) {
+        for (key, entry, flow) in named {
+            let client = self.clients.iter_mut().find(|it| it.key == Some(*key));
+            let client = client.expect("only subscribers are offered messages");
+            if *flow == Flow::Taken {
+                client.message(entry, &self.log);
+                self.in_fan_outs += 1;
+            }
+        }
     }
 
     /// Whether each client is live.
@@ -235,28 +294,34 @@ impl<'c> World<'c> {
         self.clients.iter().map(live).map(Option::unwrap_or_default).collect()
     }
 
-    /// Checks that the message was offered to exactly the live clients that want it.
+    /// Checks that the message was offered to exactly the live clients that want it, and that took before what
+    /// they were owed.
     fn fanned_out(
         &mut self,
         record: Record,
         live: &[bool],
-        named: &[(SubscriberKey, Rc<Entry<u64>>, Flow)],
+        named: &[Named],
         counts: (usize, usize),
     ) {
         assert_eq!(self.hub.position(), self.log.position());
         let wanting = self.clients.iter().filter(|it| it.key.is_some() && it.wants(record.channel));
-        let taken = named.iter().filter(|(.., flow)| *flow == Flow::Taken).count();
+        let own = named.iter().filter(|(_, entry, _)| entry.seq() == record.seq);
+        let taken = own.filter(|(.., flow)| *flow == Flow::Taken).count();
         assert_eq!(counts, (taken, wanting.count() - taken));
         for (client, live) in self.clients.iter_mut().zip(live) {
             let calls = named.iter().filter(|(key, ..)| client.key == Some(*key));
-            let calls: Vec<_> = calls.collect();
-            let expected = usize::from(*live && client.wants(record.channel));
-            assert_eq!(calls.len(), expected, "{record:?} was named to {client:?}");
-            let Some((key, entry, flow)) = calls.first() else { continue };
-            let is_live = self.hub.subscriber(*key).is_some_and(|it| it.is_live());
-            assert_eq!(is_live, *flow == Flow::Taken);
-            if *flow == Flow::Taken {
-                client.message(entry, &self.log);
+            let (owed, own): (Vec<_>, Vec<_>) =
+                calls.partition(|(_, entry, _)| entry.seq() < record.seq);
+            let has_room = owed.iter().all(|(.., flow)| *flow == Flow::Taken);
+            let expected = usize::from(*live && client.wants(record.channel) && has_room);
+            assert_eq!(own.len(), expected, "{record:?} was named to {client:?}");
+            for (key, entry, flow) in owed.into_iter().chain(own) {
+                let is_live = self.hub.subscriber(*key).is_some_and(|it| it.is_live());
+                assert!(is_live || *flow != Flow::Taken || !has_room || entry.seq() < record.seq);
+                assert!(!is_live || *flow == Flow::Taken);
+                if *flow == Flow::Taken {
+                    client.message(entry, &self.log);
+                }
             }
         }
     }
@@ -411,6 +476,9 @@ impl<'c> World<'c> {
             }
             self.disconnect(client);
         }
+        while self.hub.has_fan_outs() {
+            self.hub.fan_out_some(1, |key, _| unreachable!("nobody is left, and {key:?} neither"));
+        }
         self.look();
         let stats = self.hub.stats();
         assert_eq!((stats.subscriptions, stats.patterns, stats.pending), (0, 0, 0));
@@ -426,15 +494,22 @@ impl<'c> World<'c> {
     }
 }
 
-fn name_to(
-    named: &mut Vec<(SubscriberKey, Rc<Entry<u64>>, Flow)>,
-    full: u8,
-    key: SubscriberKey,
-    entry: &Rc<Entry<u64>>,
-) -> Flow {
+/// An offer, and its answer.
+type Named = (SubscriberKey, Rc<Entry<u64>>, Flow);
+
+fn name_to(named: &mut Vec<Named>, full: u8, key: SubscriberKey, entry: &Rc<Entry<u64>>) -> Flow {
     let flow = if full >> (named.len() % 8) & 3 == 3 { Flow::Full } else { Flow::Taken };
     named.push((key, Rc::clone(entry), flow));
     flow
+}
+
+fn name_all_to(
+    named: &mut Vec<Named>,
+    full: u8,
+    key: SubscriberKey,
+    entries: &[Rc<Entry<u64>>],
+) -> Offered {
+    Offered::of_each(entries.iter().map(|entry| name_to(named, full, key, entry)))
 }
 
 pub(super) fn name(name: &str) -> ChannelName<'_> {
