@@ -105,6 +105,8 @@ pub(crate) struct Budget {
     before_turn: u64,
     /// Units spent since the start that no visit pays for.
     unbilled: u64,
+    /// Units that visits pay for, and that are spent later.
+    billed_ahead: u64,
     /// The part of the phase under way.
     part: u64,
     /// The mark of the phase under way.
@@ -131,7 +133,12 @@ impl Budget {
 
     /// Units spent since the start that the visit or the task under way pays for, or one before it.
     pub(crate) const fn billed(&self) -> u64 {
-        self.spent - self.unbilled
+        self.spent + self.billed_ahead - self.unbilled
+    }
+
+    /// Bills units to the visit or the task under way that are spent later. [server:billed-ahead]
+    pub(crate) const fn bill(&mut self, units: u64) {
+        self.billed_ahead = self.billed_ahead.saturating_add(units);
     }
 
     /// Bills the units that were spent since `before` to no visit and no task. The turn has spent them all the same.
@@ -273,6 +280,10 @@ mod tests {
         assert!(!budget.share_is_spent() && budget.billed() == billed + VISIT_UNITS);
         budget.spend(20 - VISIT_UNITS);
         assert!(budget.share_is_spent());
+        // [server:billed-ahead]
+        let (spent, billed) = (budget.spent(), budget.billed());
+        budget.bill(1_000);
+        assert_eq!((budget.spent(), budget.billed()), (spent, billed + 1_000));
         budget = Budget { spent: 60, ..Budget::default() };
         budget.begin(Phase::Timers, &limits);
         assert_eq!((budget.left(), budget.spent()), (5, 60));

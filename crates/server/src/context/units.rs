@@ -26,7 +26,15 @@ impl Context<'_> {
         self.core.budget.bill_nobody(before);
     }
 
-    /// Units of work that somebody pays for: those spent without those billed to nobody.
+    /// Bills units to the connection that is visited, or to the application's task, that are spent in later turns: the
+    /// work was done for it, and goes on without it.
+    #[inline]
+    pub fn bill(&mut self, units: u64) {
+        self.core.budget.bill(units);
+    }
+
+    /// Units of work that somebody pays for: those spent without those billed to nobody, and those that were billed
+    /// ahead.
     #[inline]
     pub fn units_billed(&self) -> u64 {
         self.core.budget.billed()
