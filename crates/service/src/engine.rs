@@ -51,6 +51,7 @@ use self::presence::{Presence, Telling};
 use self::reload::Judging;
 use self::session::Sessions;
 use self::shared_state::SharedEngineState;
+use self::streams::KeptForms;
 use self::work::Work;
 use crate::sequencing::{LogTime, Sequencing, Ticket};
 
@@ -112,6 +113,9 @@ pub struct Engine<D: Dialect> {
     due_steps: u64,
     /// A [`Task::Drop`] is in the queue.
     drops: bool,
+    /// A [`Task::FanOut`] is in the queue.
+    fans_out: bool,
+    kept_forms: KeptForms<D>,
     /// The walk that judges all sessions by new settings.
     pub(crate) judging: Judging,
     /// Room for the items of a pull, kept between pulls.
@@ -149,6 +153,8 @@ impl<D: Dialect> Engine<D> {
             steps: 0,
             due_steps: 0,
             drops: false,
+            fans_out: false,
+            kept_forms: KeptForms::default(),
             judging: Judging::default(),
             items: Vec::new(),
         }

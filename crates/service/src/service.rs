@@ -443,6 +443,7 @@ impl App for Service {
 
     fn on_heartbeat(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.engine.deliver_burst(context);
+        self.engine.deliver_before(stream, context);
         let Some(cursor) = self.engine.cursor_of_stream(stream) else { return };
         let Some(to) = self.recipient(stream) else { return };
         to.heartbeat(cursor, self.engine.limits.heartbeat_ms, context);
@@ -466,6 +467,7 @@ impl App for Service {
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.engine.deliver_burst(context);
+        self.engine.deliver_before(stream, context);
         let session = self.engine.sessions.of_stream(stream);
         let poll = session.filter(|session| session.delivery.fetches());
         if let Some(subscriber) = poll.map(|session| session.subscriber) {

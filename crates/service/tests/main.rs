@@ -16,6 +16,7 @@ mod controls;
 mod corpus;
 mod cors;
 mod counted;
+mod divided;
 mod drain;
 mod expiry;
 mod fairness;

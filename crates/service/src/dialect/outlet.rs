@@ -224,6 +224,10 @@ impl Outlet<V1> for Context<'_> {
         self.bill_nobody(before);
     }
 
+    fn bill(&mut self, units: u64) {
+        self.bill(units);
+    }
+
     fn units_left(&self) -> u64 {
         self.units_left()
     }
@@ -262,6 +266,8 @@ impl Outlet<V1> for Context<'_> {
         sent.map_err(not_sent)
     }
 
+    // It has two callers, and one of them is a loop over everybody.
+    #[inline(always)]
     fn burst(
         &mut self,
         stream: StreamKey,

@@ -34,6 +34,8 @@ pub(crate) struct Jobs {
     held: HashMap<StreamKey, Option<Payer>>,
     waiting: HashMap<Ticket, Waiting>,
     pub(crate) pace: Pace,
+    /// Some of these jobs have had to wait because too many fan-outs were under way.
+    wait_for_fan_outs: bool,
     /// The WebSockets with jobs that wait.
     sockets: HashMap<StreamKey, Waiter>,
     put_off: PutOff,
@@ -210,6 +212,10 @@ impl Service {
         self.engine.hear_log();
         let mut steps = Vec::new();
         loop {
+            // [service:fan-out-room] The steps of fan-outs make some.
+            if !self.engine.hub.has_room_for_fan_out() {
+                return context.come_back();
+            }
             self.engine.log_steps(&mut steps);
             if steps.is_empty() {
                 return;
@@ -258,7 +264,7 @@ impl Service {
             }
             Asker::Request(None) => {}
             Asker::Socket { stream, id } => {
-                self.engine.deliver_burst_before(*stream, context);
+                self.engine.deliver_before(*stream, context);
                 let to = Recipient::socket(*stream);
                 for item in &job.items {
                     let (id, channel) = (id.as_ref(), item.channel.as_deref());

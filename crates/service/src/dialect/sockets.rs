@@ -32,7 +32,7 @@ impl Service {
         }
         context.spend(units::ITEM + units::of_text(message.as_bytes().len()));
         let Some(command) = self.read_command(form, message) else {
-            self.engine.deliver_burst(context);
+            self.engine.deliver_to(subscriber, context);
             let cursor = self.engine.cursor_of(subscriber);
             let to = Recipient::new(stream, form);
             return to.goaway(CloseReason::BadCommand, None, cursor, context);
@@ -91,7 +91,7 @@ impl Service {
         Refused { id, problem }: &Refused<'_>,
         context: &mut Context<'_>,
     ) {
-        self.engine.deliver_burst(context);
+        self.engine.deliver_before(stream, context);
         let to = Recipient::new(stream, form);
         to.error(id.as_ref(), None, problem, context);
         if form == Delivery::Greeting
@@ -170,7 +170,7 @@ impl Service {
         problem: &Problem,
         context: &mut Context<'_>,
     ) {
-        self.engine.deliver_burst(context);
+        self.engine.deliver_to(subscriber, context);
         let cursor = self.engine.cursor_of(subscriber);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let (refused, retry) = (session.refused, self.engine.retry_ms(session.stream));
@@ -189,7 +189,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         if !matches!(command, Command::Publish { .. }) {
-            self.engine.deliver_burst(context);
+            self.engine.deliver_to(subscriber, context);
         }
         let to = Recipient::socket(stream);
         match command {

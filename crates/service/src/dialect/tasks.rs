@@ -27,7 +27,7 @@ impl Service {
                     self.judge_some(context);
                 }
                 Some(Task::Count) => self.count_some(context),
-                Some(Task::CatchUp(_) | Task::PullAll | Task::Drop) | None => {}
+                Some(Task::CatchUp(_) | Task::PullAll | Task::FanOut | Task::Drop) | None => {}
             }
             // Also charged: the deliveries of a publication that waits for the log, and what a page has cost before.
             let (billed, given) = (context.units_billed() - billed, self.jobs.pace.given() - given);

@@ -183,6 +183,11 @@ pub trait Outlet<D: Dialect> {
         let _ = before;
     }
 
+    /// Bills units to the client for which the engine was called, that are spent later for it.
+    fn bill(&mut self, units: u64) {
+        let _ = units;
+    }
+
     /// Units of work that are left in this part of the turn.
     fn units_left(&self) -> u64 {
         u64::MAX

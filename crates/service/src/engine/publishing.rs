@@ -2,11 +2,11 @@
 //!
 //! A publication is settled at once, or waits for its outcome under a ticket. Outcomes come one by
 //! one, each when its entry is in the log. The entry may still wait for others of its channel: so call
-//! `deliver_burst_before` before a receipt is written to a stream.
+//! `deliver_before` before a receipt is written to a stream.
 
 use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 
-use crate::engine::{Body, Dialect, Engine, Outlet, Principal, Refusal};
+use crate::engine::{Body, Dialect, Engine, Outlet, Principal, Refusal, units};
 use crate::payload::{Level, Payload};
 use crate::sequencing::{
     Backbone, Decision, Full, NoRoom, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,
@@ -77,7 +77,15 @@ impl<D: Dialect> Engine<D> {
         // If these steps were not counted here, the next caller would be charged for them.
         self.count_steps(out);
         match decision {
-            Decision::Commit(position) => Ok(Placed::Settled(self.commit(position, out))),
+            Decision::Commit(position) => {
+                let settled = self.commit(position, out);
+                // [service:fan-out-bill] Its publisher pays for the steps of a fan-out.
+                let reached = usize::try_from(settled.subscribers).unwrap_or(usize::MAX);
+                if self.is_divided(reached) {
+                    out.bill(settled.subscribers * units::DELIVERY);
+                }
+                Ok(Placed::Settled(settled))
+            }
             Decision::Pending | Decision::PendingRepeat => Ok(self.wait_for(ticket)),
             Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),
         }

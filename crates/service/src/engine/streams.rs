@@ -4,6 +4,7 @@ mod catching_up;
 mod fan_out;
 
 pub(crate) use self::catching_up::Items;
+pub(crate) use self::fan_out::KeptForms;
 
 use sockeye_auth::UnixTime;
 use sockeye_hub::{Cursor, Seq, Start, SubscriberKey, Target};

@@ -23,6 +23,8 @@
 pub(crate) const PUBLICATION: u64 = 10;
 /// A subscriber that a publication or an event of presence reaches.
 pub(crate) const DELIVERY: u64 = 1;
+/// A step of a fan-out, besides its subscribers.
+pub(crate) const FAN_OUT: u64 = 10;
 /// A pull from history, besides its items and its search.
 pub(crate) const PULL: u64 = 5;
 /// An item of a pull, of a page or of a list; a publication that is answered.
@@ -68,6 +70,11 @@ const _: () = assert!(of_places(PLACES_OF_STEP as u64) == STEP);
 /// The units of a step that looks at the places of so many connections.
 pub(crate) const fn of_places(places: u64) -> u64 {
     places.div_ceil(1 << PLACES_SHIFT)
+}
+
+/// The units of so many offers that were made outside of the steps of their fan-outs.
+pub(crate) const fn of_hastened(offers: u64) -> u64 {
+    offers * DELIVERY
 }
 
 /// The bytes of JSON that so many units are for.

@@ -28,6 +28,8 @@ pub(crate) enum Task {
     Judge,
     /// The next connections are looked at for the figures of the service.
     Count,
+    /// More subscribers get the messages of a channel that has many.
+    FanOut,
     /// The hub drops more of what it has no room for, and applies more of new settings.
     Drop,
     /// The job with this number publishes more of its items.
@@ -52,6 +54,7 @@ impl Task {
             | Self::Request(_)
             | Self::Judge
             | Self::Count
+            | Self::FanOut
             | Self::Drop => units::STEP,
         }
     }
@@ -257,6 +260,7 @@ impl<D: Dialect> Engine<D> {
         match task {
             Task::CatchUp(subscriber) => self.go_on(subscriber, out),
             Task::PullAll => self.pull_some(out),
+            Task::FanOut => self.fan_out_some(out),
             Task::Drop => self.drop_some(out),
             Task::Answer(_)
             | Task::AnswerAll

@@ -61,6 +61,7 @@ pub(crate) fn hub_config(roomy: bool, is_reopened: bool, random: &mut Random) ->
         settings.patterns = PatternUse::Allowed;
         config.namespaces.push((namespace.to_owned(), settings));
     }
+    config.limits.fan_out_members_max = [0, 1, 2, 16_384][random.below(4)];
     let mut quiet = settings(roomy, random);
     quiet.patterns = PatternUse::Refused;
     config.namespaces.push(("c".to_owned(), quiet));

@@ -79,6 +79,7 @@ impl Service {
     }
 
     fn answer(&mut self, key: SubscriberKey, patience: Patience, context: &mut Context<'_>) {
+        self.engine.deliver_to(key, context);
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
         // [service:revoked] Its next request is checked anew.

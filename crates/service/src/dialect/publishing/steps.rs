@@ -72,15 +72,21 @@ impl Service {
         Ok(self.answer_or_hold(job, who))
     }
 
-    /// Whether a publication has to wait for its turn: others wait for theirs, or the log has enough.
-    pub(super) fn has_to_queue(&self) -> bool {
+    /// Whether a publication has to wait for its turn: others wait for theirs, the log has enough, or fan-outs
+    /// have.
+    pub(super) fn has_to_queue(&mut self) -> bool {
+        let (may_publish, has_jobs) = (self.may_publish(), self.engine.work.has_jobs());
+        // [service:fan-out-room] Nobody overtakes those that wait for fan-outs.
+        self.jobs.wait_for_fan_outs =
+            !self.engine.hub.has_room_for_fan_out() || (self.jobs.wait_for_fan_outs && has_jobs);
         // [service:paced]
-        self.engine.sequencing.makes_wait() && (self.engine.work.has_jobs() || !self.may_publish())
+        (self.engine.sequencing.makes_wait() || self.jobs.wait_for_fan_outs)
+            && (has_jobs || !may_publish)
     }
 
-    /// Whether the log may be given more publications.
-    pub(crate) const fn may_publish(&self) -> bool {
-        self.jobs.pace.is_open(&self.engine.limits)
+    /// Whether the log may be given more publications. Without one, whether they may be delivered.
+    pub(crate) fn may_publish(&self) -> bool {
+        self.jobs.pace.is_open(&self.engine.limits) && self.engine.hub.has_room_for_fan_out()
     }
 
     pub(super) fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {

@@ -181,7 +181,8 @@ impl<D: Dialect> Engine<D> {
     /// The units of the hub's steps since the last call: those that were due, and the others.
     pub(crate) fn take_steps(&mut self) -> (u64, u64) {
         let due = units::of_steps(0, self.hub.due());
-        let all = units::of_steps(self.hub.searched(), self.hub.dropped());
+        let all = units::of_steps(self.hub.searched(), self.hub.dropped())
+            + units::of_hastened(self.hub.hastened());
         let due_before = core::mem::replace(&mut self.due_steps, due);
         let all_before = core::mem::replace(&mut self.steps, all);
         let due = due - due_before;

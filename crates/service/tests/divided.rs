@@ -1,0 +1,184 @@
+//! A message to many goes to some of them in each turn.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sockeye_hub::{Config, Epoch};
+use sockeye_service::{Limits, Service};
+use sockeye_simnet::Peer;
+
+use crate::common::Slow;
+use crate::fan_out::{UPGRADE, World, frame, read};
+use crate::turns::{HEALTH, post};
+
+/// The budget of a turn: 562 units for the service's own work.
+const BUDGET: u32 = 2_000;
+/// What a turn may spend above it: a piece of each kind of work.
+const PIECES: u64 = 900;
+/// More than a turn has units for.
+const SUBSCRIBERS: usize = 3_200;
+/// Subscribers that are reached at once.
+const AT_ONCE: usize = 100;
+
+fn hub_config(fan_outs_max: usize) -> Config {
+    let mut hub = Config::default();
+    (hub.limits.fan_out_members_max, hub.limits.fan_outs_max) = (AT_ONCE, fan_outs_max);
+    hub
+}
+
+fn world_of(service: Service) -> World {
+    let mut server = sockeye_server::Limits::default();
+    (server.turn_units_max, server.connection_units_max) = (BUDGET, 200);
+    World::of(service, server)
+}
+
+/// So many streams of a channel. Each has read what it was told so far.
+fn streams(world: &mut World, channel: &str, count: usize) -> Vec<Peer> {
+    let before = world.server.app().holdings().streams;
+    let subscribe = format!(r#"{{"type":"subscribe","channels":["{channel}"]}}"#);
+    let connect = |_| world.net.connect().expect("it listens");
+    let mut peers: Vec<Peer> = (0..count).map(connect).collect();
+    for peer in &mut peers {
+        peer.write(UPGRADE.as_bytes());
+        peer.write(&frame(subscribe.as_bytes()));
+    }
+    while world.server.app().holdings().streams < before + count || world.server.is_busy() {
+        world.turn();
+    }
+    (0..10).for_each(|_| world.turn());
+    assert!(peers.iter_mut().all(|peer| read(peer).contains("sync")));
+    peers
+}
+
+fn connect(world: &World, last: u8) -> Peer {
+    world.net.connect_from(IpAddr::from([10, 9, 9, last])).expect("it listens")
+}
+
+/// Turns until nothing is left to do. No turn spends much more than its budget. Returns the number of turns.
+fn turns(world: &mut World, mut look: impl FnMut()) -> usize {
+    let mut idle = 0;
+    for turn in 1..5_000 {
+        let before = world.server.stats().units;
+        world.turn();
+        let units = world.server.stats().units - before;
+        assert!(units <= u64::from(BUDGET) + PIECES, "{units} units in turn {turn}");
+        look();
+        // A request may take a turn to arrive.
+        idle = if world.server.is_busy() { 0 } else { idle + 1 };
+        if idle > 3 {
+            return turn - idle;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// [service:fan-out-steps] One message reaches everybody over turns, each of which spends its budget. Its
+/// receipt does not wait for them, nor does anybody else.
+#[test]
+fn a_publication_to_many_is_spread_over_turns() {
+    let mut world = world_of(Service::new(Epoch(7), hub_config(16), Limits::default()));
+    let mut peers = streams(&mut world, "news:1", SUBSCRIBERS);
+    let (mut publisher, mut other) = (connect(&world, 1), connect(&world, 2));
+    publisher.write(post("news:1", "\"hello\"").as_bytes());
+    let (mut count, mut receipt_at, mut answers) = (0, None, 0);
+    other.write(HEALTH.as_bytes());
+    let turns = turns(&mut world, || {
+        count += 1;
+        if read(&mut publisher).contains(&format!("\"subscribers\":{SUBSCRIBERS}")) {
+            receipt_at = Some(count);
+        }
+        if read(&mut other).ends_with("ok\n") {
+            answers += 1;
+            other.write(HEALTH.as_bytes());
+        }
+    });
+    // 562 units of deliveries in each turn at the most.
+    assert!(turns >= SUBSCRIBERS / 562, "{turns} turns");
+    assert!(receipt_at.is_some_and(|at| at <= 2), "the receipt came in turn {receipt_at:?}");
+    assert!(answers * 2 >= turns, "{answers} answers in {turns} turns");
+    assert!(peers.iter_mut().all(|peer| read(peer).matches("hello").count() == 1));
+    assert_eq!(world.server.app().hub_stats().delivered, SUBSCRIBERS as u64);
+    assert_eq!(world.server.app().holdings().due, 0);
+}
+
+/// Messages of two channels by turns, each to many. Returns the turns that they took.
+fn a_flood(mut world: World, published: usize, through: Option<&AtomicU64>) -> usize {
+    let mut peers = streams(&mut world, "news:1", 300);
+    peers.append(&mut streams(&mut world, "news:2", 300));
+    let mut publisher = connect(&world, 1);
+    let posts = (0..published).map(|at| {
+        let channel = ["news:1", "news:2"][at % 2];
+        format!("{{\"channel\":\"{channel}\",\"data\":\"hello {at};\"}}\n")
+    });
+    let lines: String = posts.collect();
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+    publisher.write(format!("{head} {}\r\n\r\n{lines}", lines.len()).as_bytes());
+    let mut answer = String::new();
+    let mut count = turns(&mut world, || answer += &read(&mut publisher));
+    if let Some(through) = through {
+        // The log has got all of them by now.
+        assert_eq!((world.server.app().holdings().publications, &*answer), (published, ""));
+        through.store(published as u64, Ordering::SeqCst);
+        count = turns(&mut world, || answer += &read(&mut publisher));
+    }
+    assert_eq!(answer.matches("\"subscribers\":300").count(), published, "{answer}");
+    for (at, peer) in peers.iter_mut().enumerate() {
+        let heard = read(peer);
+        let own = (0..published).filter(|message| message % 2 == at / 300);
+        let places: Vec<_> = own.map(|it| heard.find(&format!("hello {it};"))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "all, and in order");
+        assert_eq!(heard.matches("hello").count(), places.len(), "each once");
+    }
+    assert_eq!(world.server.app().hub_stats().hastened, 0, "no fan-out had to end early");
+    count
+}
+
+/// [service:fan-out-room] [hub:bound-fan-outs] Publications wait for the fan-outs before them: few are under way at
+/// a time, and none has to go on to its end at once.
+#[test]
+fn publications_wait_for_fan_outs() {
+    let world = world_of(Service::new(Epoch(7), hub_config(2), Limits::default()));
+    let turns = a_flood(world, 40, None);
+    assert!(turns > 40 * 300 / 562, "{turns} turns");
+}
+
+/// [service:fan-out-room] The same with what a log has settled, all at once.
+#[test]
+fn what_the_log_has_settled_waits_for_fan_outs() {
+    let through = Arc::new(AtomicU64::new(0));
+    let mut limits = Limits::default();
+    limits.publishing_units_max = 20_000;
+    let service = Service::new(Epoch(7), hub_config(2), limits);
+    let world = world_of(service.with_log(Box::new(Slow(Arc::clone(&through)))));
+    let turns = a_flood(world, 40, Some(&through));
+    assert!(turns > 40 * 300 / 562, "{turns} turns");
+}
+
+/// Turns until a client is served again that has published to so many, while others always have requests.
+fn turns_after(subscribers: usize) -> usize {
+    let mut world = world_of(Service::new(Epoch(7), hub_config(16), Limits::default()));
+    let _peers = streams(&mut world, "news:1", subscribers);
+    let address = |number: u8| IpAddr::from([10, 0, 1, number]);
+    let mut crowd: Vec<Peer> =
+        (0..20).map(|at| world.net.connect_from(address(at)).expect("it listens")).collect();
+    crowd.iter_mut().for_each(|peer| peer.write(HEALTH.repeat(2_000).as_bytes()));
+    let mut publisher = connect(&world, 1);
+    let publication = post("news:1", "\"hello\"");
+    publisher.write(format!("{publication}{HEALTH}").as_bytes());
+    for turn in 1..1_000 {
+        world.turn();
+        crowd.iter_mut().for_each(|peer| drop(read(peer)));
+        if read(&mut publisher).ends_with("ok\n") {
+            return turn;
+        }
+    }
+    panic!("it is never served");
+}
+
+/// [service:fan-out-bill] Whoever publishes to many has had its part for as long, though the deliveries come later.
+#[test]
+fn a_publisher_pays_for_later_deliveries() {
+    let (few, many) = (turns_after(AT_ONCE / 2), turns_after(AT_ONCE * 8));
+    assert!(many > 2 * few, "{many} turns after a publication to many, {few} after one to few");
+}
