@@ -14,8 +14,8 @@ fn longest_wait(mut waits: impl FnMut() -> Option<u64>) -> u64 {
     (0..30).filter_map(|_| waits()).max().expect("it is refused")
 }
 
-/// One may come in a second. Thirty that do not wait for their turn are told to wait for each other, and the clock of
-/// the test does not matter unless it is slower than that. [service:places-wait] [service:rates-wait]
+/// One may come in a second. Thirty that do not wait for their turn are told to wait for each other. Even if some
+/// seconds pass meanwhile, the last ones wait for several. [service:places-wait] [service:rates-wait]
 #[test]
 fn the_more_are_refused_the_longer_they_are_to_wait() {
     let server = start(|setup| {
@@ -90,7 +90,7 @@ fn pings_of_a_stranger() {
     socket.write(&ping.repeat(10));
     other.write(ping);
     let pongs = |world: &mut World, peer: &mut Peer| {
-        // It does not matter that its time is over: it waits for no later time than the next second.
+        // The clock stands still in these turns, so a stream that is left unread stays so.
         (0..20).for_each(|_| world.turn());
         peer.read(usize::MAX).expect("it is open").chunks(2).filter(|it| *it == b"\x8a\0").count()
     };

@@ -117,8 +117,7 @@ impl HeldRequests {
         self.last
     }
 
-    /// Notes the stream of a request, and puts it behind the others of its account. Returns the account
-    /// if it needs a task.
+    /// Notes the stream of a request, and puts the request in line. Returns the account if it needs a task.
     fn enqueue(&mut self, id: u64, stream: StreamKey) -> Option<Payer> {
         let request = self.by_id.get_mut(&id)?;
         request.stream = Some(stream);
@@ -126,7 +125,7 @@ impl HeldRequests {
         self.enqueue_again(id)
     }
 
-    /// Puts a request behind the others of its account, which it has been before.
+    /// Puts a request in line with the others of its account, the older ones first. It may have had a turn before.
     fn enqueue_again(&mut self, id: u64) -> Option<Payer> {
         let request = self.by_id.get(&id)?;
         let mut is_new = false;

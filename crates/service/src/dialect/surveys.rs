@@ -1,8 +1,8 @@
 //! Surveys: the figures of all services of a process, for the page of metrics.
 //!
 //! A request for the page is a task of the address that asks, though the page is for operators: anybody
-//! may ask. The bytes that wait for clients are counted over turns, some thousand connections a step,
-//! and once for all who ask meanwhile.
+//! may ask. The bytes that wait for clients are counted over turns, some thousand connections a step. One
+//! count answers all questions that came before it began.
 //!
 //! ```text
 //!  request ─► its turn: a question ─► each service counts ─► its figures on the board

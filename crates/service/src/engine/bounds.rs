@@ -240,7 +240,7 @@ impl<D: Dialect> Engine<D> {
         Refusal::Full { wait_ms: self.turn_away(who, Places::All) }
     }
 
-    /// How long a client is to wait that found no place.
+    /// Returns how long a client without a place is to wait, in milliseconds.
     fn turn_away(&self, who: &Principal, whose: Places) -> u64 {
         let (account, rates) = (who.holder(), HandshakeRates::new(&self.limits));
         let opener = Opener { account: account.as_ref(), is_known: who.is_known() };

@@ -55,7 +55,7 @@ pub(crate) enum TurnedAway {
     All(u64),
 }
 
-/// The places of which a client has found none.
+/// The places that a client has found taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Places {
     /// Those of its account.
@@ -122,8 +122,8 @@ impl Handshakes {
         Ok(())
     }
 
-    /// How long a client is to wait that found no place: it waits for its turn among those of its account, or
-    /// among those with its claim, as above.
+    /// Returns how long a client without a place is to wait, in milliseconds. It waits for its turn among the clients
+    /// of its account, or among those with its claim.
     pub(crate) fn turn_away(
         &mut self,
         opener: Opener<'_>,

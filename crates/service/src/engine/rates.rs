@@ -7,7 +7,7 @@ use std::hash::Hash;
 /// refill is a whole number, and rounding loses nothing.
 const TOKEN: u128 = 1_000;
 
-/// The longest time that whoever is above a rate of messages or requests is to wait, in milliseconds.
+/// The longest wait of an account above its rate of messages or requests, in milliseconds.
 const WAIT_MS_MAX: u64 = 60_000;
 
 /// Full buckets that one `take` forgets at the most. A `take` adds one bucket at the most, so with
@@ -159,7 +159,8 @@ impl<K: Clone + Eq + Hash + Ord> Rates<K> {
         self.change(key, rate, entries_max, now_ms, |entry| entry.bucket.take(rate, now_ms))
     }
 
-    /// The same, but whoever is refused waits behind those that were refused before.
+    /// Takes a token as [`take`](Self::take) does. A caller that is refused waits behind those that were refused
+    /// before.
     ///
     /// # Errors
     /// Without a token: milliseconds until it is the caller's turn.

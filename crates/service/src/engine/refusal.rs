@@ -30,12 +30,12 @@ pub enum Refusal {
     TooManyFromAddress {
         /// How many these are.
         most: usize,
-        /// As above.
+        /// As of [`TooManyConnections`](Self::TooManyConnections).
         wait_ms: u64,
     },
     /// All clients together have as many streams as they may have.
     Full {
-        /// As above.
+        /// As of [`TooManyConnections`](Self::TooManyConnections).
         wait_ms: u64,
     },
     /// Presence is kept of channels, and this is a pattern.

@@ -73,7 +73,8 @@ pub(crate) trait RateLimits: core::fmt::Debug + Send + Sync {
         now_ms: u64,
     ) -> Result<(), TurnedAway>;
 
-    /// How long a client is to wait that found no place, in milliseconds.
+    /// Returns how long a client without a place is to wait, in milliseconds. Its turn is behind those of the clients
+    /// that found none lately.
     fn turn_away(
         &self,
         opener: Opener<'_>,

@@ -44,7 +44,7 @@ pub(crate) const SESSION: u64 = 2;
 
 /// The page of metrics, besides its text.
 pub(crate) const FIGURES: u64 = 500;
-/// A connection whose unsent bytes are counted for that page: some of these cost a unit, as a power of two.
+/// The connections whose unsent bytes are counted for that page at the cost of one unit, as a power of two.
 const PLACES_SHIFT: u32 = 3;
 
 /// What a request may be expected to cost and yet be answered in the call that reads it: about what ten
@@ -63,11 +63,11 @@ pub(crate) const fn of_steps(searched: u64, dropped: u64) -> u64 {
     searched + 2 * dropped
 }
 
-/// The connections that a step of that count looks at.
+/// The places of connections that a step of the count for the page of metrics looks at.
 pub(crate) const PLACES_OF_STEP: usize = 4_000;
 const _: () = assert!(of_places(PLACES_OF_STEP as u64) == STEP);
 
-/// The units of a step that looks at the places of so many connections.
+/// The units of a step that looks at so many places of connections.
 pub(crate) const fn of_places(places: u64) -> u64 {
     places.div_ceil(1 << PLACES_SHIFT)
 }

@@ -133,7 +133,7 @@ impl Job<'_> {
             let refusal = item.receipt().err();
             refusal.is_some_and(|problem| problem.code == Code::RateLimited)
         };
-        // The last one has to wait longest.
+        // The last one waits longest, unless the schedule of waits has begun anew.
         let last = self.items.last()?.receipt().err();
         last.filter(|_| self.items.iter().all(too_soon))
     }

@@ -72,8 +72,8 @@ impl Service {
         Ok(self.answer_or_hold(job, who))
     }
 
-    /// Whether a publication has to wait for its turn: others wait for theirs, the log has enough, or fan-outs
-    /// have.
+    /// Whether a publication has to wait for its turn: others wait for theirs, the log has enough, or too many
+    /// fan-outs are under way. Notes whether any has to wait for fan-outs.
     pub(super) fn has_to_queue(&mut self) -> bool {
         let (may_publish, has_jobs) = (self.may_publish(), self.engine.work.has_jobs());
         // [service:fan-out-room] Nobody overtakes those that wait for fan-outs.
@@ -84,7 +84,7 @@ impl Service {
             && (has_jobs || !may_publish)
     }
 
-    /// Whether the log may be given more publications. Without one, whether they may be delivered.
+    /// Whether another publication may be decided now: the log may be given more, and there is room for a fan-out.
     pub(crate) fn may_publish(&self) -> bool {
         self.jobs.pace.is_open(&self.engine.limits) && self.engine.hub.has_room_for_fan_out()
     }

@@ -159,7 +159,7 @@ impl Census {
         self.sweep(channel);
     }
 
-    /// Removes `most` members whose grace time is over.
+    /// Removes up to `most` members whose grace time is over.
     pub(super) fn expire(
         &mut self,
         now_ms: u64,

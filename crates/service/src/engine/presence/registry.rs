@@ -29,7 +29,7 @@ pub(crate) trait Registry: Debug + Send + Sync {
         from: usize,
     ) -> Changed<()>;
 
-    /// Removes `most` members whose grace time is over, and returns each with its channel.
+    /// Removes up to `most` members whose grace time is over, and returns each with its channel.
     fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>>;
 
     /// Notes that a service has a watcher in a channel.
