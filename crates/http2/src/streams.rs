@@ -88,7 +88,8 @@ pub(crate) struct Streams {
     /// costs a constant.
     list: Vec<Stream>,
     dead: u32,
-    /// Where the last search ended. The next one is often for the same stream, and in a fan-out for the one behind it.
+    /// Where the last `find_mut` ended. The next one is often for the same stream, and in a fan-out for the one behind
+    /// it.
     found_at: usize,
     reset: Ring,
     ended: Ring,

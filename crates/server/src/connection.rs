@@ -417,7 +417,7 @@ impl Connection {
             return self.halted_deadline(paused, limits);
         }
         match &self.phase {
-            // [server:http2-ping] That of a trunk is its own: a gateway answers PING for clients that are gone.
+            // [server:http2-ping] A branch has its own, too: a gateway answers PING for clients that are gone.
             Phase::Single(Single { stream: Some(stream), .. }) => {
                 stream.deadline(self.clock, limits)
             }

@@ -59,7 +59,7 @@ impl Context<'_> {
         &self.core.closes
     }
 
-    /// The places of connections: each connection has one, and some are free. A connection keeps its place.
+    /// The number of places for connections. Each connection has one and keeps it, and some are free.
     pub fn connection_places(&self) -> usize {
         self.core.connections.places()
     }
