@@ -68,7 +68,8 @@ enum What {
     Fairness(Size),
     /// A start with many messages on disk costs what one with few does.
     Start,
-    /// What CI runs: all above over everything, the loads of `turns`, and a part of `trunks`.
+    /// What CI runs: all above, what another carrier may change over each of them, the loads of `turns`, and a part of
+    /// `trunks`.
     Gate(Size),
     /// Loads that want more of a turn than its budget, one after the other.
     Turns(Rows),

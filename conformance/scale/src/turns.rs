@@ -25,7 +25,7 @@ const GATE_LATER_US_MAX: u64 = 200_000;
 
 const SONG: Song = Song { idle_ms: 2_000, interval_ms: 12 };
 
-/// The same where messages are on a disk, which others use, too: how long a sync takes is not the server's.
+/// The same as [`GATE_LATER_US_MAX`] with messages on a disk: how long a sync takes is not the server's doing.
 const GATE_LATER_ON_DISK_US_MAX: u64 = 1_000_000;
 
 /// Memory that the server may have at any time of an attack, in MiB. Without one it has 13 to 60, by the channels.

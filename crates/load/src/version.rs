@@ -30,7 +30,7 @@ pub(super) enum Versions {
 
 impl Versions {
     /// Returns whether what `opener` opens is a stream of HTTP/2. A server over TLS is asked by one connection,
-    /// which ends before the load begins; so all lines of a load speak the same version.
+    /// which ends before the load begins; so all lines of `opener` speak the same version.
     ///
     /// # Errors
     /// The server cannot be asked within `patience`.

@@ -91,7 +91,8 @@ fn refused(refusal: &Refusal) -> String {
     }
 }
 
-/// The status of a refusal without a problem of ours, and what it says in plain text: a server of TLS says so there.
+/// The status of a refusal without a problem of ours, and the beginning of its body if that is plain text: a server
+/// that expects TLS says so in it.
 pub(super) fn status(refusal: &Refusal) -> String {
     let code = refusal.status.code();
     let is_text = refusal.header("Content-Type").is_some_and(|it| it.starts_with("text/plain"));

@@ -148,7 +148,7 @@ fn deliver(
     let mut wanted = vec![(0, subscribers)];
     let mut publisher = None;
     if let Some((target, purpose, route, body)) = kind.publish {
-        // The publisher has a socket of its own: it comes behind as many lines as all others carry.
+        // The publisher has a socket of its own: the lines before it fill their connections.
         let opener = opener((target, purpose))?;
         let content_type = &options.content_type;
         let one = Publisher::new(route, subscribers, &body, content_type, &stamps, &opener)?;
