@@ -206,7 +206,7 @@ impl Service {
     }
 
     /// Takes in the log's answers since the last call: at least one message, and others until the turn
-    /// has only `reserve` units left.
+    /// has only `reserve` units left. Takes none while there is no room for a fan-out.
     pub(crate) fn settle(&mut self, reserve: u64, context: &mut Context<'_>) {
         self.jobs.pace.note_turn(context.is_short_turn());
         self.engine.hear_log();
