@@ -55,6 +55,11 @@ pub trait Deliver<M> {
     fn offer_beside(&mut self, key: SubscriberKey, entries: &[Rc<Entry<M>>]) -> Offered {
         self.offer(key, entries)
     }
+
+    /// A fan-out has ended. `taken`: those of its messages that some subscriber has taken.
+    fn fan_out_ended(&mut self, taken: &[Rc<Entry<M>>]) {
+        let _ = taken;
+    }
 }
 
 /// Delivers by a closure.

@@ -33,6 +33,8 @@ struct FanOut<M> {
     /// mark.
     lists: Vec<(Link, usize)>,
     has_begun: bool,
+    /// The newest of its messages that a subscriber has taken.
+    taken: Seq,
 }
 
 impl<M> FanOut<M> {
@@ -96,13 +98,13 @@ impl<M> FanOuts<M> {
     }
 }
 
-/// The fan-out whose step is next.
-#[derive(Debug)]
-pub struct NextFanOut<'h, M> {
-    /// Its messages.
-    pub entries: &'h [Rc<Entry<M>>],
-    /// Subscriptions that it has still to come to.
-    pub members_left: usize,
+/// The outcome of a step of a fan-out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// The members that it has visited.
+    pub visited: usize,
+    /// It was the fan-out's last step.
+    pub is_last: bool,
 }
 
 impl<M> Hub<M> {
@@ -118,10 +120,9 @@ impl<M> Hub<M> {
         self.fan_outs.all.len() + usize::from(is_one_to_come) < self.config.limits.fan_outs_max
     }
 
-    /// The fan-out of the next [`fan_out_some`](Self::fan_out_some).
-    pub fn next_fan_out(&self) -> Option<NextFanOut<'_, M>> {
-        let FanOut { entries, lists, .. } = &self.fan_outs.all[self.fan_outs.next()?];
-        Some(NextFanOut { entries, members_left: lists.iter().map(|(_, left)| left).sum() })
+    /// The messages of the next [`fan_out_some`](Self::fan_out_some).
+    pub fn next_fan_out(&self) -> Option<&[Rc<Entry<M>>]> {
+        Some(&self.fan_outs.all[self.fan_outs.next()?].entries)
     }
 
     /// Offers the messages of the next fan-out to `members_max` more of its subscribers, as
@@ -131,8 +132,15 @@ impl<M> Hub<M> {
         members_max: usize,
         deliver: impl FnMut(SubscriberKey, &[Rc<Entry<M>>]) -> Offered,
     ) -> usize {
-        let Some(at) = self.fan_outs.next() else { return 0 };
-        self.step(at, members_max, &mut By(deliver))
+        self.fan_out_some_by(members_max, &mut By(deliver)).visited
+    }
+
+    /// The same by a type of the caller's.
+    pub fn fan_out_some_by(&mut self, members_max: usize, deliver: &mut impl Deliver<M>) -> Step {
+        let Some(at) = self.fan_outs.next() else { return Step::default() };
+        let before = self.fan_outs.all.len();
+        let visited = self.step(at, members_max, deliver);
+        Step { visited, is_last: self.fan_outs.all.len() < before }
     }
 
     /// Offers a subscriber what fan-outs under way owe it. Call it before something is done with the subscriber
@@ -147,7 +155,7 @@ impl<M> Hub<M> {
     ) {
         let Self { fan_outs, subscribers, stats, .. } = self;
         if let Some(index) = subscribers.find(key) {
-            offer_owed(subscribers.at_mut(index), &fan_outs.all, stats, &mut By(deliver));
+            offer_owed(subscribers.at_mut(index), &mut fan_outs.all, stats, &mut By(deliver));
         }
     }
 
@@ -174,7 +182,7 @@ impl<M> Hub<M> {
         lists.extend(of_patterns.map(|it| (Link::Pattern(*it), self.patterns.members(*it).len())));
         // The subscribers by name come first.
         lists.reverse();
-        let fan_out = FanOut { channel, entries, lists, has_begun: false };
+        let fan_out = FanOut { channel, entries, lists, has_begun: false, taken: Seq::ZERO };
         let members = fan_out.members_left();
         if let Some(fan_out) = self.join_last(fan_out) {
             // [hub:bound-fan-outs]
@@ -215,7 +223,7 @@ impl<M> Hub<M> {
     fn step(&mut self, at: usize, members_max: usize, deliver: &mut impl Deliver<M>) -> usize {
         let Self { fan_outs, channels, patterns, subscribers, stats, .. } = self;
         let (earlier, rest) = fan_outs.all.split_at_mut(at);
-        let FanOut { entries, lists, has_begun, .. } = &mut rest[0];
+        let FanOut { entries, lists, has_begun, taken, .. } = &mut rest[0];
         *has_begun = true;
         let mut room = members_max.max(1);
         let most = room;
@@ -228,7 +236,7 @@ impl<M> Hub<M> {
             let from = end.saturating_sub(room);
             for member in members[from..end].iter().rev() {
                 let state = subscribers.at_mut(member.subscriber);
-                offer(state, earlier, entries, stats, deliver);
+                offer(state, earlier, (entries, taken), stats, deliver);
             }
             (room, *left) = (room - (end - from), from);
             if from == 0 {
@@ -237,8 +245,9 @@ impl<M> Hub<M> {
         }
         fan_outs.turn = at + 1;
         if lists.is_empty() {
-            fan_outs.all.remove(at);
+            let FanOut { entries, taken, .. } = fan_outs.all.remove(at);
             fan_outs.turn = at;
+            deliver.fan_out_ended(up_to(&entries, taken));
         }
         most - room
     }
@@ -254,10 +263,10 @@ impl<M> Hub<M> {
         let Self { fan_outs, channels, patterns, subscribers, stats, .. } = self;
         let record = channels.record(channel);
         let of_patterns = record.patterns.iter().map(|it| patterns.members(*it).as_slice());
-        let mut reached = Reached::default();
+        let (mut reached, mut taken) = (Reached::default(), Seq::ZERO);
         for member in std::iter::once(record.members.as_slice()).chain(of_patterns).flatten() {
             let state = subscribers.at_mut(member.subscriber);
-            match offer(state, &fan_outs.all, entries, stats, deliver) {
+            match offer(state, &mut fan_outs.all, (entries, &mut taken), stats, deliver) {
                 Visit::Repeated => {}
                 Visit::Taken => reached.taken += 1,
                 Visit::Behind => reached.behind += 1,
@@ -296,8 +305,8 @@ enum Visit {
 /// them. [hub:fan-out-order] [hub:named-once]
 fn offer<M>(
     state: &mut State,
-    earlier: &[FanOut<M>],
-    entries: &[Rc<Entry<M>>],
+    earlier: &mut [FanOut<M>],
+    (entries, taken): (&[Rc<Entry<M>>], &mut Seq),
     stats: &mut Stats,
     deliver: &mut impl Deliver<M>,
 ) -> Visit {
@@ -308,7 +317,7 @@ fn offer<M>(
     offer_owed(state, earlier, stats, deliver);
     let before = mem::replace(&mut state.named, newest);
     match state.position == ReadPosition::LIVE {
-        true => hand(state, after(entries, before), stats, deliver),
+        true => hand(state, (after(entries, before), taken), stats, deliver),
         false => Visit::Behind,
     }
 }
@@ -316,7 +325,7 @@ fn offer<M>(
 /// Offers to a subscriber what these fan-outs owe it.
 fn offer_owed<M>(
     state: &mut State,
-    fan_outs: &[FanOut<M>],
+    fan_outs: &mut [FanOut<M>],
     stats: &mut Stats,
     deliver: &mut impl Deliver<M>,
 ) {
@@ -325,20 +334,26 @@ fn offer_owed<M>(
         if !owed.is_empty() {
             state.named = fan_out.newest();
             stats.hastened += 1;
-            hand(state, owed, stats, deliver);
+            let mut taken = fan_out.taken;
+            hand(state, (owed, &mut taken), stats, deliver);
+            fan_out.taken = taken;
         }
     }
 }
 
-/// Offers messages to a live subscriber, which is behind if it does not take all of them.
+/// Offers messages to a live subscriber, which is behind if it does not take all of them. `newest_taken` is that of
+/// all subscribers.
 fn hand<M>(
     state: &mut State,
-    entries: &[Rc<Entry<M>>],
+    (entries, newest_taken): (&[Rc<Entry<M>>], &mut Seq),
     stats: &mut Stats,
     deliver: &mut impl Deliver<M>,
 ) -> Visit {
     let Offered { taken, flow } = deliver.offer_beside(state.key, entries);
     stats.delivered += taken as u64;
+    if let Some(last) = entries[..taken].last() {
+        *newest_taken = last.seq().max(*newest_taken);
+    }
     match flow {
         Flow::Taken => return Visit::Taken,
         Flow::Full => stats.lagged += 1,
@@ -352,5 +367,10 @@ fn hand<M>(
 
 /// The messages after a position.
 fn after<M>(entries: &[Rc<Entry<M>>], seq: Seq) -> &[Rc<Entry<M>>] {
-    &entries[entries.partition_point(|entry| entry.seq() <= seq)..]
+    &entries[up_to(entries, seq).len()..]
+}
+
+/// The messages up to a position.
+fn up_to<M>(entries: &[Rc<Entry<M>>], seq: Seq) -> &[Rc<Entry<M>>] {
+    &entries[..entries.partition_point(|entry| entry.seq() <= seq)]
 }

@@ -45,7 +45,7 @@ pub use config::{Config, Limits, OnGap, OnOverrun, PatternUse, Settings};
 pub use cursor::{Check, Cursor, Epoch, Run, Seq, Start, Token};
 pub use entry::{Entry, Kind, Publication};
 pub use error::{Misuse, Refusal};
-pub use fan_outs::NextFanOut;
+pub use fan_outs::Step;
 pub use holders::{Claim, Holder};
 pub use hub::{Committed, Flow, Hub};
 pub use item::{Budget, Gap, Item, Progress, Reason, Scope, Span, Sync};

@@ -182,3 +182,46 @@ fn a_publisher_pays_for_later_deliveries() {
     let (few, many) = (turns_after(AT_ONCE / 2), turns_after(AT_ONCE * 8));
     assert!(many > 2 * few, "{many} turns after a publication to many, {few} after one to few");
 }
+
+/// The messages whose delivery lag was observed.
+fn lags(world: &mut World) -> String {
+    let mut asker = connect(world, 3);
+    asker.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut page = String::new();
+    turns(world, || page += &read(&mut asker));
+    let mut lines = page.lines();
+    let count = lines.find_map(|line| line.strip_prefix("sockeye_delivery_lag_seconds_count "));
+    count.expect("it is on the page").trim().to_owned()
+}
+
+/// Subscribers that do something get the message before their turn. It is one message all the same.
+#[test]
+fn a_message_to_many_has_one_delivery_lag() {
+    let mut world = world_of(Service::new(Epoch(7), hub_config(16), Limits::default()));
+    let mut peers = streams(&mut world, "news:1", SUBSCRIBERS);
+    connect(&world, 1).write(post("news:1", "\"hello\"").as_bytes());
+    while world.server.app().hub_stats().delivered == 0 {
+        world.turn();
+    }
+    let ask = frame(br#"{"type":"subscribe","channels":["other:1"]}"#);
+    peers.iter_mut().take(500).for_each(|peer| peer.write(&ask));
+    turns(&mut world, || ());
+    assert!(peers.iter_mut().all(|peer| read(peer).matches("hello").count() == 1));
+    assert_eq!(lags(&mut world), "1");
+}
+
+/// The last step of a fan-out may come to nobody: those that are left have gone.
+#[test]
+fn a_message_has_a_delivery_lag_though_the_rest_of_its_subscribers_leave() {
+    let mut world = world_of(Service::new(Epoch(7), hub_config(16), Limits::default()));
+    let mut peers = streams(&mut world, "news:1", SUBSCRIBERS);
+    connect(&world, 1).write(post("news:1", "\"hello\"").as_bytes());
+    while world.server.app().hub_stats().delivered == 0 {
+        world.turn();
+    }
+    peers.iter_mut().for_each(Peer::reset);
+    world.turn_until_idle();
+    let delivered = world.server.app().hub_stats().delivered;
+    assert!(delivered < SUBSCRIBERS as u64, "all {delivered} got it before");
+    assert_eq!(lags(&mut world), "1");
+}

@@ -10,7 +10,7 @@
 use std::rc::Rc;
 
 use sockeye_auth::UnixTime;
-use sockeye_hub::{Cursor, Deliver, Entry, Flow, Hub, Kind, Offered, Seq, SubscriberKey};
+use sockeye_hub::{Cursor, Deliver, Entry, Flow, Hub, Kind, Offered, Seq, Step, SubscriberKey};
 
 use crate::engine::access::Standing;
 use crate::engine::counters::DeliveryLag;
@@ -198,7 +198,7 @@ impl<D: Dialect, O: Outlet<D>> FanOut<'_, D, O> {
     /// Notes entries that a session has taken.
     #[cold]
     fn note_taken(&mut self, key: SubscriberKey, entries: &[Rc<Entry<Body<D::Forms>>>]) {
-        // Those of other bursts are older, or are noted when their fan-out comes to its end.
+        // Those of other bursts are noted when their fan-out ends.
         for entry in entries.iter().filter(|entry| entry.seq() >= self.burst.first) {
             if entry.seq() > self.noted {
                 self.lag.note(self.now_ms.saturating_sub(entry.time_ms));
@@ -226,6 +226,14 @@ impl<D: Dialect, O: Outlet<D>> Deliver<Body<D::Forms>> for FanOut<'_, D, O> {
         entries: &[Rc<Entry<Body<D::Forms>>>],
     ) -> Offered {
         self.deliver(key, entries, |burst| burst.is(entries))
+    }
+
+    /// The age of its messages is that at the end.
+    #[cold]
+    fn fan_out_ended(&mut self, taken: &[Rc<Entry<Body<D::Forms>>>]) {
+        for entry in taken {
+            self.lag.note(self.now_ms.saturating_sub(entry.time_ms));
+        }
     }
 }
 
@@ -299,6 +307,8 @@ impl<D: Dialect> Engine<D> {
     fn deliver_owed(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         let forms = D::BurstForms::default();
         self.fan_out((BurstSpan::default(), &forms), out, |hub, fan_out| {
+            // Their fan-outs note the ages.
+            (fan_out.noted, fan_out.is_noting) = (Seq(u64::MAX), fan_out.has_end);
             hub.deliver_owed(key, |key, entries| fan_out.offer_beside(key, entries));
             0
         });
@@ -309,21 +319,18 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn fan_out_some(&mut self, out: &mut impl Outlet<D>) {
         self.fans_out = false;
         let Some(next) = self.hub.next_fan_out() else { return };
-        let Some(newest) = next.entries.last().map(|entry| entry.position) else { return };
-        let burst = BurstSpan::new(next.entries);
-        // Few are left, if more are never reached at once.
-        let step = usize::try_from(units::STEP / units::DELIVERY).unwrap_or(usize::MAX);
-        let most = self.hub.config().limits.fan_out_members_max.clamp(1, step);
-        let is_last = next.members_left <= most;
+        let Some(newest) = next.last().map(|entry| entry.position) else { return };
+        let burst = BurstSpan::new(next);
+        let of_step = usize::try_from(units::STEP / units::DELIVERY).unwrap_or(usize::MAX);
+        let most = self.hub.config().limits.fan_out_members_max.clamp(1, of_step);
         let forms = self.kept_forms.take(newest);
+        let mut step = Step::default();
         let visited = self.fan_out((burst, &forms), out, |hub, fan_out| {
-            // Their age is that of the last deliveries.
-            if !is_last {
-                (fan_out.noted, fan_out.is_noting) = (burst.newest, fan_out.has_end);
-            }
-            hub.fan_out_some(most, |key, entries| fan_out.offer_beside(key, entries))
+            (fan_out.noted, fan_out.is_noting) = (burst.newest, fan_out.has_end);
+            step = hub.fan_out_some_by(most, fan_out);
+            step.visited
         });
-        if !is_last {
+        if !step.is_last {
             self.kept_forms.0.push((newest, forms));
         }
         out.spend(units::FAN_OUT + visited as u64 * units::DELIVERY);
