@@ -127,15 +127,17 @@ impl Job<'_> {
         Job { id, asker, shape, items, unsettled, rest }
     }
 
-    /// The refusal of the whole job, if every item was above the rate limit.
+    /// The refusal of the whole job, if every item was above the rate limit: that with the longest wait.
     fn refusal_of_all(&self) -> Option<&Problem> {
-        let too_soon = |item: &Item<'_>| {
-            let refusal = item.receipt().err();
-            refusal.is_some_and(|problem| problem.code == Code::RateLimited)
-        };
-        // The last one waits longest, unless the schedule of waits has begun anew.
-        let last = self.items.last()?.receipt().err();
-        last.filter(|_| self.items.iter().all(too_soon))
+        let mut longest: Option<&Problem> = None;
+        for item in &self.items {
+            let refusal = item.receipt().err().filter(|it| it.code == Code::RateLimited)?;
+            // The last one may wait less: the schedule of waits has begun anew.
+            if longest.is_none_or(|it| it.wait_ms <= refusal.wait_ms) {
+                longest = Some(refusal);
+            }
+        }
+        longest
     }
 
     pub(super) fn reply(&self, retry_ms: u64) -> Reply {
@@ -177,5 +179,24 @@ impl Item<'_> {
         let Settled { position, level, duplicate, subscribers } = *result.as_ref()?;
         let channel = self.channel.as_deref().unwrap_or_default();
         Ok(Receipt { channel, position, level, duplicate, subscribers })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schedule of waits has begun anew before the last one.
+    #[test]
+    fn a_refusal_of_all_has_the_longest_wait() {
+        let refused = |wait_ms: u64| Item {
+            line: None,
+            channel: None,
+            result: Some(Err(Problem::new(Code::RateLimited, "later").with_wait(wait_ms))),
+        };
+        let items = [59_900, 60_000, 100].map(refused).into();
+        let asker = Asker::Request(None);
+        let job = Job { id: 1, asker, shape: Shape::Many, items, unsettled: 0, rest: None };
+        assert_eq!(job.refusal_of_all().map(|it| it.wait_ms), Some(60_000));
     }
 }
