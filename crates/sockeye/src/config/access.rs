@@ -11,7 +11,8 @@ use sockeye_service::Guard;
 use sockeye_terminal::{Failure, OrFail};
 use toml::Spanned;
 
-use super::{Source, rules};
+use super::Source;
+use super::rules::{self, Publish};
 use crate::file::{self, Kind};
 
 /// The `[access]` table.
@@ -93,12 +94,18 @@ impl AccessConfig {
         }
     }
 
-    /// Whether there may be several publishers that an operator may not trust alike: strangers, users, or more
-    /// than one back end.
-    pub(super) fn has_publishers(&self) -> bool {
-        let back_ends = self.api_keys.iter().filter(|key| !key.get_ref().publish.is_empty());
+    /// Whether there may be several publishers by this rule that an operator may not trust alike: strangers, users, or
+    /// more than one back end.
+    pub(super) fn has_publishers(&self, rule: Publish) -> bool {
+        let granted = self.api_keys.iter().filter(|key| !key.get_ref().publish.is_empty()).count();
         let users = self.jwt.is_some() || self.tickets.is_some();
-        users || !list(&self.publish).is_empty() || back_ends.count() > 1
+        let users_or_strangers = users || !list(&self.publish).is_empty();
+        match rule {
+            Publish::Granted => users_or_strangers || granted > 1,
+            Publish::Known => users_or_strangers || self.api_keys.len() > 1,
+            Publish::Anyone => true,
+            Publish::Keys => granted > 1,
+        }
     }
 
     /// What an example in a shell shows, with a space behind it: a key, or else a token.

@@ -98,10 +98,8 @@ impl Config {
     /// everybody.
     pub(super) fn shares_warning(&self) -> Option<String> {
         let access = self.access.as_ref()?;
-        let (rules, is_divided) = (&self.channels, !self.namespaces.is_empty());
-        let by_rule = matches!(rules.publish, Some(Publish::Known | Publish::Anyone));
-        let only_keys = matches!(rules.publish, Some(Publish::Keys));
-        if is_divided || only_keys || !(access.has_publishers() || by_rule) {
+        let rule = self.channels.publish.unwrap_or(Publish::Granted);
+        if !self.namespaces.is_empty() || !access.has_publishers(rule) {
             return None;
         }
         let what = match (&self.data, self.retention().rule.when_full) {
@@ -187,17 +185,23 @@ mod tests {
         let rule = "[access]\n[channels]\npublish = \"anyone\"\n";
         let one = key("a", "[\">\"]");
         let two = one.clone() + &key("b", "[\"c\"]");
+        let mute = key("b", "[]");
         let (memory, disk) = (Some("history in memory"), Some("refused (log_full)"));
         let data = |text: &str| format!("data = \"d\"\n{text}");
         for (text, told) in [
             (String::new(), None),
             (one.clone(), None),
-            (one + &key("b", "[]"), None),
+            (format!("{one}{mute}"), None),
             (two.clone(), memory),
             (jwt.into(), memory),
             (strangers.into(), memory),
             (rule.into(), memory),
             (format!("{jwt}[channels]\npublish = \"keys\"\n"), None),
+            (format!("{strangers}{one}[channels]\npublish = \"keys\"\n"), None),
+            (format!("{two}[channels]\npublish = \"keys\"\n"), memory),
+            (format!("{one}[channels]\npublish = \"known\"\n"), None),
+            (format!("{one}{mute}[channels]\npublish = \"known\"\n"), memory),
+            (format!("{jwt}[channels]\npublish = \"known\"\n"), memory),
             (format!("{jwt}[namespaces.chat]\n"), None),
             (data(tickets), disk),
             (data(&two), disk),
