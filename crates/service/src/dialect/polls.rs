@@ -19,6 +19,7 @@ use crate::dialect::recipient::cursor_text;
 use crate::dialect::reply::{self, NO_STORE};
 use crate::engine::access::Standing;
 use crate::engine::archive::Waiter;
+use crate::engine::handshakes::Places;
 use crate::engine::{Principal, Taken, Watch, units};
 use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
@@ -214,7 +215,7 @@ impl Service {
             return Ok(Polled::Answer(label.unchanged()));
         }
         let connected = self.engine.hub.connect();
-        let subscriber = connected.map_err(|_| self.engine.refuse_place(who))?;
+        let subscriber = connected.map_err(|_| self.engine.refuse_place(who, Places::All))?;
         let taken = self.subscribe_poll(subscriber, who, asked)?;
         let Filled { mut body, rest, cursor, fetch } = self.fill(subscriber, context);
         let waits_for_archive = body.is_empty() && taken.ended.is_empty() && !context.is_draining();
@@ -229,7 +230,7 @@ impl Service {
         let ends_at = until.filter(|_| !context.is_draining() && !nothing_comes);
         match ends_at {
             Some(until) if body.is_empty() && rest == Rest::Nothing => {
-                if let Err(refusal) = self.engine.admit_place(who) {
+                if let Err(refusal) = self.engine.admit_place(who, Places::All) {
                     self.engine.leave(subscriber);
                     return Err(refusal.into());
                 }
@@ -290,7 +291,8 @@ impl Service {
         asked: &Asked<'_>,
         fetch: Fetch,
     ) -> Result<Polled, Problem> {
-        let admitted = self.engine.admit_place(who).map_err(Problem::from).and_then(|()| {
+        let place = self.engine.admit_place(who, Places::All);
+        let admitted = place.map_err(Problem::from).and_then(|()| {
             let holder = self.engine.holder(who);
             // [service:bound-archive]
             if !self.engine.admit_reader(holder) {

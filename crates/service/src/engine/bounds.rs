@@ -214,12 +214,13 @@ impl<D: Dialect> Engine<D> {
                 return Err((End::TryAgain, retry_ms + wait_ms));
             }
         }
-        self.admit_place(who).map_err(|refusal| (refusal.end(), retry_ms + refusal.wait_ms()))
+        let admitted = self.admit_place(who, Places::AllOfTried);
+        admitted.map_err(|refusal| (refusal.end(), retry_ms + refusal.wait_ms()))
     }
 
     /// Checks the quota of a client that opens one more stream or waiting poll, and its claim on the
-    /// places of all.
-    pub(crate) fn admit_place(&mut self, who: &Principal) -> Result<(), Refusal> {
+    /// places of all. `all`: how its refusal counts, if those are taken.
+    pub(crate) fn admit_place(&mut self, who: &Principal, all: Places) -> Result<(), Refusal> {
         self.admit_own(who)?;
         let (room, open) = (self.streams_max(), self.sessions.open_streams(who));
         let own_max = self.own_streams_max(who);
@@ -231,13 +232,13 @@ impl<D: Dialect> Engine<D> {
         if open.all < claim.of(room) {
             return Ok(());
         }
-        Err(self.refuse_place(who))
+        Err(self.refuse_place(who, all))
     }
 
     /// Refuses a client because the places of all are taken.
-    pub(crate) fn refuse_place(&mut self, who: &Principal) -> Refusal {
+    pub(crate) fn refuse_place(&mut self, who: &Principal, all: Places) -> Refusal {
         self.bounds.rejections.full += 1;
-        Refusal::Full { wait_ms: self.turn_away(who, Places::All) }
+        Refusal::Full { wait_ms: self.turn_away(who, all) }
     }
 
     /// Returns how long a client without a place is to wait, in milliseconds.

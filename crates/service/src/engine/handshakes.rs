@@ -62,6 +62,8 @@ pub(crate) enum Places {
     Own,
     /// Those of all clients.
     All,
+    /// The same, of a client whose try to open a stream was counted.
+    AllOfTried,
 }
 
 /// The streams that opened lately.
@@ -137,8 +139,11 @@ impl Handshakes {
             (Places::Own, Some(account)) => {
                 self.own.turn_away(account, own, wait_ms_max, rated_max, now_ms)
             }
-            (Places::Own | Places::All, _) => {
-                let claim = self.claim(opener, rates, now_ms);
+            (Places::Own | Places::All | Places::AllOfTried, _) => {
+                let claim = match whose {
+                    Places::Own | Places::All => self.claim(opener, rates, now_ms),
+                    Places::AllOfTried => self.claim_of_tried(opener, rates, now_ms),
+                };
                 self.queues[claim as usize].wait_ms(all, wait_ms_max, now_ms)
             }
         }
@@ -146,10 +151,18 @@ impl Handshakes {
 
     /// The claim of a client on the bucket of all. Counts its try.
     fn claim(&mut self, opener: Opener<'_>, rates: &HandshakeRates, now_ms: u64) -> Claim {
-        let HandshakeRates { all, own, quiet, rated_max, .. } = *rates;
+        let claim = self.claim_of_tried(opener, rates, now_ms);
+        if let Some(account) = opener.account {
+            let _ = self.tries.take(account, rates.quiet, rates.rated_max, now_ms);
+        }
+        claim
+    }
+
+    /// The claim of a client by the tries that were counted.
+    fn claim_of_tried(&self, opener: Opener<'_>, rates: &HandshakeRates, now_ms: u64) -> Claim {
+        let HandshakeRates { all, own, quiet, .. } = *rates;
         let Some(account) = opener.account else { return Claim::First };
         let tried = self.tries.taken(account, quiet, now_ms);
-        let _ = self.tries.take(account, quiet, rated_max, now_ms);
         match opener.is_known {
             true => Claim::of_known(tried, own.burst(), all.burst()),
             false => Claim::of_stranger(tried, own.burst(), all.burst()),

@@ -10,6 +10,7 @@ use sockeye_auth::UnixTime;
 use sockeye_hub::{Cursor, Seq, Start, SubscriberKey, Target};
 use sockeye_server::Time;
 
+use crate::engine::handshakes::Places;
 use crate::engine::{
     Delivery, Dialect, End, Engine, NOWHERE, Notice, Outlet, Principal, Recipient, Refusal,
     Session, Watch, units,
@@ -43,7 +44,7 @@ impl<D: Dialect> Engine<D> {
     ) -> Option<SubscriberKey> {
         let admitted = self.admit_stream(stream, &who).and_then(|()| {
             self.hub.connect().map_err(|_| {
-                let refusal = self.refuse_place(&who);
+                let refusal = self.refuse_place(&who, Places::AllOfTried);
                 (refusal.end(), self.retry_ms(stream) + refusal.wait_ms())
             })
         });

@@ -193,6 +193,21 @@ fn addresses_that_are_remembered_are_bounded() {
     assert_eq!((handshakes.own.len(), handshakes.tries.len()), (1, 1), "the others have rested");
 }
 
+/// A stream that finds all places taken has tried once. A poll has no handshake: its try is counted here.
+#[test]
+fn a_try_counts_once() {
+    let (mut handshakes, rates) = rates();
+    let (streams, polls) = (address(0), address(1));
+    for tries in 1..=100 {
+        assert_eq!(handshakes.take(stranger(&streams), &rates, 7), Ok(()));
+        let _ = handshakes.turn_away(stranger(&streams), Places::AllOfTried, &rates, 7);
+        let _ = handshakes.turn_away(stranger(&polls), Places::All, &rates, 7);
+        for account in [&streams, &polls] {
+            assert_eq!(handshakes.tries.taken(account, rates.quiet, 7), tries);
+        }
+    }
+}
+
 /// Whoever finds no place waits behind those of its account, or of its claim, that found none before. The accounts do
 /// not wait for each other. [service:places-wait]
 #[test]
