@@ -117,7 +117,11 @@ impl<M> Hub<M> {
     /// Whether another burst may become a fan-out without one of those under way having to end first.
     pub fn has_room_for_fan_out(&self) -> bool {
         let is_one_to_come = self.has_burst() && self.is_divided(self.burst_channel());
-        self.fan_outs.all.len() + usize::from(is_one_to_come) < self.config.limits.fan_outs_max
+        self.fan_outs.all.len() + usize::from(is_one_to_come) < self.fan_outs_max()
+    }
+
+    fn fan_outs_max(&self) -> usize {
+        self.config.limits.fan_outs_max.max(1)
     }
 
     /// The messages of the next [`fan_out_some`](Self::fan_out_some).
@@ -186,7 +190,7 @@ impl<M> Hub<M> {
         let members = fan_out.members_left();
         if let Some(fan_out) = self.join_last(fan_out) {
             // [hub:bound-fan-outs]
-            while self.fan_outs.all.len() >= self.config.limits.fan_outs_max.max(1) {
+            while self.fan_outs.all.len() >= self.fan_outs_max() {
                 let visited = self.step(0, usize::MAX, deliver);
                 self.stats.hastened += visited as u64;
             }

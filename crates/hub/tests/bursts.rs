@@ -387,3 +387,20 @@ fn fan_outs_have_a_bound() {
     assert_eq!(said(&|at| at % 3 == 1, &side), [1; 3]);
     assert_eq!(said(&|at| at % 3 == 2, &side), [3; 3]);
 }
+
+/// One fan-out has room under any bound: nobody could publish otherwise.
+#[test]
+fn a_fan_out_has_room_if_none_is_under_way() {
+    let mut config = Config::default();
+    (config.limits.fan_out_members_max, config.limits.fan_outs_max) = (1, 0);
+    let mut side = Side::new(&config, How::Divided);
+    for at in 0..SUBSCRIBERS {
+        connect(&mut side, at, "a", Start::Now, 0);
+        side.streams[at].room = 1_000;
+    }
+    assert!(side.hub.has_room_for_fan_out());
+    side.publish(Publication::new(name("a"), 1, 10), 0).expect("it is taken");
+    assert!(!side.hub.has_room_for_fan_out());
+    side.deliver_all();
+    assert!(side.hub.has_room_for_fan_out());
+}
