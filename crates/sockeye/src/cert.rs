@@ -53,11 +53,14 @@ pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
     ))
 }
 
-/// Makes a certificate for this machine in a directory that has none.
+/// Makes a certificate for this machine in a directory that has none. Refuses a directory in which one of the three
+/// files is missing.
 pub(crate) fn ensure(dir: &Path) -> Result<(), Failure> {
-    let [_, cert, key] = files(dir);
-    if cert.exists() && key.exists() {
-        return Ok(());
+    let files = files(dir);
+    let Some(missing) = files.iter().find(|path| !path.exists()) else { return Ok(()) };
+    if files.iter().any(|path| path.exists()) {
+        let what = "is missing beside the other files; remove them, or name another directory";
+        return Err(Failure(format!("{} {what}", missing.display())));
     }
     let [ca, ..] = create(dir, &NAMES.map(str::to_owned))?;
     notice(format_args!(

@@ -34,10 +34,10 @@ const DESCRIPTORS_OF_LOOP: u64 = 2;
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
+    let config = configure(options, Kind::Stream)?;
     if let Some(dir) = &options.dev_cert {
         cert::ensure(dir)?;
     }
-    let config = configure(options, Kind::Stream)?;
     logging::apply(&config.log)?;
     for problem in config.warnings() {
         log::warn!(problem; "the configuration may not be what was meant");

@@ -5,7 +5,7 @@ mod handshakes;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -144,8 +144,22 @@ fn a_server_makes_a_development_certificate_that_is_not_there() {
     );
     let both = run(&["serve", "--dev-cert", &dir, "--cert", &cert, "--key", &cert]);
     assert_eq!(both.status.code(), Some(2), "{both:?}");
-    fs::remove_file(&cert).expect("our directory");
-    bad(&run(&["serve", "--dev-cert", &dir]), 1, "is there already");
+    // The address is taken, so that no server stays.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let address = taken.local_addr().expect("it listens").to_string();
+    let serve = |more: &[&str]| run(&[&["serve", "--listen", &address], more].concat());
+    for path in files(&dir) {
+        let kept = fs::read(&path).expect("it is there");
+        fs::remove_file(&path).expect("our directory");
+        bad(&serve(&["--dev-cert", &dir]), 1, &format!("{path} is missing"));
+        fs::write(&path, kept).expect("our directory");
+    }
+
+    // A server that cannot start makes none.
+    let (config, other) = (place.path("wrong.toml"), place.path("made/other"));
+    fs::write(&config, "[namespaces.\"a:b\"]\n").expect("our directory");
+    bad(&serve(&["--config", &config, "--dev-cert", &other]), 1, "no namespace's name");
+    assert!(!fs::exists(&other).expect("our directory"));
 }
 
 #[test]
