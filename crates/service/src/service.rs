@@ -29,6 +29,9 @@ use crate::sequencing::{
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
 
+/// The longest time for which a stream is left unread because of a ping, in milliseconds.
+const PING_WAIT_MS_MAX: u64 = 1_000;
+
 /// The hub behind HTTP: channels over WebSocket, event streams, long polls and short polls, and
 /// publishing into them. An [`App`] to run in a [`sockeye_server::Server`].
 pub struct Service {
@@ -47,9 +50,6 @@ pub struct Service {
     /// The server's certificates, if it speaks TLS.
     pub(crate) certificates: Option<Arc<CertificateState>>,
 }
-
-/// The longest time for which a stream is left unread because of a ping, in milliseconds.
-const PING_WAIT_MS_MAX: u64 = 1_000;
 
 /// How much is held for streams and requests. See [`Service::holdings`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

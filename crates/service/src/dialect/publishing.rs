@@ -68,7 +68,7 @@ impl Service {
     ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let name = Cow::Borrowed(channel);
-        let waits = self.has_to_queue();
+        let waits = self.decide_to_queue();
         let checked = channel_name(channel).and_then(|name| {
             who.may_publish(name, &self.engine.namespaces, self.engine.calendar)?;
             if waits { self.check_room_for_steps(who) } else { Ok(()) }

@@ -25,6 +25,9 @@ use self::turns::Turns;
 use crate::engine::Limits;
 use crate::engine::shared_state::WakeOne;
 
+/// Members whose grace time is over, or channels with news of other services, that a step takes in.
+const STEP_CHANGES: usize = 100;
+
 /// Whether a stream watches presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
@@ -54,9 +57,6 @@ pub struct Roster<'a> {
     /// There are more users than `joined` names.
     pub more: bool,
 }
-
-/// Members whose grace time is over, or channels with news of other services, that a step takes in.
-const STEP_CHANGES: usize = 100;
 
 /// The presence of this service's streams: a local copy in front of the registry that all services
 /// share.

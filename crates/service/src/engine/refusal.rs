@@ -84,7 +84,19 @@ impl Refusal {
             Self::TooManyConnections { .. } | Self::TooManyFromAddress { .. } => {
                 End::TooManyConnections
             }
-            _ => End::TryAgain,
+            Self::Name(_)
+            | Self::Hub(_)
+            | Self::Access(_)
+            | Self::RateLimited { .. }
+            | Self::Full { .. }
+            | Self::PresenceOfPattern
+            | Self::PresenceOff
+            | Self::TicketsNotNeeded
+            | Self::TicketsOff
+            | Self::NoRoom
+            | Self::LogFull(_)
+            | Self::NotKept
+            | Self::LogFailed => End::TryAgain,
         }
     }
 }

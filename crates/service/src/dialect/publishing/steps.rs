@@ -26,7 +26,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let mut job = self.jobs.begin(asker, Shape::One);
-        if !self.has_to_queue() {
+        if !self.decide_to_queue() {
             self.add(&mut job, who, None, (&mut publish, 0), context);
         } else if let Err(problem) = self.check_room_for_steps(who) {
             let name = mem::take(&mut publish.channels.as_mut_slice()[0]);
@@ -49,7 +49,7 @@ impl Service {
     ) -> Result<Answer<Pending>, Problem> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         if let Channels::One(_) = publish.channels
-            && !self.has_to_queue()
+            && !self.decide_to_queue()
         {
             self.add(&mut job, who, None, (&mut publish, 0), context);
             return Ok(self.answer_or_hold(job, who));
@@ -72,9 +72,9 @@ impl Service {
         Ok(self.answer_or_hold(job, who))
     }
 
-    /// Whether a publication has to wait for its turn: others wait for theirs, the log has enough, or too many
+    /// Decides whether a publication has to wait for its turn: others wait for theirs, the log has enough, or too many
     /// fan-outs are under way. Notes whether any has to wait for fan-outs.
-    pub(super) fn has_to_queue(&mut self) -> bool {
+    pub(super) fn decide_to_queue(&mut self) -> bool {
         let (may_publish, has_jobs) = (self.may_publish(), self.engine.work.has_jobs());
         // [service:fan-out-room] Nobody overtakes those that wait for fan-outs.
         self.jobs.wait_for_fan_outs =
@@ -117,7 +117,7 @@ impl Service {
         (mut begun, mut batch): (Option<Begun<'p>>, Option<Batch<'p>>),
         context: &mut Context<'_>,
     ) {
-        if self.has_to_queue()
+        if self.decide_to_queue()
             || self.publish_some(job, who, &mut begun, batch.as_mut(), context) == Progress::Left
         {
             self.put_off(job, who, begun, batch.as_ref());
