@@ -163,11 +163,14 @@ fn a_request_waits_no_longer_than_it_may() {
     });
     server.wait_until(|service| service.holdings().held == 0);
     disk.disk().is_slow = false;
-    server.run(|_| ());
+    let start = Instant::now();
+    while !disk.disk().questions.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "their answers are ignored");
+        server.run(|_| ());
+    }
     let disk = disk.disk();
     let asked = (disk.asked.len(), disk.canceled.len());
     assert!(asked == (1, 1) || asked == (2, 2), "{asked:?}");
-    assert_eq!(disk.questions.len(), 0, "their answers are ignored");
 }
 
 /// An account with many that wait does not hold up the one of another account.
