@@ -207,10 +207,10 @@ pub struct KnownNode {
     /// Its newest entry that counted.
     #[n(2)]
     pub seen: u64,
-    /// Its newest lease, and when that ends; zero if it is forgotten.
+    /// The place of its newest lease.
     #[n(3)]
     pub leased: u64,
-    /// The end.
+    /// The log time at which that lease ends.
     #[n(4)]
     pub until_ms: u64,
 }

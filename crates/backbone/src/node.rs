@@ -106,7 +106,7 @@ pub struct Node {
     /// Whether the hubs follow what is read.
     leads: bool,
     epochs: Epochs,
-    /// The hubs have been told of a health that is not good.
+    /// The objection of which the hubs were told last; `None` after good health.
     objection: Option<Objection>,
     link: LinkState,
     writes: Writes,

@@ -14,10 +14,10 @@
 //!  streams, receipt ◄─ hub: apply, void, lose, begin_epoch ◄─ Backbone::next
 //! ```
 //!
-//! A fourth place is left open: a log that several machines share. Its driver belongs between the
-//! bounded queue and the [`Sequencer`], as a type that implements [`Sequence`]. Its `offer` appends
-//! to the shared log, and its `settle` reads the entries of that log and has a [`Sequencer`] decide
-//! them in the log's order. Such a driver has to
+//! A fourth place is a log that several machines share; `node::Node` of `sockeye-backbone` has it, and the program
+//! does not use it yet. It stands between the bounded queue and the [`Sequencer`], as a type that implements
+//! [`Sequence`]. Its `offer` appends to the shared log, and its `settle` reads the entries of that log and has a
+//! [`Sequencer`] decide them in the log's order. Such a type has to
 //!
 //! - emit the entries of other machines as [`SequencerEvent::Entry`] without an [`Origin`], and
 //!   drop the answers to them: no service here waits for them;

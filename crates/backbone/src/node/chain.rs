@@ -138,8 +138,9 @@ impl Chain {
         let at = self.ring.binary_search_by_key(&witness.position(), |link| link.position);
         match at {
             Ok(at) => self.ring[at].seq == witness.seq && self.ring[at].chain == witness.chain,
-            // Before what is remembered, or in a hole of it.
+            // Before what is remembered: too long ago to tell.
             Err(0) => true,
+            // Between two entries that were read there was none.
             Err(_) => false,
         }
     }

@@ -186,7 +186,7 @@ impl Node {
         self.place_hubs(seq);
     }
 
-    /// The hubs know everything up to `seq`, the newest entry.
+    /// Notes that the hubs know everything up to `seq`.
     pub(super) fn place_hubs(&mut self, seq: u64) {
         let Some(log) = &self.log else { return };
         let chain = log.chain.chain_at(seq).unwrap_or_default();

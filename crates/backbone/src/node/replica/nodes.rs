@@ -18,7 +18,8 @@ impl Nodes {
         Self { by_id: nodes.iter().map(|node| (node.node, *node)).collect() }
     }
 
-    /// What a horizon has to tell. A node that it would forget may have an entry before it.
+    /// What a horizon has to tell: all known nodes. One that the horizon forgets may have written once more before the
+    /// horizon is read.
     pub(super) fn tell(&self) -> Vec<KnownNode> {
         self.by_id.values().copied().collect()
     }
