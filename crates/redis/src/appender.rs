@@ -1,4 +1,4 @@
-//! The thread that appends: one pipeline at a time, whole or not at all.
+//! The thread that appends: one transaction at a time, whole or not at all.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::shared::{Shared, Work};
 use crate::stream::{self, Id};
 use crate::trouble;
 
-/// How long Redis waits for the copies of a pipeline.
+/// How long Redis waits for the copies of what was appended.
 const COPIES_WAIT_MS: u32 = 500;
 
 /// An acknowledgement is short; the description of a stream has two entries.
@@ -130,7 +130,8 @@ impl Appender<'_> {
     }
 
     /// Sends appends, and receives what became of them: the newest identifier, or why none of them is in the log.
-    /// Not by [`Pipeline::query`]: it waits for each reply of a server that has stopped.
+    ///
+    /// [`Pipeline::query`] is not used: with a server that has stopped, it would wait for each reply anew.
     fn execute(&mut self, commands: &Pipeline) -> Result<Result<Id, Failure>, Trouble> {
         let mut out = commands.get_packed_pipeline();
         if let Some(wait) = self.wait() {

@@ -9,7 +9,7 @@ use crate::config::RedisConfig;
 use crate::link::Link;
 use crate::trouble;
 
-/// The oldest version that takes `XADD key EPOCH-*`.
+/// The oldest version that takes `XADD key FENCE-*`.
 const VERSION_MIN: (u32, u32) = (7, 0);
 
 /// What a server said about itself.

@@ -26,7 +26,7 @@ const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
 const COUNT_MAX: usize = 1024;
 const COUNT_FIRST: usize = 64;
 
-/// A reply of more bytes halves that number; one of a quarter of them doubles it.
+/// A reply of more bytes halves that number; a full one of less than a quarter doubles it.
 const REPLY_BYTES_AIM: usize = 4 * 1024 * 1024;
 
 /// Pauses between attempts: growing, and the one for a server whose settings are wrong.
@@ -207,7 +207,7 @@ impl<'s> Reader<'s> {
 
     fn receive_entries(&mut self) -> Result<(), Trouble> {
         let config = &self.shared.config;
-        // At first one entry a reply, if this fails.
+        // If this reply fails, the next session begins with one entry a reply.
         let count = core::mem::replace(&mut self.place.count, 1);
         let bytes_max = 2 * config.limits.entry_bytes_max + REPLY_BYTES_AIM;
         let reply = self.link.receive_after(Duration::from_millis(BLOCK_MS), bytes_max)?;

@@ -12,7 +12,7 @@ use crate::config::RedisConfig;
 use crate::link::{Cut, Link};
 use crate::stream::{self, Id};
 
-/// The entries and the bytes of one pipeline.
+/// The entries and the bytes of one transaction. A larger entry goes alone.
 const BATCH_ENTRIES_MAX: usize = 1024;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
@@ -305,7 +305,7 @@ impl Shared {
         inner.next_work(session)
     }
 
-    /// The server has taken an entry.
+    /// The server has taken entries up to this one.
     pub(crate) fn note_added(&self, session: u64, newest: Id) {
         let mut inner = self.lock();
         if inner.is_session(session) {

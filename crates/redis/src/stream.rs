@@ -10,7 +10,7 @@ use sockeye_backbone::{LogEnds, Position};
 /// The field of an entry that has its bytes.
 const FIELD: &str = "e";
 
-/// The bytes of an `XADD` without its key and its entry.
+/// Room for the bytes of an `XADD` beside its key and its entry.
 const COMMAND_BYTES: usize = 64;
 
 /// The second part of the greatest identifier under a first part.
