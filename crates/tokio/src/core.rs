@@ -36,7 +36,7 @@ pub(crate) struct Core<S> {
     pinged: Option<Instant>,
     /// When the closing handshake, or the wait for the end of the stream, has lasted too long.
     leave_at: Option<Instant>,
-    /// The stream is not to be flushed since it was last.
+    /// Nothing was written to the stream since it was last flushed.
     flushed: bool,
     /// Only the end of the stream is awaited.
     leaving: bool,
@@ -380,8 +380,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             return Poll::Ready(Err(Error::Transport(kind)));
         }
         let sent = match self.try_output() {
-            // The task is noted only now, which costs nothing when the stream takes all. Once it is noted the stream is
-            // asked again: it may have woken us in between.
+            // The task is noted only now, so a stream that takes all costs nothing. Then the stream is asked again:
+            // it may have become writable in between, and have woken nobody.
             Poll::Pending => {
                 self.wakers.set(side, cx.waker());
                 ready!(self.try_output())

@@ -10,7 +10,7 @@ pub(crate) enum Side {
     Sender,
 }
 
-/// Wakes both halves when the stream can be written.
+/// Wakes both halves: when the stream can be written, when one closes, and at the end.
 ///
 /// A stream remembers one task that waits to write. Both halves write: the sender its messages, the receiver the answers
 /// to Pings. If each gave the stream its own waker, the later one would replace the earlier, whose task would sleep for
@@ -27,7 +27,7 @@ struct Waiting {
 }
 
 impl Wakers {
-    /// Notes whom to wake for a half.
+    /// Notes the task of a half, which is woken once.
     pub(crate) fn set(&self, side: Side, waker: &Waker) {
         let mut waiting = self.lock();
         let slot = match side {

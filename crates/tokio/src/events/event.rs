@@ -3,8 +3,8 @@
 use core::fmt;
 use std::sync::Arc;
 
-/// One event of an event stream, as the standard dispatches it. What is usual costs nothing: an event of the type
-/// `message` without an ID is one allocation, its data.
+/// One event of an event stream, as the standard dispatches it. An event of the type `message` without an ID is one
+/// allocation, its data.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
