@@ -1,4 +1,5 @@
-//! Rates and latencies of a log through the engine, beside plain XADD and XREAD by the crate `redis` on the same server in turn.
+//! Rates and latencies of a log through the engine, and of plain XADD and XREAD by the crate `redis`: in turns, on one
+//! server.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,7 +16,7 @@ use crate::server::Server;
 /// The bytes of an entry.
 const ENTRY_BYTES: usize = 200;
 
-/// The entries of one pipeline of the floor, and of one reply.
+/// The entries of one pipeline of the plain way, and of one reply.
 const PIPELINE: usize = 512;
 const COUNT: &str = "1024";
 
