@@ -19,6 +19,9 @@ use crate::timer::Timer;
 use crate::wakers::{Side, Wakers};
 use crate::{Deadline, Error, Settings};
 
+/// Reads without a message, and messages that nobody wants, of one poll: the thread has others to poll.
+const STEPS_PER_POLL: usize = 32;
+
 pub(crate) struct Core<S> {
     stream: S,
     endpoint: Endpoint,
@@ -126,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<T, Error>>> {
-        loop {
+        for _ in 0..STEPS_PER_POLL {
             if let Some(end) = &mut self.end {
                 return Poll::Ready(end.untold.take().map(Err));
             }
@@ -137,6 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 ready!(self.poll_leave(cx));
                 continue;
             }
+            // A read after the deadline has not brought the Close frame either.
+            if self.leave_at.is_some_and(|leave_at| leave_at <= self.heard) {
+                self.deadline_passed();
+                continue;
+            }
             // An error in sending shows in `broken`; what came before it is still received.
             let _ = self.poll_output(Side::Receiver, cx);
             match self.poll_read(cx) {
@@ -145,6 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 Poll::Pending => ready!(self.poll_wait(cx)),
             }
         }
+        come_again(cx)
     }
 
     /// The next message among the bytes that were read before.
@@ -180,7 +189,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// Waits for the stream, or for a deadline.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.wakers.set(Side::Receiver, cx.waker());
-        if self.timer.poll(self.deadline(), cx).is_ready() {
+        // The timer is pending, too, once the task has used up its budget of the runtime.
+        let is_late = self.leave_at.is_some_and(|leave_at| leave_at <= Instant::now());
+        if is_late || self.timer.poll(self.deadline(), cx).is_ready() {
             self.deadline_passed();
             return Poll::Ready(());
         }
@@ -267,7 +278,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Reads to the end of the stream.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.read_out {
+        for _ in 0..STEPS_PER_POLL {
+            if self.read_out {
+                return Poll::Ready(());
+            }
             let more = with_read_buffer(|buffer| {
                 let mut read = ReadBuf::new(buffer);
                 let came = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read));
@@ -275,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             });
             self.read_out = !ready!(more);
         }
-        Poll::Ready(())
+        come_again(cx)
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -286,15 +300,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Runs a connection whose Close frame is queued to its end. Messages that come meanwhile are dropped.
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Closed, Error>> {
-        loop {
+        for _ in 0..STEPS_PER_POLL {
             match ready!(self.poll_receive::<Dropped>(cx)) {
                 Some(Ok(Dropped)) => {}
                 Some(Err(error)) => return Poll::Ready(Err(error)),
-                None => break,
+                None => {
+                    let end = self.end.as_ref();
+                    let end = end.expect("a connection without a next message has ended");
+                    return Poll::Ready(Ok(end.closed));
+                }
             }
         }
-        let end = self.end.as_ref().expect("a connection without a next message has ended");
-        Poll::Ready(Ok(end.closed))
+        come_again(cx)
     }
 
     // --- Sending ---------------------------------------------------------------------------------
@@ -428,6 +445,12 @@ impl Take for Dropped {
     fn part(_: sockeye_websocket::Piece<'_>) -> Option<Self> {
         None
     }
+}
+
+/// Has the task polled again after others.
+fn come_again<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 const fn millis(ms: u64) -> Duration {

@@ -1,10 +1,14 @@
 //! Silence is asked after, and nobody waits for ever. The clock is the runtime's, which stands still while anybody works.
 
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sockeye_tokio::{CloseCode, Deadline, Error, OpenError, Policy, Settings, accept};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
+use tokio::time::{Instant, advance, timeout};
 
 use crate::common::{client_on, pair, run, server_on};
 
@@ -144,5 +148,106 @@ fn a_handshake_has_a_deadline() {
         let accepted = accept(theirs, &Policy::default()).await;
         assert_eq!(accepted.err(), Some(OpenError::TimedOut));
         assert_eq!(begin.elapsed().as_secs(), 10);
+    });
+}
+
+/// A peer that always has sent more. Each read of it takes a millisecond.
+struct Flood {
+    /// What comes once, and then without end.
+    first: &'static [u8],
+    then: &'static [u8],
+    reads: usize,
+}
+
+/// Two empty texts.
+const TEXTS: &[u8] = &[0x81, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0];
+
+impl Flood {
+    const fn new(first: &'static [u8], then: &'static [u8]) -> Self {
+        Self { first, then, reads: 0 }
+    }
+}
+
+impl AsyncRead for Flood {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reads += 1;
+        assert!(self.reads < 20_000, "it is read without end");
+        // The clock is moved by the first poll.
+        let _ = pin!(advance(Duration::from_millis(1))).poll(cx);
+        buf.put_slice(if self.reads == 1 { self.first } else { self.then });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flood {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A peer that sends on and on instead of its Close frame has `close_ms`, too, whether its messages are dropped or
+/// received. A part of a message counts as little.
+#[test]
+fn a_peer_that_keeps_sending_has_no_more_time_for_its_close() {
+    run(async {
+        let parts: (&[u8], &[u8]) = (&[0x01, 0x80, 0, 0, 0, 0], &[0x00, 0x80, 0, 0, 0, 0]);
+        for (first, then) in [(TEXTS, TEXTS), parts] {
+            let mut server = server_on(Flood::new(first, then), Settings::default());
+            let begin = Instant::now();
+            let closed = server.close(CloseCode::NORMAL, "").await;
+            assert_eq!(closed, Err(Error::TimedOut(Deadline::Close)));
+            assert_eq!(begin.elapsed().as_secs(), 5);
+        }
+        let (mut receiver, mut sender) =
+            server_on(Flood::new(TEXTS, TEXTS), Settings::default()).split();
+        let begin = Instant::now();
+        sender.close(CloseCode::NORMAL, "").await.unwrap();
+        let mut last = receiver.receive().await;
+        while matches!(last, Some(Ok(_))) {
+            last = receiver.receive().await;
+        }
+        assert_eq!(last, Some(Err(Error::TimedOut(Deadline::Close))));
+        assert_eq!(begin.elapsed().as_secs(), 5);
+    });
+}
+
+/// A peer that sends on and on instead of ending the stream has `close_ms`.
+#[test]
+fn a_peer_that_keeps_sending_does_not_put_off_the_end_of_the_stream() {
+    run(async {
+        let close = &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
+        let mut server = server_on(Flood::new(close, TEXTS), Settings::default());
+        let begin = Instant::now();
+        assert_eq!(server.receive().await, None);
+        assert_eq!(begin.elapsed().as_secs(), 5);
+    });
+}
+
+/// Messages that nobody wants do not hold the thread.
+#[test]
+fn a_close_lets_others_run_while_the_peer_sends() {
+    run(async {
+        let mut server = server_on(Flood::new(TEXTS, TEXTS), Settings::default());
+        let mut closing = pin!(server.close(CloseCode::NORMAL, ""));
+        let begin = Instant::now();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(closing.as_mut().poll(&mut cx).is_pending());
+        assert!(begin.elapsed() < Duration::from_secs(1), "the first poll dropped too much");
     });
 }
