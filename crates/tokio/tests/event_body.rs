@@ -78,3 +78,17 @@ fn a_silence_has_heartbeats_and_an_end_is_final() {
         assert!(body.is_end_stream());
     });
 }
+
+#[test]
+fn a_heartbeat_that_never_comes_is_none() {
+    run(async {
+        let (sender, receiver) = mpsc::channel(10);
+        let mut body = EventBody::with_heartbeat(Events(receiver), Some(Duration::MAX));
+        let mut next = async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let silence = tokio::time::timeout(Duration::from_secs(1_000), next()).await;
+        assert!(silence.is_err(), "nothing was sent");
+        sender.send("x".into()).await.unwrap();
+        let frame = next().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(frame, b"data: x\n\n"[..]);
+    });
+}

@@ -74,7 +74,8 @@ impl<St: Stream<Item = EncodedEvent>> EventBody<St> {
         Self::with_heartbeat(events, Some(Duration::from_secs(15)))
     }
 
-    /// The body of a stream, with a heartbeat after a silence of this length, or none.
+    /// The body of a stream, with a heartbeat after a silence of this length, or none. No silence lasts longer than the
+    /// clock can count.
     pub fn with_heartbeat(events: St, heartbeat: Option<Duration>) -> Self {
         let (events, sent) = (Box::pin(events), Instant::now());
         Self { events, heartbeat, timer: Timer::default(), sent, ended: false }
@@ -105,7 +106,7 @@ impl<St: Stream<Item = EncodedEvent>> Body for EventBody<St> {
             }
             Poll::Pending => {}
         }
-        let due = self.heartbeat.map(|silence| self.sent + silence);
+        let due = self.heartbeat.and_then(|silence| self.sent.checked_add(silence));
         match self.timer.poll(due, cx) {
             Poll::Ready(()) => self.send(EncodedEvent::comment("")),
             Poll::Pending => Poll::Pending,
