@@ -2,4 +2,5 @@
 
 mod loops;
 mod memory_engine;
+mod node;
 mod simulation;

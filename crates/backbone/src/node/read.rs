@@ -227,10 +227,13 @@ impl Node {
     }
 
     fn note_lease(&mut self, effect: &Effect) {
-        if let Effect::Lease { node, until_ms } = effect
-            && *node == self.settings.node
-            && self.writes.resent_ms.is_some_and(|resent_ms| resent_ms <= *until_ms)
-        {
+        let Effect::Lease { node, until_ms } = effect else { return };
+        if *node != self.settings.node {
+            return;
+        }
+        // The engine takes entries, also if no offers wait.
+        self.link.trouble = None;
+        if self.writes.resent_ms.is_some_and(|resent_ms| resent_ms <= *until_ms) {
             // What was passed over before this lease was appended before it, too.
             self.writes.resent_ms = None;
             self.writes.resends = false;

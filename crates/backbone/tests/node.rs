@@ -1,0 +1,170 @@
+//! A node on an engine that does what the test says.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
+use sockeye_backbone::entry::{Entry, Rules};
+use sockeye_backbone::memory::{MemoryEngine, MemoryLog};
+use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules};
+use sockeye_backbone::{Engine, Full, Position, Rejection};
+use sockeye_hub::{Config, Kind};
+use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent};
+use sockeye_service::wire::{Data, Level, Payload};
+
+/// What an engine does with appends.
+#[derive(Default)]
+struct Steering {
+    /// All are rejected so.
+    rejects: Option<Rejection>,
+    /// So many were.
+    rejected: usize,
+    events: VecDeque<Event>,
+}
+
+/// An engine in memory that may reject appends.
+struct Steered {
+    engine: MemoryEngine,
+    steering: Arc<Mutex<Steering>>,
+}
+
+impl Steered {
+    /// Whether an append is rejected.
+    fn rejects(&self) -> bool {
+        let mut steering = self.steering.lock().expect("no poison");
+        let Some(rejection) = steering.rejects.clone() else { return false };
+        steering.rejected += 1;
+        steering.events.push_back(Event::Dropped(rejection));
+        true
+    }
+}
+
+impl Engine for Steered {
+    fn set_wake(&mut self, wake: Wake) {
+        self.engine.set_wake(wake);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.engine.capabilities()
+    }
+
+    fn read_from(&mut self, position: Position) {
+        self.engine.read_from(position);
+    }
+
+    fn append(&mut self, fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Full> {
+        if self.rejects() { Ok(()) } else { self.engine.append(fence, entries) }
+    }
+
+    fn begin_log(&mut self, entry: &Arc<[u8]>) -> Result<(), Full> {
+        if self.rejects() { Ok(()) } else { self.engine.begin_log(entry) }
+    }
+
+    fn raise_fence(&mut self, entry: &Arc<[u8]>) -> Result<(), Full> {
+        if self.rejects() { Ok(()) } else { self.engine.raise_fence(entry) }
+    }
+
+    fn trim(&mut self, before: Position) {
+        self.engine.trim(before);
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        let event = self.steering.lock().expect("no poison").events.pop_front();
+        event.or_else(|| self.engine.next())
+    }
+}
+
+struct Machine {
+    node: Node,
+    steering: Arc<Mutex<Steering>>,
+    tickets: u64,
+}
+
+fn settings(number: u64) -> NodeSettings {
+    NodeSettings {
+        node: number,
+        seed: number,
+        name: String::new(),
+        rules: rules(1_000),
+        on_other_rules: OnOtherRules::Refuse,
+        level: Level::Logged,
+        begin_ms: 1,
+        lease_every_ms: 1_000,
+        lease_ms: 3_000,
+        keep: 100,
+    }
+}
+
+fn rules(remembered_max: u64) -> Rules {
+    Rules::of(&Config::default(), remembered_max)
+}
+
+impl Machine {
+    fn new(log: &MemoryLog, number: u64) -> Self {
+        Self::with(log, settings(number))
+    }
+
+    fn with(log: &MemoryLog, settings: NodeSettings) -> Self {
+        let mut engine = log.open();
+        engine.set_wake(Arc::new(|| {}));
+        let steering = Arc::new(Mutex::new(Steering::default()));
+        let engine = Steered { engine, steering: Arc::clone(&steering) };
+        Self { node: Node::new(settings, Box::new(engine)), steering, tickets: 0 }
+    }
+
+    /// Rejects all appends so, or none.
+    fn reject(&self, rejection: Option<Rejection>) {
+        self.steering.lock().expect("no poison").rejects = rejection;
+    }
+
+    /// Appends that were rejected.
+    fn rejected(&self) -> usize {
+        self.steering.lock().expect("no poison").rejected
+    }
+
+    /// Reads and writes until nothing more happens.
+    fn settle(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
+        let mut events = Vec::new();
+        for _ in 0..10 {
+            self.node.settle(now_ms, &mut events);
+        }
+        events
+    }
+
+    fn offer(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
+        self.tickets += 1;
+        let payload = Payload::new(Data::text("x"));
+        let (channel, kind) = ("a".into(), Kind::Message);
+        let offer = Offer { channel, payload, kind, key: None, expect: None };
+        let origin = Origin { worker: 0, ticket: self.tickets, bytes: 0 };
+        let mut events = Vec::new();
+        self.node.offer(offer, origin, now_ms, &mut events);
+        events
+    }
+}
+
+/// The own messages among the events.
+fn receipts(events: &[SequencerEvent]) -> usize {
+    events.iter().filter(|event| matches!(event, Outcome::Entry(_, Some(_)))).count()
+}
+
+fn full() -> Rejection {
+    Rejection::Full(Trouble::new(TroubleKind::Full, "the memory is full"))
+}
+
+#[test]
+fn a_full_engine_that_takes_appends_again_is_ready_without_an_offer() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::new(&log, 1);
+    machine.settle(1_000);
+    assert_eq!(machine.node.find_objection(), None);
+    machine.reject(Some(full()));
+    // The lease is due.
+    machine.settle(2_000);
+    assert_eq!(machine.node.find_objection(), Some(Objection::Away("backbone_full")));
+    machine.reject(None);
+    machine.settle(3_000);
+    assert_eq!(machine.node.find_objection(), None, "a lease came through");
+    machine.offer(3_000);
+    assert_eq!(receipts(&machine.settle(3_000)), 1);
+}
