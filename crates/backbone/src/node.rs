@@ -203,7 +203,11 @@ struct Writes {
     resends: bool,
     /// The end of that lease, until it is read back.
     resent_ms: Option<u64>,
+    /// Nothing is appended before this time of the node's own clock, which may be behind that of the log.
     retry_at_ms: u64,
+    /// The fence of the last appends, and that of those that were rejected because it was too old.
+    fence: u64,
+    fenced: Option<u64>,
 }
 
 impl Node {
@@ -282,18 +286,16 @@ impl Node {
     fn note_dropped(&mut self, rejection: Rejection, now_ms: u64) {
         self.outbox.rewind();
         let before = core::mem::take(&mut self.writes);
-        self.writes.raise = before.raise;
+        (self.writes.raise, self.writes.fence) = (before.raise, before.fence);
+        self.writes.retry_at_ms = now_ms.saturating_add(RETRY_MS);
         match rejection {
-            // The newer fence is read soon.
-            Rejection::Fenced => {}
+            // The newer fence is read soon, and ends the pause.
+            Rejection::Fenced => self.writes.fenced = Some(before.fence),
             Rejection::Full(trouble) => {
                 self.notices.push(Notice::Away(trouble.clone()));
                 self.link.trouble = Some(trouble);
-                self.writes.retry_at_ms = now_ms + RETRY_MS;
             }
-            Rejection::Away | Rejection::Gone | Rejection::TooLarge => {
-                self.writes.retry_at_ms = now_ms + RETRY_MS;
-            }
+            Rejection::Away | Rejection::Gone | Rejection::TooLarge => {}
         }
     }
 
@@ -332,7 +334,7 @@ impl Sequence for Node {
 
     fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
         self.pump(now_ms, events);
-        self.write(self.time_ms(now_ms));
+        self.write(now_ms);
         self.lead_on(events);
         self.tell_health(events);
     }

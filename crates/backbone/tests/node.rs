@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
-use sockeye_backbone::entry::{Entry, Rules};
+use sockeye_backbone::entry::{Body, Entry, Evidence, NewEpoch, Rules};
 use sockeye_backbone::memory::{MemoryEngine, MemoryLog};
 use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
@@ -161,10 +161,56 @@ fn a_full_engine_that_takes_appends_again_is_ready_without_an_offer() {
     machine.reject(Some(full()));
     // The lease is due.
     machine.settle(2_000);
+    assert!(machine.rejected() > 0);
     assert_eq!(machine.node.find_objection(), Some(Objection::Away("backbone_full")));
     machine.reject(None);
     machine.settle(3_000);
     assert_eq!(machine.node.find_objection(), None, "a lease came through");
     machine.offer(3_000);
     assert_eq!(receipts(&machine.settle(3_000)), 1);
+}
+
+#[test]
+fn a_rejected_append_has_a_pause_also_behind_the_time_of_the_log() {
+    for rejection in [Rejection::Away, Rejection::Fenced, full()] {
+        let log = MemoryLog::default();
+        let mut machine = Machine::new(&log, 1);
+        machine.settle(1_000);
+        // Another node's clock is an hour ahead.
+        Machine::new(&log, 2).settle(3_600_000);
+        machine.offer(1_000);
+        machine.reject(Some(rejection.clone()));
+        machine.settle(1_000);
+        let before = machine.rejected();
+        assert!((1..=2).contains(&before), "{before} appends without a pause: {rejection:?}");
+        machine.settle(1_400);
+        assert_eq!(machine.rejected(), before, "within the pause: {rejection:?}");
+        machine.settle(1_500);
+        assert!(machine.rejected() > before, "after the pause: {rejection:?}");
+        machine.reject(None);
+        assert_eq!(receipts(&machine.settle(2_000)), 1, "{rejection:?}");
+    }
+}
+
+#[test]
+fn a_newer_fence_ends_the_pause_of_appends_under_an_older_one() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::new(&log, 1);
+    machine.settle(1_000);
+    machine.offer(1_000);
+    machine.reject(Some(Rejection::Fenced));
+    machine.settle(1_000);
+    machine.reject(None);
+    assert_eq!(receipts(&machine.settle(1_000)), 0, "the fence is the old one");
+    let ends = machine.node.status().epoch.0;
+    let body = Body::Epoch(NewEpoch {
+        epoch: ends + 1,
+        ends,
+        after: machine.node.status().head,
+        node: 2,
+        evidence: Evidence::OtherEntries,
+        identity: 1,
+    });
+    log.open().raise_fence(&Entry::new(body).encode()).expect("nothing waits");
+    assert_eq!(receipts(&machine.settle(1_000)), 1);
 }

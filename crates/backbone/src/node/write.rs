@@ -12,12 +12,27 @@ impl Node {
         self.log.as_ref().map_or(now_ms, |log| log.replica.time_ms().max(now_ms))
     }
 
-    /// Appends what is due.
+    /// Appends what is due, unless an append has failed by this node's clock just now.
     pub(super) fn write(&mut self, now_ms: u64) {
         let may_write = self.link.is_up && self.phase == Phase::Following;
-        if !may_write || now_ms < self.writes.retry_at_ms {
+        if !may_write || (now_ms < self.writes.retry_at_ms && !self.has_newer_fence()) {
             return;
         }
+        self.writes.fence = self.fence();
+        self.append_due(self.time_ms(now_ms));
+    }
+
+    fn fence(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.chain.last().position.fence)
+    }
+
+    /// Whether the fence was read that had appends rejected.
+    fn has_newer_fence(&self) -> bool {
+        self.writes.fenced.is_some_and(|fenced| fenced < self.fence())
+    }
+
+    /// Appends what is due by log time.
+    fn append_due(&mut self, now_ms: u64) {
         let identity = self.log.as_ref().map_or(0, |log| log.replica.identity());
         if ![0, self.link.identity].contains(&identity) && self.link.identity != 0 {
             // Somebody may have read what this engine has lost, and be gone.
