@@ -236,6 +236,8 @@ impl Node {
 
     /// Takes other rules from the configuration.
     pub fn set_rules(&mut self, rules: Rules) {
+        // A node appends its rules once: of two nodes that replace rules, one has the last word.
+        self.writes.has_configured &= rules == self.settings.rules;
         self.settings.rules = rules;
     }
 

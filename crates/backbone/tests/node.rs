@@ -214,3 +214,31 @@ fn a_newer_fence_ends_the_pause_of_appends_under_an_older_one() {
     log.open().raise_fence(&Entry::new(body).encode()).expect("nothing waits");
     assert_eq!(receipts(&machine.settle(1_000)), 1);
 }
+
+#[test]
+fn rules_that_are_set_later_replace_those_of_the_log_too() {
+    let log = MemoryLog::default();
+    let replaces = NodeSettings { on_other_rules: OnOtherRules::Replace, ..settings(1) };
+    let mut machine = Machine::with(&log, replaces);
+    machine.settle(1_000);
+    for remembered_max in [2_000, 3_000] {
+        machine.node.set_rules(rules(remembered_max));
+        assert_eq!(machine.node.find_objection(), Some(Objection::Rules));
+        machine.settle(1_000);
+        assert_eq!(machine.node.find_objection(), None);
+    }
+    // Two that both replace do not go on for ever.
+    machine.node.set_rules(rules(4_000));
+    let mut other =
+        Machine::with(&log, NodeSettings { on_other_rules: OnOtherRules::Replace, ..settings(2) });
+    for _ in 0..10 {
+        machine.settle(1_000);
+        other.settle(1_000);
+    }
+    let configs = log.entries().iter().filter(|(_, it)| is_config(it)).count();
+    assert_eq!(configs, 5, "the first one, three of one node, one of the other");
+}
+
+fn is_config(bytes: &[u8]) -> bool {
+    matches!(Entry::decode(bytes), Ok(Entry { body: Body::Config(_), .. }))
+}
