@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
-use sockeye_backbone::entry::{Body, Entry, Evidence, NewEpoch, Rules};
-use sockeye_backbone::memory::{MemoryEngine, MemoryLog};
+use sockeye_backbone::entry::{Birth, Body, Entry, Evidence, NewEpoch, Rules};
+use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLog};
 use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
 use sockeye_hub::{Config, Kind};
@@ -242,3 +242,28 @@ fn rules_that_are_set_later_replace_those_of_the_log_too() {
 fn is_config(bytes: &[u8]) -> bool {
     matches!(Entry::decode(bytes), Ok(Entry { body: Body::Config(_), .. }))
 }
+
+#[test]
+fn a_horizon_that_came_too_late_is_followed_by_another() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::with(&log, NodeSettings { keep: 8, ..settings(1) });
+    machine.settle(1_000);
+    log.hold_writes(0, Hold::On);
+    for _ in 0..20 {
+        log.write(Entry::new(Body::Birth(BIRTH)).encode());
+    }
+    // It has read them, and its horizon is on its way.
+    machine.settle(1_000);
+    log.write(Entry::new(Body::Config(rules(2_000))).encode());
+    log.hold_writes(0, Hold::Off);
+    machine.node.set_rules(rules(2_000));
+    machine.settle(1_000);
+    for _ in 0..40 {
+        machine.offer(1_000);
+        assert_eq!(receipts(&machine.settle(1_000)), 1);
+    }
+    let remembered = machine.node.status().remembered;
+    assert!(remembered <= 12, "{remembered} entries are remembered");
+}
+
+const BIRTH: Birth = Birth { epoch: 1, nonce: 1, time_ms: 1, identity: 1 };

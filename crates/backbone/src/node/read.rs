@@ -47,6 +47,12 @@ impl Node {
         let seq = log.chain.push(position, bytes);
         let entry = entry.as_ref().map_err(|error| *error);
         let effect = log.replica.apply(seq, entry, is_confirmed);
+        if let (Ok(Entry { body: Body::Horizon(horizon), .. }), Effect::Void) = (entry, &effect)
+            && horizon.count == self.writes.horizon
+        {
+            // It came too late, and is due again.
+            self.writes.horizon = 0;
+        }
         self.take_effect(position, seq, effect, events);
         self.find_hubs();
         if !matches!(self.phase, Phase::Stopped(_)) {

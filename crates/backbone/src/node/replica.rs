@@ -192,8 +192,10 @@ impl Replica {
         (refused, passed): (&'s mut Spans, &'s mut Spans),
     ) -> Option<Horizon<'s>> {
         let rules = self.rules.clone()?;
-        let (through, through_ms) = self.memory.place_to_forget(self.head.saturating_sub(keep));
         let told_through = self.told_through();
+        // What is forgotten has to be told.
+        let wanted = self.head.saturating_sub(keep).min(told_through);
+        let (through, through_ms) = self.memory.place_to_forget(wanted);
         for (places, spans) in [(&self.refused, &mut *refused), (&self.passed, &mut *passed)] {
             let mut before = self.told;
             for place in places.iter().take_while(|place| **place <= told_through) {
