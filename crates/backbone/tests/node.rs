@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
 use sockeye_backbone::entry::{Birth, Body, Entry, Evidence, NewEpoch, Rules};
-use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLog};
+use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLimits, MemoryLog};
 use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
 use sockeye_hub::{Config, Kind};
@@ -267,3 +267,27 @@ fn a_horizon_that_came_too_late_is_followed_by_another() {
 }
 
 const BIRTH: Birth = Birth { epoch: 1, nonce: 1, time_ms: 1, identity: 1 };
+
+#[test]
+fn a_node_that_could_not_begin_reads_a_log_that_begins_anew() {
+    for has_fences in [true, false] {
+        let log = MemoryLog::new(MemoryLimits { has_fences, ..MemoryLimits::default() });
+        let mut first = Machine::new(&log, 1);
+        first.settle(1_000);
+        for _ in 0..5 {
+            first.offer(1_000);
+        }
+        first.settle(1_000);
+        // Nobody has set a horizon.
+        log.trim(log.entries()[2].0);
+        let mut second = Machine::new(&log, 2);
+        second.settle(1_000);
+        assert_eq!(second.node.find_objection(), Some(Objection::Joining));
+        log.erase();
+        log.set_unix_ms(5_000);
+        first.settle(2_000);
+        assert_eq!(first.node.find_objection(), None, "it begins the log anew");
+        second.settle(2_000);
+        assert_eq!(second.node.find_objection(), None, "fences: {has_fences}");
+    }
+}

@@ -62,9 +62,14 @@ pub(super) struct Begun {
 }
 
 impl Behind {
+    /// The newest entry that was read.
+    pub(super) fn last(&self) -> Option<Position> {
+        self.entries.last().map(|entry| entry.position)
+    }
+
     /// Whether an entry follows the last one without a hole.
     pub(super) fn follows(&self, position: Position) -> bool {
-        let Some(last) = self.entries.last().map(|entry| entry.position) else { return true };
+        let Some(last) = self.last() else { return true };
         let next = if last.fence == position.fence { last.number + 1 } else { 1 };
         position > last && position.number == next
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sockeye_hub::Seq;
 use sockeye_service::sequencing::{SequencerEvent, Verdict};
 
-use super::behind::Begun;
+use super::behind::{Begun, Behind};
 use super::{Node, Notice, Phase, Place, ReadLog, Writes};
 use crate::engine::{LogEnds, Position};
 use crate::entry::{Birth, Body, Entry, Evidence};
@@ -69,6 +69,10 @@ impl Node {
             return self.rejoin(Evidence::OtherIdentity);
         }
         let Some(log) = &self.log else {
+            let read = self.behind.as_ref().and_then(Behind::last);
+            if read.is_some_and(|read| ends.last.is_none_or(|last| last < read)) {
+                return self.join();
+            }
             if ends.last.is_none() && !self.writes.has_begun {
                 self.begin_log();
             }

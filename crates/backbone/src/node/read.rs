@@ -103,7 +103,11 @@ impl Node {
         events: &mut Vec<SequencerEvent>,
     ) {
         match Entry::decode(bytes) {
-            Ok(Entry { body: Body::Birth(birth), .. }) if self.behind.is_none() => {
+            // A number of 1 is the beginning of a log, also for who has read another one.
+            Ok(Entry { body: Body::Birth(birth), .. })
+                if self.behind.is_none() || position.number == 1 =>
+            {
+                self.behind = None;
                 self.begin_reading(birth.epoch);
                 let chain = Chain::begin(birth.nonce, position, bytes);
                 let replica = Replica::new(&birth, self.settings.level);
