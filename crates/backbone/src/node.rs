@@ -197,13 +197,13 @@ struct Writes {
     has_configured: bool,
     /// The number of the horizon that is under way.
     horizon: u64,
-    /// The next lease is due.
+    /// The next lease is due at this time of the node's own clock.
     lease_at_ms: u64,
     /// Offers were passed over: all that are unread have to be appended again, behind a lease.
     resends: bool,
     /// The end of that lease, until it is read back.
     resent_ms: Option<u64>,
-    /// Nothing is appended before this time of the node's own clock, which may be behind that of the log.
+    /// Nothing is appended before this time of the same clock. Log time may be ahead of it.
     retry_at_ms: u64,
     /// The fence of the last appends, and that of those that were rejected because it was too old.
     fence: u64,

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
-use sockeye_backbone::entry::{Birth, Body, Entry, Evidence, NewEpoch, Rules};
+use sockeye_backbone::entry::{
+    self, Birth, Body, Entry, Evidence, Horizon, Lease, NewEpoch, Rules, Witness,
+};
 use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLimits, MemoryLog};
 use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
@@ -290,4 +292,93 @@ fn a_node_that_could_not_begin_reads_a_log_that_begins_anew() {
         second.settle(2_000);
         assert_eq!(second.node.find_objection(), None, "fences: {has_fences}");
     }
+}
+
+/// Times and tickets of others may be any number.
+#[test]
+fn the_greatest_numbers_of_others_stop_nobody() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::new(&log, 1);
+    machine.settle(1_000);
+    let lease = |ticket| Lease {
+        node: 1,
+        time_ms: u64::MAX,
+        until_ms: u64::MAX,
+        ticket,
+        name: "",
+        identity: 1,
+    };
+    log.write(Entry::new(Body::Node(lease(1))).encode());
+    machine.settle(1_000);
+    machine.offer(1_000);
+    assert_eq!(receipts(&machine.settle(1_000)), 1);
+    // The last ticket of all is taken, under its own name.
+    log.write(Entry::new(Body::Node(lease(u64::MAX))).encode());
+    let payload =
+        entry::Payload { event: None, data: entry::Data::Text("x"), ttl_ms: None, date_ms: None };
+    let offer = entry::Offer {
+        node: 1,
+        ticket: u64::MAX,
+        time_ms: u64::MAX,
+        channel: "a",
+        payload,
+        ends: false,
+        key: None,
+        expect: None,
+    };
+    let offer = Entry::new(Body::Offer(offer)).encode();
+    log.write(Arc::clone(&offer));
+    log.write(offer);
+    machine.settle(1_000);
+    assert_eq!(machine.node.status().read, log.ends().last);
+}
+
+/// A horizon whose places are not to be counted on from proves nothing.
+#[test]
+fn the_greatest_places_of_a_horizon_begin_no_log() {
+    for (seq, through, count) in [(u64::MAX, 1, 1), (1, u64::MAX, 1), (9, 1, u64::MAX)] {
+        let log = MemoryLog::default();
+        let mut engine = log.open();
+        engine.begin_log(&Entry::new(Body::Birth(BIRTH)).encode()).expect("nothing waits");
+        log.write(*b"anything");
+        let at = log.entries()[1].0;
+        log.trim(at);
+        for count in [count.saturating_sub(1), count, count] {
+            let body = Body::Horizon(Horizon {
+                count,
+                through,
+                through_ms: 1,
+                told_after: through,
+                told_through: through,
+                refused: &[],
+                passed: &[],
+                epoch: 1,
+                identity: 1,
+                rules: rules(1_000),
+                at: 1,
+                nodes: Vec::new(),
+            });
+            let Position { fence, number } = at;
+            let witness = Some(Witness { nonce: 1, epoch: 1, fence, number, seq, chain: 1 });
+            log.write(Entry { witness, body }.encode());
+        }
+        let mut machine = Machine::new(&log, 1);
+        machine.settle(1_000);
+        assert_eq!(machine.node.find_objection(), Some(Objection::Joining));
+    }
+}
+
+#[test]
+fn leases_are_due_by_the_nodes_own_clock() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::new(&log, 1);
+    machine.settle(1_000);
+    // Another node's clock is an hour ahead, and it is gone.
+    Machine::new(&log, 2).settle(3_600_000);
+    machine.settle(2_000);
+    let before = log.entries().len();
+    machine.settle(2_999);
+    assert_eq!(log.entries().len(), before, "not yet");
+    machine.settle(3_000);
+    assert_eq!(log.entries().len(), before + 1);
 }

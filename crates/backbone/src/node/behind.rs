@@ -20,6 +20,9 @@ use crate::engine::Position;
 use crate::entry::{Body, Entry, Horizon, Spans, Witness};
 use sockeye_service::wire::Level;
 
+/// Numbers in a horizon are below this one: no log comes so far, and they can be counted on from.
+const NUMBER_MAX: u64 = 1 << 62;
+
 /// The entries that were read, and the horizons among them.
 #[derive(Debug, Default)]
 pub(super) struct Behind {
@@ -70,7 +73,7 @@ impl Behind {
     /// Whether an entry follows the last one without a hole.
     pub(super) fn follows(&self, position: Position) -> bool {
         let Some(last) = self.last() else { return true };
-        let next = if last.fence == position.fence { last.number + 1 } else { 1 };
+        let next = if last.fence == position.fence { last.number.saturating_add(1) } else { 1 };
         position > last && position.number == next
     }
 
@@ -100,6 +103,10 @@ impl Behind {
         let witnessed = self.entries.partition_point(|it| it.position < witness.position());
         let it = self.entries.get(witnessed).filter(|it| it.position == witness.position());
         it?;
+        let numbers = [witness.seq, horizon.count, horizon.through, horizon.told_through];
+        if numbers.iter().any(|number| *number >= NUMBER_MAX) {
+            return None;
+        }
         let (after, through) = (horizon.told_after, horizon.told_through);
         Some(Mark {
             at,

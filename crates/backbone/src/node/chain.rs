@@ -82,7 +82,7 @@ impl Chain {
         if position < last {
             return Follows::Other;
         }
-        let next = if position.fence == last.fence { last.number + 1 } else { 1 };
+        let next = if position.fence == last.fence { last.number.saturating_add(1) } else { 1 };
         if position.number == next { Follows::Next } else { Follows::Hole }
     }
 

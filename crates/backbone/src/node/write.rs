@@ -19,7 +19,7 @@ impl Node {
             return;
         }
         self.writes.fence = self.fence();
-        self.append_due(self.time_ms(now_ms));
+        self.append_due(now_ms);
     }
 
     fn fence(&self) -> u64 {
@@ -31,7 +31,7 @@ impl Node {
         self.writes.fenced.is_some_and(|fenced| fenced < self.fence())
     }
 
-    /// Appends what is due by log time.
+    /// Appends what is due by the node's own clock.
     fn append_due(&mut self, now_ms: u64) {
         let identity = self.log.as_ref().map_or(0, |log| log.replica.identity());
         if ![0, self.link.identity].contains(&identity) && self.link.identity != 0 {
@@ -95,11 +95,12 @@ impl Node {
 
     /// Appends a lease, and returns its end; `None` if the engine has no room.
     fn renew(&mut self, now_ms: u64) -> Option<u64> {
-        let until_ms = now_ms + self.settings.lease_ms;
-        if !self.append_lease(now_ms, until_ms) {
+        let time_ms = self.time_ms(now_ms);
+        let until_ms = time_ms.saturating_add(self.settings.lease_ms);
+        if !self.append_lease(time_ms, until_ms) {
             return None;
         }
-        self.writes.lease_at_ms = now_ms + self.settings.lease_every_ms;
+        self.writes.lease_at_ms = now_ms.saturating_add(self.settings.lease_every_ms);
         Some(until_ms)
     }
 

@@ -25,7 +25,7 @@ impl Nodes {
     }
 
     pub(super) fn next_ticket(&self, node: u64) -> Option<u64> {
-        self.by_id.get(&node).map(|node| node.last + 1)
+        self.by_id.get(&node).map(|node| node.last.saturating_add(1))
     }
 
     /// Takes an offer if its ticket is the next one of a known node: so each is taken once, and in order,
