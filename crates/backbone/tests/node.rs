@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
 use sockeye_backbone::entry::{
-    self, Birth, Body, Entry, Evidence, Horizon, Lease, NewEpoch, Rules, Witness,
+    self, Birth, Body, Entry, Evidence, Horizon, Lease, NewEpoch, Rules, VERSION, Witness,
 };
 use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLimits, MemoryLog};
-use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules};
+use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules, Stop};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
 use sockeye_hub::{Config, Kind};
 use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent};
@@ -381,4 +381,25 @@ fn leases_are_due_by_the_nodes_own_clock() {
     assert_eq!(log.entries().len(), before, "not yet");
     machine.settle(3_000);
     assert_eq!(log.entries().len(), before + 1);
+}
+
+/// A hole before an entry of a later version does not hide it.
+#[test]
+fn an_entry_of_a_later_version_stops_a_node_that_joins_also_behind_a_hole() {
+    let log = MemoryLog::default();
+    let mut first = Machine::new(&log, 1);
+    first.settle(1_000);
+    let mut second = Machine::new(&log, 2);
+    log.allow_reads(1, Some(1));
+    second.settle(1_000);
+    log.write(*b"anything");
+    let mut newer = log.entries()[0].1.to_vec();
+    newer[1] = VERSION + 1;
+    log.write(newer);
+    let entries = log.entries();
+    log.trim(entries[entries.len() - 1].0);
+    log.allow_reads(1, None);
+    second.settle(1_000);
+    let stopped = Objection::Stopped(Stop::Newer(VERSION + 1));
+    assert_eq!(second.node.find_objection(), Some(stopped));
 }

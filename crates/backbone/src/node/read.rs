@@ -93,7 +93,7 @@ impl Node {
         self.log = None;
         self.leads = false;
         self.behind = Some(Behind::default());
-        self.read_behind(position, bytes, events);
+        self.read_first(position, bytes, events);
     }
 
     fn read_first(
