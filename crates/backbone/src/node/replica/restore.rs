@@ -102,7 +102,8 @@ impl Replica {
                 if is_untold {
                     self.refused.push(self.head);
                 }
-                return Effect::Verdict(ticket, Verdict::NotKept);
+                // The reason was not told. It may be a repeat of a message that is kept.
+                return Effect::Verdict(ticket, Verdict::Failed);
             }
             Told::Taken => {}
         }
@@ -115,5 +116,44 @@ impl Replica {
         let Offer { channel, payload, kind, .. } = offer;
         let entry = Sequenced { position, channel, payload, kind, time_ms, level };
         Effect::Message(Arc::new(entry), ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Data, Payload, Rules};
+
+    #[test]
+    fn a_refusal_whose_reason_was_not_told_may_be_a_repeat() {
+        let horizon = Horizon {
+            count: 1,
+            through: 1,
+            through_ms: 1,
+            told_after: 0,
+            told_through: 2,
+            refused: &[],
+            passed: &[],
+            epoch: 1,
+            identity: 1,
+            rules: Rules::of(&sockeye_hub::Config::default(), 10),
+            at: 1,
+            nodes: Vec::new(),
+        };
+        let mut replica = Replica::behind(&horizon, Level::Logged);
+        let payload = Payload { event: None, data: Data::Text("x"), ttl_ms: None, date_ms: None };
+        let offer = entry::Offer {
+            node: 7,
+            ticket: 1,
+            time_ms: 1,
+            channel: "a",
+            payload,
+            ends: false,
+            key: Some("k"),
+            expect: None,
+        };
+        let entry = Entry::new(Body::Offer(offer));
+        let effect = replica.take_told(2, Some(&entry), (Told::Refused, 1, 0));
+        assert!(matches!(effect, Effect::Verdict(_, Verdict::Failed)), "{effect:?}");
     }
 }
