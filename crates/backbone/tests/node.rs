@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use sockeye_backbone::engine::{Capabilities, Event, Trouble, TroubleKind, Wake};
+use sockeye_backbone::engine::{Capabilities, Event, State, Trouble, TroubleKind, Wake};
 use sockeye_backbone::entry::{
     self, Birth, Body, Entry, Evidence, Horizon, Lease, NewEpoch, Rules, VERSION, Witness,
 };
@@ -21,6 +21,8 @@ struct Steering {
     rejects: Option<Rejection>,
     /// So many were.
     rejected: usize,
+    /// What comes behind the next entry.
+    behind_entry: Option<Event>,
     events: VecDeque<Event>,
 }
 
@@ -71,8 +73,13 @@ impl Engine for Steered {
     }
 
     fn next(&mut self) -> Option<Event> {
-        let event = self.steering.lock().expect("no poison").events.pop_front();
-        event.or_else(|| self.engine.next())
+        let mut steering = self.steering.lock().expect("no poison");
+        let event = steering.events.pop_front().or_else(|| self.engine.next());
+        if matches!(event, Some(Event::Entry(..))) {
+            let next = steering.behind_entry.take();
+            steering.events.extend(next);
+        }
+        event
     }
 }
 
@@ -402,4 +409,15 @@ fn an_entry_of_a_later_version_stops_a_node_that_joins_also_behind_a_hole() {
     second.settle(1_000);
     let stopped = Objection::Stopped(Stop::Newer(VERSION + 1));
     assert_eq!(second.node.find_objection(), Some(stopped));
+}
+
+#[test]
+fn hubs_that_know_nothing_yet_go_on_after_a_cut() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::new(&log, 1);
+    let up = Event::State(State::Up(log.ends()));
+    machine.steering.lock().expect("no poison").behind_entry = Some(up);
+    machine.settle(1_000);
+    let status = machine.node.status();
+    assert_eq!((status.is_ready, status.epochs_ended), (true, 0), "nothing was lost");
 }

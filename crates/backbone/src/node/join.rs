@@ -170,6 +170,8 @@ impl Node {
     pub(super) fn find_hubs(&mut self) {
         let (Some(hubs), Some(log)) = (self.hubs, &self.log) else { return };
         let last = log.chain.last();
+        // Hubs at 0 have an epoch, and have read nothing that could be missing.
+        self.leads |= hubs.seq == 0 && last.seq == 1 && hubs.epoch == log.replica.epoch();
         if hubs.seq == last.seq {
             self.find_hubs_at(last.seq, Some(last.chain));
         }
