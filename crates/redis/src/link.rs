@@ -138,6 +138,11 @@ impl Link {
         })
     }
 
+    /// Whether the last reply had all the bytes that it might have. If it failed, it was too long.
+    pub(crate) const fn has_used_bound(&self) -> bool {
+        self.socket.left == 0
+    }
+
     /// Gives up the room that a large reply has taken. No other reply may be on its way.
     pub(crate) fn shrink(&mut self) {
         self.parser = Parser::new();

@@ -26,6 +26,9 @@ const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
 const COUNT_MAX: usize = 1024;
 const COUNT_FIRST: usize = 64;
 
+/// A reply that was too long divides the greatest number by this, until the log's end is reached.
+const COUNT_DIVISOR: usize = 4;
+
 /// A reply of more bytes halves that number; a full one of less than a quarter doubles it.
 const REPLY_BYTES_AIM: usize = 4 * 1024 * 1024;
 
@@ -38,7 +41,7 @@ const PAUSE_REFUSED: Duration = Duration::from_secs(5);
 pub(crate) fn run(shared: &Shared) {
     let mut told: Option<State> = None;
     let mut pause = PAUSE_MIN;
-    let mut place = Place { behind: None, generation: 0, count: COUNT_FIRST };
+    let mut place = Place { behind: None, generation: 0, counts: Counts::default() };
     let mut servers = sentinel::Servers::new(&shared.config);
     while !shared.is_stopped() {
         let trouble = match open(shared, &mut servers) {
@@ -110,8 +113,37 @@ struct Place {
     /// Everything up to here was given to the owner. `None` while nobody reads.
     behind: Option<Id>,
     generation: u64,
-    /// The entries of the next reply.
-    count: usize,
+    counts: Counts,
+}
+
+/// How many entries replies have.
+struct Counts {
+    next: usize,
+    /// Above that number, a reply may be too long: a reader that begins again comes to the same entries.
+    max: usize,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { next: COUNT_FIRST, max: COUNT_MAX }
+    }
+}
+
+impl Counts {
+    /// The entries of the reply that comes now. If it fails, the next session begins with one entry a reply.
+    const fn take(&mut self) -> usize {
+        core::mem::replace(&mut self.next, 1)
+    }
+
+    /// A reply of so many entries was too long.
+    fn lower(&mut self, count: usize) {
+        self.max = (count / COUNT_DIVISOR).max(1);
+    }
+
+    /// The reply to `count` has come.
+    fn follow(&mut self, count: usize, entries: &[stream::Entry]) {
+        self.next = next_count(count, entries).min(self.max);
+    }
 }
 
 /// The reading of one session.
@@ -166,7 +198,7 @@ impl<'s> Reader<'s> {
             commands.cmd("ROLE").add_command(stream::ends(key));
         }
         if let Some(behind) = self.place.behind {
-            commands.add_command(stream::read(key, behind, self.place.count, BLOCK_MS));
+            commands.add_command(stream::read(key, behind, self.place.counts.next, BLOCK_MS));
         }
         self.link.send(&commands.get_packed_pipeline())?;
         if asks {
@@ -199,6 +231,7 @@ impl<'s> Reader<'s> {
         let reached = self.ends.filter(is_reached);
         if reached.is_some() {
             self.ends = None;
+            self.place.counts.max = COUNT_MAX;
         }
         if reached.is_some() || !self.entries.is_empty() {
             self.shared.give(self.place.generation, &mut self.entries, reached);
@@ -207,16 +240,19 @@ impl<'s> Reader<'s> {
 
     fn receive_entries(&mut self) -> Result<(), Trouble> {
         let config = &self.shared.config;
-        // If this reply fails, the next session begins with one entry a reply.
-        let count = core::mem::replace(&mut self.place.count, 1);
+        let count = self.place.counts.take();
         let bytes_max = 2 * config.limits.entry_bytes_max + REPLY_BYTES_AIM;
-        let reply = self.link.receive_after(Duration::from_millis(BLOCK_MS), bytes_max)?;
+        let reply = self.link.receive_after(Duration::from_millis(BLOCK_MS), bytes_max);
+        if reply.is_err() && self.link.has_used_bound() {
+            self.place.counts.lower(count);
+        }
+        let reply = reply?;
         let streams: Option<stream::Streams> = self
             .link
             .convert(reply)?
             .map_err(|error| trouble::of_error(&error, &self.link.name, config))?;
         self.entries.extend(stream::entries(streams.unwrap_or_default()));
-        self.place.count = next_count(count, &self.entries);
+        self.place.counts.follow(count, &self.entries);
         if bytes(&self.entries) > REPLY_BYTES_AIM {
             self.link.shrink();
         }
@@ -251,7 +287,7 @@ fn bytes(entries: &[stream::Entry]) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use super::{COUNT_MAX, Duration, PAUSE_MAX, jittered, next_count};
+    use super::{COUNT_MAX, Counts, Duration, PAUSE_MAX, jittered, next_count};
     use crate::stream::{Entry, Id};
 
     fn entries(count: usize, bytes: usize) -> Vec<Entry> {
@@ -266,6 +302,33 @@ mod tests {
         assert_eq!(next_count(64, &entries(64, 100_000)), 32, "large");
         assert_eq!(next_count(1, &entries(1, 5_000_000)), 1);
         assert_eq!(next_count(64, &entries(64, 40_000)), 64, "near enough");
+    }
+
+    /// A node that joins reads from the beginning in each session: large entries behind small ones are reached
+    /// with too great a number, unless that is remembered.
+    #[test]
+    fn a_reply_that_was_too_long_is_not_asked_for_without_end() {
+        const BYTES_MAX: usize = 36 * 1024 * 1024;
+        let bytes = |at: usize| if at < 5_000 { 200 } else { 200_000 };
+        let mut counts = Counts::default();
+        let reads_all = |counts: &mut Counts| {
+            let mut at = 0;
+            while at < 6_000 {
+                let count = counts.take();
+                let reply: Vec<Entry> =
+                    (at..6_000.min(at + count)).map(|at| entries(1, bytes(at)).remove(0)).collect();
+                if super::bytes(&reply) > BYTES_MAX {
+                    counts.lower(count);
+                    return false;
+                }
+                counts.follow(count, &reply);
+                at += reply.len();
+            }
+            true
+        };
+        let sessions = (1..=10).find(|_| reads_all(&mut counts));
+        assert!(sessions.is_some(), "the same reply is asked for again and again");
+        assert!(sessions > Some(1), "a reply was too long");
     }
 
     #[test]
