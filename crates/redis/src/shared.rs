@@ -434,9 +434,15 @@ impl Inner {
         if !self.is_session(session) {
             return Work::End;
         }
-        let Some(job) = self.jobs.pop_front() else {
-            return self.trim.take().map_or(Work::AskCopies, Work::Trim);
-        };
+        self.take_work()
+    }
+
+    /// The trim comes first: a log that is always written to grows without it.
+    fn take_work(&mut self) -> Work {
+        if let Some(before) = self.trim.take() {
+            return Work::Trim(before);
+        }
+        let Some(job) = self.jobs.pop_front() else { return Work::AskCopies };
         self.is_in_flight = true;
         self.job_bytes -= job.bytes();
         match job {
@@ -460,5 +466,23 @@ impl Inner {
             self.jobs.pop_front();
         }
         Work::Batch(fence, entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trim_waits_for_no_append() {
+        let mut inner = Inner::default();
+        let entry: Arc<[u8]> = Arc::from(*b"entry");
+        inner.jobs.extend([Job::Entry(1, Arc::clone(&entry)), Job::Entry(2, entry)]);
+        inner.job_bytes = 10;
+        assert!(matches!(inner.take_work(), Work::Batch(1, _)));
+        inner.trim = Some(Position::new(1, 7));
+        assert!(matches!(inner.take_work(), Work::Trim(before) if before == Position::new(1, 7)));
+        assert!(matches!(inner.take_work(), Work::Batch(2, _)), "once");
+        assert!(matches!(inner.take_work(), Work::AskCopies));
     }
 }
