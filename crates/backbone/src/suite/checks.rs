@@ -188,13 +188,15 @@ fn erased(rig: &mut dyn Rig) {
     user.append(&["lost"]);
     user.wait(rig, "the append is dropped", |it| !it.dropped.is_empty());
     assert_eq!(user.dropped, [Rejection::Gone], "an append never creates the log again");
+    // Fences are times.
+    rig.pass();
     user.engine.begin_log(&bytes(b"reborn")).expect("nothing waits");
     user.entries.clear();
     user.engine.read_from(Position::ZERO);
     user.wait_for(rig, 1);
     assert_eq!(user.texts(), ["reborn"]);
     if user.engine.capabilities().has_fences {
-        assert!(user.positions()[0].fence >= fence, "a fence is no count from 1");
+        assert!(user.positions()[0].fence > fence, "a fence is no count from 1");
     }
 }
 
