@@ -9,6 +9,7 @@ mod choose;
 mod delays;
 mod drain;
 mod fairness;
+mod frames;
 mod lane;
 mod line;
 mod probe;

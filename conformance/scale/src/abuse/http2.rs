@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 use super::Stage;
 use crate::Failure;
 use crate::checks::Checks;
+use crate::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, fields, frame,
+};
 
 /// Memory by which a server may grow for one connection that is abused: its tables, a read, and what the
 /// allocator likes to keep.
@@ -21,53 +25,22 @@ const RECEIVED: &str = "sockeye_bytes_received_total";
 /// How long the server may take for the end of a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-// Frames of HTTP/2, and flags.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
-
 /// ENHANCE_YOUR_CALM and SETTINGS_TIMEOUT.
 const CALM: u32 = 11;
 const SETTINGS_TIMEOUT: u32 = 4;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u32::try_from(payload.len()).expect("short").to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
 /// The fields of a request: method, path, and nothing in the table of the other end.
-fn fields(method: &str, path: &str) -> Vec<u8> {
-    let mut block = vec![0x86];
-    for (name, value) in [(":method", method), (":path", path), (":authority", "localhost")] {
-        block.push(0);
-        for text in [name, value] {
-            block.push(u8::try_from(text.len()).expect("short"));
-            block.extend_from_slice(text.as_bytes());
-        }
-    }
-    block
+fn request(method: &str, path: &str) -> Vec<u8> {
+    let rest = fields(&[(":method", method), (":path", path), (":authority", "localhost")]);
+    [&[0x86][..], &rest].concat()
 }
 
 fn post(stream: u32) -> Vec<u8> {
-    frame(HEADERS, END_HEADERS, stream, &fields("POST", "/v1/channels/abuse"))
+    frame(HEADERS, END_HEADERS, stream, &request("POST", "/v1/channels/abuse"))
 }
 
 fn get(stream: u32, path: &str) -> Vec<u8> {
-    frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields("GET", path))
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &request("GET", path))
 }
 
 fn cancel(stream: u32) -> Vec<u8> {
@@ -230,7 +203,7 @@ fn few_references(at: u32) -> Vec<u8> {
 }
 
 fn bomb(stream: u32, count: usize) -> Vec<u8> {
-    let mut block = fields("GET", "/");
+    let mut block = request("GET", "/");
     block.extend([0x40, 1, b'x', 0x7f, 0xa1, 0x1e]);
     block.extend([b'v'; 4_000]);
     block.extend(vec![0xbe; count]);

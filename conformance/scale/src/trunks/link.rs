@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::Failure;
+use crate::frames::{DATA, GOAWAY, HEADERS, PING, PREFACE, SETTINGS, WINDOW_UPDATE, handshake};
 use crate::wire::{Target, Wire};
 
 const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","channels":["all"]}"#;
@@ -110,14 +111,6 @@ impl Link for Direct {
     }
 }
 
-/// Frames of HTTP/2.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-
 /// Bytes of a window that the client gives back at a time.
 const WINDOW: u32 = 1 << 20;
 
@@ -138,34 +131,11 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
-/// The fields of the request: RFC 8441, without indexing and without Huffman coding.
-fn fields(scheme: &str) -> Vec<u8> {
-    let mut block = Vec::new();
-    for (name, value) in [
-        (":method", "CONNECT"),
-        (":protocol", "websocket"),
-        (":scheme", scheme),
-        (":authority", "localhost"),
-        (":path", "/v1/ws"),
-        ("sec-websocket-version", "13"),
-        ("sec-websocket-protocol", "sockeye.v1.json"),
-    ] {
-        for text in [name, value] {
-            if text == name {
-                block.push(0);
-            }
-            block.push(u8::try_from(text.len()).expect("short"));
-            block.extend_from_slice(text.as_bytes());
-        }
-    }
-    block
-}
-
 impl Trunk {
     pub(crate) fn open(target: &Target, streams: usize) -> Result<Self, Failure> {
         let parts = vec![Vec::new(); streams];
         let mut link = Self { wire: target.connect()?, bytes: Vec::new(), parts, taken: 0 };
-        let mut out = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        let mut out = PREFACE.to_vec();
         frame(SETTINGS, 0, 0, &[0, 4, 0x00, 0x10, 0, 0], &mut out);
         frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes(), &mut out);
         link.wire.write_all(&out)?;
@@ -175,7 +145,7 @@ impl Trunk {
         }
         let mut out = Vec::new();
         frame(SETTINGS, 1, 0, &[], &mut out);
-        let (fields, subscribe) = (fields(target.scheme()), text(SUBSCRIBE));
+        let (fields, subscribe) = (handshake(target.scheme()), text(SUBSCRIBE));
         // The client may send on a WebSocket before the answer: a refusal would end the run anyway.
         for stream in (0..streams).map(|at| u32::try_from(2 * at + 1).expect("few")) {
             frame(HEADERS, 4, stream, &fields, &mut out);
