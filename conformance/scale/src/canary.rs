@@ -6,7 +6,7 @@
 //! leaves it out.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -18,6 +18,7 @@ use crate::Failure;
 use crate::checks::Checks;
 use crate::delays::RunDelay;
 use crate::pulse::Pulse;
+use crate::road::Road;
 use crate::subscriber::{Heard, Subscriber, Transport};
 use crate::world::{Client, Ground, PATIENCE_MS, World};
 
@@ -110,16 +111,12 @@ pub(crate) struct Report {
 }
 
 impl Canary {
-    /// Starts one with this API key, and lets it sing for a while before the attack.
-    pub(crate) fn start(
-        addr: SocketAddr,
-        process: u32,
-        key: &str,
-        song: Song,
-    ) -> Result<Self, Failure> {
+    /// Starts one with this API key, and lets it sing for a while before the attack. Each of its WebSockets and
+    /// event streams has a connection of its own.
+    pub(crate) fn start(road: Road, process: u32, key: &str, song: Song) -> Result<Self, Failure> {
         let phase = Arc::new(AtomicUsize::new(0));
         let (asked, key) = (Arc::clone(&phase), key.to_owned());
-        let thread = thread::spawn(move || sing(addr, process, (&key, song), &asked));
+        let thread = thread::spawn(move || sing(road, process, (&key, song), &asked));
         thread::sleep(Duration::from_millis(song.idle_ms));
         Ok(Self { phase, thread })
     }
@@ -137,12 +134,12 @@ impl Canary {
 }
 
 fn sing(
-    addr: SocketAddr,
+    road: Road,
     process: u32,
     (key, song): (&str, Song),
     asked: &AtomicUsize,
 ) -> Result<Report, Failure> {
-    let mut world = World::new(addr, 1)?;
+    let mut world = World::on(road.alone(TRANSPORTS.len() + 1), 1)?;
     let options = SocketOptions { source: Some(ADDRESS), ..SocketOptions::default() };
     let mut source = ADDRESS;
     let subscribers = TRANSPORTS.map(|transport| {

@@ -52,3 +52,77 @@ pub(crate) fn handshake(scheme: &str) -> Vec<u8> {
         ("sec-websocket-protocol", SUBPROTOCOL),
     ])
 }
+
+/// Counts the answers that come on a connection.
+#[derive(Default)]
+pub(crate) struct Answers {
+    /// The beginning of a frame: its head, and the first byte of its payload if it has one.
+    begun: Vec<u8>,
+    /// Bytes of a payload that are still to come.
+    left: usize,
+    /// Streams that have ended, and heads that did not say 200.
+    ended: usize,
+    refused: usize,
+}
+
+/// The bytes of a frame's head.
+const HEAD: usize = 9;
+
+/// `:status: 200` in the static table (RFC 7541 appendix A).
+const OK: u8 = 0x88;
+
+impl Answers {
+    /// Whole answers that said 200.
+    pub(crate) const fn whole(&self) -> usize {
+        self.ended.saturating_sub(self.refused)
+    }
+
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let len = self.left.min(bytes.len());
+                (self.left, bytes) = (self.left - len, &bytes[len..]);
+                continue;
+            }
+            self.begun.push(bytes[0]);
+            bytes = &bytes[1..];
+            let [a, b, c, kind, flags, _, _, _, _, first @ ..] = &self.begun[..] else { continue };
+            let len = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+            if len > 0 && first.is_empty() {
+                continue;
+            }
+            self.refused += usize::from(*kind == HEADERS && first != [OK]);
+            self.ended += usize::from(matches!(*kind, DATA | HEADERS) && flags & END_STREAM > 0);
+            self.left = len.saturating_sub(self.begun.len() - HEAD);
+            self.begun.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_answers_of_200_are_counted_wherever_they_are_cut() {
+        let wire = [
+            frame(SETTINGS, 0, 0, &[0; 6]),
+            frame(SETTINGS, ACK, 0, &[]),
+            frame(HEADERS, END_HEADERS, 1, &[OK, 7, 7]),
+            frame(DATA, 0, 1, &[OK; 300]),
+            // No content, and an answer that is none.
+            frame(HEADERS, END_HEADERS | END_STREAM, 3, &[OK]),
+            frame(HEADERS, END_HEADERS | END_STREAM, 5, &[0x8d, 7]),
+            frame(DATA, END_STREAM, 1, &[]),
+            // Not whole.
+            frame(HEADERS, END_HEADERS, 7, &[OK]),
+            frame(PING, ACK, 0, &[OK; 8]),
+        ]
+        .concat();
+        for size in 1..=wire.len() {
+            let mut answers = Answers::default();
+            wire.chunks(size).for_each(|piece| answers.receive(piece));
+            assert_eq!(answers.whole(), 2, "in pieces of {size}");
+        }
+    }
+}

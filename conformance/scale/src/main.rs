@@ -107,6 +107,9 @@ pub(crate) struct Rows {
     /// One of the loads, instead of all.
     #[arg(long)]
     pub(crate) only: Option<String>,
+    /// What attackers and the canary speak.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) over: Carrier,
 }
 
 #[derive(Args, Clone, Copy)]

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use sockeye_load::engine::{Fault, Heard, Lines, Opener, Purpose, SocketOptions};
 use sockeye_sse::Item;
 
+use crate::frames::Answers;
 use crate::world::{Act, Ground};
 
 /// What a probe does besides sending.
@@ -49,6 +50,8 @@ pub(crate) struct Probe {
     pub(crate) ended: Ended,
     /// Bytes that it has read, of whole responses or not.
     pub(crate) bytes: usize,
+    /// Reads the answers if its bytes are HTTP/2.
+    answers: Option<Answers>,
 }
 
 impl Probe {
@@ -69,7 +72,22 @@ impl Probe {
             received: 0,
             ended: Ended::Not,
             bytes: 0,
+            answers: None,
         }
+    }
+
+    /// The same with bytes that are HTTP/2.
+    pub(crate) fn with_frames(self) -> Self {
+        Self { answers: Some(Answers::default()), ..self }
+    }
+
+    /// Requests that were answered 200.
+    pub(crate) fn answered(&self) -> u64 {
+        let count = match &self.answers {
+            None => self.statuses.get(&200).copied().unwrap_or(0),
+            Some(answers) => answers.whole(),
+        };
+        count as u64
     }
 
     fn begin(&mut self, lines: &mut Lines, id: usize, ground: &mut Ground) {
@@ -110,6 +128,11 @@ impl Act for Probe {
                 self.body = String::from_utf8_lossy(answer.body).into_owned();
                 if self.manner == Manner::Until(self.received) {
                     ground.wake_in(0, id);
+                }
+            }
+            Heard::Part(part) => {
+                if let Some(answers) = &mut self.answers {
+                    answers.receive(part.bytes);
                 }
             }
             Heard::Item(Item::Event(event)) => {

@@ -83,6 +83,15 @@ impl Road {
         Ok(Self { addr, tls, trunks: (0..trunks_made).collect(), trunks_made })
     }
 
+    /// Each of so many lines has a connection of its own, whatever it speaks.
+    pub(crate) fn alone(mut self, lines: usize) -> Self {
+        if !self.trunks.is_empty() {
+            self.trunks = (0..lines).collect();
+            self.trunks_made = lines;
+        }
+        self
+    }
+
     /// Connects line `id`. Neighbours are on different connections, so each connection carries lines of all kinds.
     pub(crate) fn connect(
         &mut self,
@@ -91,9 +100,11 @@ impl Road {
         opener: &Rc<Opener>,
         options: SocketOptions,
     ) -> Result<(), Fault> {
-        let is_stream = matches!(opener.purpose, Purpose::WebSocket { .. } | Purpose::Events);
-        if self.trunks.is_empty() || !is_stream {
-            return lines.connect(id, opener, options);
+        match opener.purpose {
+            _ if self.trunks.is_empty() => return lines.connect(id, opener, options),
+            Purpose::WebSocket { .. } | Purpose::Events => {}
+            Purpose::Requests => return lines.connect(id, opener, options),
+            Purpose::Bare(_) => return lines.connect_bare_http2(id, opener, options),
         }
         let place = id % self.trunks.len();
         // Buffers are those of a line alone.

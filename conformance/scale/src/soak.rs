@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::canary::{Canary, LATER_US_MAX, Song};
 use crate::checks::Checks;
+use crate::road::Carrier;
 use crate::turns::histogram::{TurnWatch, Turns};
 use crate::turns::stage::{CANARY_KEY, Stage};
 use crate::turns::{Attacks, attacks, judge_turns};
@@ -36,11 +37,11 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let minutes = endurance.minutes.max(1);
     println!("soak: all attacks at once, for {minutes} min");
-    let mut stage = Stage::new(program, !endurance.memory)?;
+    let mut stage = Stage::new(program, !endurance.memory, Carrier::Http1)?;
     let (mut fillers, mut crowds) = (attacks::all(PING_RATE), crowds::all());
     fillers.iter_mut().try_for_each(|attack| attack.prepare(&mut stage))?;
     stage.world.run_for(2_000)?;
-    let canary = Canary::start(stage.server.addr, stage.server.pid(), CANARY_KEY, SONG)?;
+    let canary = Canary::start(stage.road(1)?, stage.server.pid(), CANARY_KEY, SONG)?;
     canary.next_phase();
     // Crowds come with the attack, so that the canary has its idle time.
     crowds.iter_mut().try_for_each(|attack| attack.prepare(&mut stage))?;

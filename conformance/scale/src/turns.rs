@@ -4,6 +4,7 @@
 //! the loop's thread had to wait for a processor is subtracted.
 
 pub(crate) mod attacks;
+mod carried;
 pub(crate) mod histogram;
 pub(crate) mod stage;
 
@@ -15,6 +16,7 @@ use self::histogram::{TURN_US_MAX, TurnWatch, Turns};
 use self::stage::{CANARY_KEY, Stage};
 use crate::canary::{Canary, LATER_US_MAX, Song};
 use crate::checks::Checks;
+use crate::road::Carrier;
 use crate::{Failure, Rows};
 
 /// Seconds of each load in `gate`.
@@ -38,11 +40,12 @@ const OVERWORK_PERCENT_MAX: u64 = 2;
 pub(crate) fn gate(program: &Path, checks: &mut Checks) -> Result<(), Failure> {
     println!("turns: loads that want more than a turn's budget");
     for mut attack in attacks::all(u128::from(u32::MAX)) {
-        play(program, attack.as_mut(), Kept::InMemory, (GATE_SECONDS, GATE_LATER_US_MAX), checks)?;
+        let bounds = (GATE_SECONDS, GATE_LATER_US_MAX);
+        play(program, attack.as_mut(), (Kept::InMemory, Carrier::Http1), bounds, checks)?;
     }
     for mut attack in attacks::of_a_log() {
         let bounds = (GATE_SECONDS, GATE_LATER_ON_DISK_US_MAX);
-        play(program, attack.as_mut(), Kept::OnDisk, bounds, checks)?;
+        play(program, attack.as_mut(), (Kept::OnDisk, Carrier::Http1), bounds, checks)?;
     }
     Ok(())
 }
@@ -66,15 +69,20 @@ impl Kept {
 
 /// Plays all loads, or one.
 pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<(), Failure> {
-    println!("turns: loads that want more than a turn's budget, {} s each", rows.seconds);
+    let Rows { seconds, over, .. } = *rows;
+    println!("turns over {over}: loads that want more than a turn's budget, {seconds} s each");
     let mut is_played = false;
-    let all = || attacks::all(u128::from(u32::MAX)).into_iter();
-    let in_memory = all().map(|attack| (Kept::InMemory, attack));
-    let on_disk = all().chain([attacks::catching_up()]).map(|attack| (Kept::OnDisk, attack));
+    let all = || match over {
+        Carrier::Http1 => attacks::all(u128::from(u32::MAX)),
+        Carrier::Https | Carrier::H2c | Carrier::H2 => attacks::of_streams(),
+    };
+    let catching_up = (over == Carrier::Http1).then(attacks::catching_up);
+    let in_memory = all().into_iter().map(|attack| (Kept::InMemory, attack));
+    let on_disk = all().into_iter().chain(catching_up).map(|attack| (Kept::OnDisk, attack));
     for (kept, mut attack) in in_memory.chain(on_disk) {
         if rows.only.as_ref().is_none_or(|only| *only == kept.name(&*attack)) {
             is_played = true;
-            play(program, attack.as_mut(), kept, (rows.seconds, LATER_US_MAX), checks)?;
+            play(program, attack.as_mut(), (kept, over), (seconds, LATER_US_MAX), checks)?;
         }
     }
     if is_played { Ok(()) } else { Err(Failure("no load has the name of --only".into())) }
@@ -84,16 +92,16 @@ pub(crate) fn run(program: &Path, rows: &Rows, checks: &mut Checks) -> Result<()
 fn play(
     program: &Path,
     attack: &mut dyn Attack,
-    kept: Kept,
+    (kept, over): (Kept, Carrier),
     (seconds, later_us_max): (u64, u64),
     checks: &mut Checks,
 ) -> Result<(), Failure> {
     let name = &kept.name(attack);
-    let mut stage = Stage::new(program, kept == Kept::OnDisk)?;
+    let mut stage = Stage::new(program, kept == Kept::OnDisk, over)?;
     attack.prepare(&mut stage)?;
     stage.world.run_for(500)?;
     let idle_kib = stage.server.memory_kib()?;
-    let canary = Canary::start(stage.server.addr, stage.server.pid(), CANARY_KEY, SONG)?;
+    let canary = Canary::start(stage.road(1)?, stage.server.pid(), CANARY_KEY, SONG)?;
     let watch = TurnWatch::start(&stage.server)?;
     canary.next_phase();
     let mut attacks = Attacks::new([attack]);

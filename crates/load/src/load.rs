@@ -9,7 +9,7 @@ use sockeye_reactor::{Key, MioNet, Net as _, Pool, Ready};
 use sockeye_terminal::{Failure, OrFail, signals};
 use sockeye_tls::Protocol;
 
-use super::connection::{Connection, SocketOptions};
+use super::connection::SocketOptions;
 use super::fault::{Fault, Faults};
 use super::line::{Carrier, Line, Outlet};
 use super::opening::Opener;
@@ -182,12 +182,7 @@ impl Lines {
         opener: &Rc<Opener>,
         options: SocketOptions,
     ) -> Result<(), Fault> {
-        let key = self.next_key(id);
-        let mut connection = Connection::dial(&opener.target, &[Protocol::Http11], options, key)?;
-        self.net.register(connection.system(), key)?;
-        let line = Line::on_socket(opener, connection, &mut self.pool)?;
-        self.put(id, line);
-        Ok(())
+        self.dial(id, opener, options, &[Protocol::Http11])
     }
 
     /// The key of the next socket, with the number under which it is found.

@@ -124,6 +124,36 @@ impl Lines {
         opened
     }
 
+    /// Starts to connect like [`connect`](Self::connect) for bare bytes that are HTTP/2: TLS offers this version, and no
+    /// other one.
+    ///
+    /// # Errors
+    /// The system gives no socket.
+    pub fn connect_bare_http2(
+        &mut self,
+        id: usize,
+        opener: &Rc<Opener>,
+        options: SocketOptions,
+    ) -> Result<(), Fault> {
+        self.dial(id, opener, options, &[Protocol::Http2])
+    }
+
+    /// Dials line `id`, which has a socket of its own.
+    pub(super) fn dial(
+        &mut self,
+        id: usize,
+        opener: &Rc<Opener>,
+        options: SocketOptions,
+        offered: &'static [Protocol],
+    ) -> Result<(), Fault> {
+        let key = self.next_key(id);
+        let mut connection = Connection::dial(&opener.target, offered, options, key)?;
+        self.net.register(connection.system(), key)?;
+        let line = Line::on_socket(opener, connection, &mut self.pool)?;
+        self.put(id, line);
+        Ok(())
+    }
+
     fn dial_trunk(
         &mut self,
         number: usize,

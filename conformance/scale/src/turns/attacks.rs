@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use sockeye_load::engine::Purpose;
 
-use super::stage::{BATCH, Stage, address, batch, get};
+use super::stage::{BATCH, CROWD, Stage, address, batch, get};
 use crate::Failure;
 use crate::checks::Checks;
 use crate::line::{masked, upgrade};
 use crate::probe::Ended;
+use crate::world::{SUBPROTOCOL, web_socket};
 
 /// Bytes without a protocol: the attacker only counts them.
 pub(crate) const BARE: Purpose = Purpose::Bare(1 << 20);
@@ -67,9 +68,11 @@ pub(crate) fn catching_up() -> Box<dyn Attack> {
     Box::new(archive::CatchingUp::default())
 }
 
-/// Requests of a connection that were answered 200.
-fn taken(stage: &Stage, id: usize) -> u64 {
-    stage.at(id).statuses.get(&200).map_or(0, |count| *count as u64)
+/// Those that HTTP/2 takes another way: many streams of a connection, and WebSockets of RFC 8441.
+pub(crate) fn of_streams() -> Vec<Box<dyn Attack>> {
+    let mut all = all(u128::from(u32::MAX));
+    all.retain(|attack| attack.name() != Reloads::NAME);
+    all
 }
 
 /// Opens a connection for requests again if the server has ended it: one that has nothing to ask for five seconds
@@ -78,18 +81,31 @@ fn again(stage: &mut Stage, id: usize, number: usize) -> u64 {
     if stage.at(id).ended == Ended::Not {
         return 0;
     }
-    let answered = taken(stage, id);
-    let probe = stage.probe(&Purpose::Requests, b"", address(number), None);
-    stage.world.replace(id, probe);
+    let answered = stage.at(id).answered();
+    let client = stage.requester(number);
+    stage.world.replace(id, client);
     answered
 }
 
-/// A hundred connections that each poll a pattern over 16,000 channels once a second.
+/// A hundred polls a second of a pattern over 16,000 channels: each on a connection of its own, or fifty at once on
+/// the streams of two.
 #[derive(Default)]
 struct Polls {
     ids: Vec<usize>,
+    /// Polls of each connection so far.
+    asked: usize,
     /// Answers on connections that are no more.
     answers: u64,
+}
+
+/// Polls in a second.
+const POLLS: usize = 100;
+
+impl Polls {
+    /// Polls of a connection at once.
+    const fn at_once(stage: &Stage) -> usize {
+        if stage.over.is_shared() { 50 } else { 1 }
+    }
 }
 
 /// Channels of a pattern: nearly as many as one search looks at.
@@ -110,21 +126,23 @@ impl Attack for Polls {
 
     fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         fill_pattern(stage)?;
-        self.ids = stage.open(&Purpose::Requests, b"", 100);
+        self.ids = stage.open_requesters(POLLS / Self::at_once(stage));
         Ok(())
     }
 
     fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
-        let request = get("/v1/poll?channel=%3E&cursor=earliest");
+        let at_once = Self::at_once(stage);
+        let requests = stage.requests("/v1/poll?channel=%3E&cursor=earliest", self.asked, at_once);
+        self.asked += at_once;
         for (number, id) in self.ids.iter().enumerate() {
             self.answers += again(stage, *id, number);
-            stage.world.say(*id, request.as_bytes());
+            stage.world.say(*id, &requests);
         }
         Ok(())
     }
 
     fn done(&self, stage: &Stage) -> Result<(u64, &'static str), Failure> {
-        let now: u64 = self.ids.iter().map(|id| taken(stage, *id)).sum();
+        let now: u64 = self.ids.iter().map(|id| stage.at(*id).answered()).sum();
         Ok((self.answers + now, "answers"))
     }
 
@@ -166,20 +184,20 @@ impl Attack for Patterns {
 
     fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         fill_pattern(stage)?;
-        self.ids = stage.open(&BARE, upgrade("").as_bytes(), self.users);
+        self.ids = stage.open(&BARE, &stage.web_socket(), self.users);
         Ok(())
     }
 
     fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         // Half of the beats are bursts, and at the others the next users come.
-        let burst = Self::burst();
+        let burst = stage.on_web_socket(Self::burst());
         for at in 0..self.users {
             let id = self.ids[at];
             if (self.came / self.users).is_multiple_of(2) {
                 stage.world.say(id, &burst);
             } else {
                 self.bytes += stage.at(id).bytes as u64;
-                let probe = stage.probe(&BARE, upgrade("").as_bytes(), address(self.came), None);
+                let probe = stage.probe(&BARE, &stage.web_socket(), address(self.came), None);
                 stage.world.replace(id, probe);
             }
             self.came += 1;
@@ -203,7 +221,7 @@ impl Attack for Patterns {
     }
 }
 
-/// A thousand connections that pipeline requests for pages of history, and never read.
+/// A thousand connections with forty requests for pages of history at once, pipelined or on streams, that never read.
 #[derive(Default)]
 struct Pages {
     ids: Vec<usize>,
@@ -226,23 +244,23 @@ impl Attack for Pages {
 
     fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         stage.fill(|_| "book:1".to_owned(), 256, 200)?;
-        self.ids = stage.open(&BARE, b"", READERS);
+        self.ids = stage.open(&BARE, &stage.hello(), READERS);
         Ok(())
     }
 
     fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         self.beats += 1;
         if self.beats % 2 == 1 {
-            let requests = get("/v1/channels/book:1/history?limit=1000").repeat(PIPELINED);
+            let requests = stage.requests("/v1/channels/book:1/history?limit=1000", 0, PIPELINED);
             for id in &self.ids {
                 stage.world.lines.pause(*id, true);
-                stage.world.say(*id, requests.as_bytes());
+                stage.world.say(*id, &requests);
                 self.asked += u64::from(stage.at(*id).ended == Ended::Not);
             }
             return Ok(());
         }
         for number in 0..self.ids.len() {
-            let probe = stage.probe(&BARE, b"", address(number), Some(4_096));
+            let probe = stage.probe(&BARE, &stage.hello(), address(number), Some(4_096));
             stage.world.replace(self.ids[number], probe);
         }
         Ok(())
@@ -265,8 +283,6 @@ struct Crowd {
     beats: u64,
 }
 
-const SUBSCRIBERS: usize = 1_000;
-
 impl Attack for Crowd {
     fn name(&self) -> &'static str {
         "batches"
@@ -277,16 +293,22 @@ impl Attack for Crowd {
     }
 
     fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
-        self.streams = stage.open(&BARE, get("/v1/sse?channel=crowd:1").as_bytes(), SUBSCRIBERS);
+        let path = "/v1/sse?channel=crowd:1";
+        let request = get(path);
+        self.streams = stage.open_streams((&Purpose::Events, path), request.as_bytes(), CROWD)?;
         self.back_end = stage.open(&Purpose::Requests, b"", 1);
         Ok(())
     }
 
     fn beat(&mut self, stage: &mut Stage) -> Result<(), Failure> {
         self.beats += 1;
-        again(stage, self.back_end[0], 0);
+        let id = self.back_end[0];
+        if stage.at(id).ended != Ended::Not {
+            let probe = stage.probe(&Purpose::Requests, b"", address(0), None);
+            stage.world.replace(id, probe);
+        }
         let lines = "{\"channel\":\"crowd:1\",\"data\":\"x\"}\n".repeat(BATCH);
-        stage.world.say(self.back_end[0], batch(&lines, "").as_bytes());
+        stage.world.say(id, batch(&lines, "").as_bytes());
         Ok(())
     }
 
@@ -297,7 +319,7 @@ impl Attack for Crowd {
 
     fn least(&self, seconds: u64) -> u64 {
         // An event has at least twenty bytes, and a slow machine half of the time.
-        seconds * (BATCH * SUBSCRIBERS) as u64 * 20 / 4
+        seconds * (BATCH * CROWD) as u64 * 20 / 4
     }
 }
 
@@ -305,9 +327,13 @@ impl Attack for Crowd {
 #[derive(Default)]
 struct Reloads(u64);
 
+impl Reloads {
+    const NAME: &str = "reloads";
+}
+
 impl Attack for Reloads {
     fn name(&self) -> &'static str {
-        "reloads"
+        Self::NAME
     }
 
     fn interval_ms(&self) -> u64 {
@@ -349,8 +375,6 @@ impl Pings {
     }
 }
 
-const PINGERS: usize = 1_000;
-
 /// Pings that are sent at once, with the largest payload.
 const PINGS: usize = 500;
 
@@ -364,7 +388,8 @@ impl Attack for Pings {
     }
 
     fn prepare(&mut self, stage: &mut Stage) -> Result<(), Failure> {
-        self.ids = stage.open(&BARE, upgrade("").as_bytes(), PINGERS);
+        let purpose = web_socket(Some(SUBPROTOCOL));
+        self.ids = stage.open_streams((&purpose, "/v1/ws"), upgrade("").as_bytes(), CROWD)?;
         self.begun = Instant::now();
         self.before = stage.server.metric("sockeye_bytes_received_total")?;
         Ok(())
@@ -381,7 +406,7 @@ impl Attack for Pings {
             }
         }
         // Others are first in the next beat, and little of what was missed is made up for.
-        self.ids.rotate_left(PINGERS / 7);
+        self.ids.rotate_left(CROWD / 7);
         self.sent = self.sent.max(due.saturating_sub(self.rate * 100_000));
         Ok(())
     }

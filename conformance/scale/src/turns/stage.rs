@@ -7,9 +7,11 @@ use std::rc::Rc;
 use rustix::process::{Pid, Signal, kill_process};
 use sockeye_load::engine::{Opener, Purpose, SocketOptions};
 
+use super::attacks::BARE;
 use crate::Failure;
 use crate::line::{Line, shown};
 use crate::probe::{Manner, Probe};
+use crate::road::{Carrier, Road};
 use crate::server::{Place, Server, Settings};
 use crate::world::{Client, World};
 
@@ -23,6 +25,9 @@ const BACK_END: Ipv4Addr = Ipv4Addr::new(127, 0, 47, 1);
 
 /// Addresses among which attackers are spread.
 const ADDRESSES: usize = 250;
+
+/// WebSockets and event streams of the attacks that have most of them.
+pub(crate) const CROWD: usize = 1_000;
 
 /// Lines of a batch.
 pub(crate) const BATCH: usize = 1_000;
@@ -55,6 +60,8 @@ publish = [\"c0\"]
 /// A server, and one thread's connections to it.
 pub(crate) struct Stage {
     place: Place,
+    /// What attackers speak.
+    pub(crate) over: Carrier,
     pub(crate) server: Server,
     pub(crate) world: World,
     /// Settings that were written so far.
@@ -89,16 +96,21 @@ pub(crate) fn batch(lines: &str, fields: &str) -> String {
 }
 
 impl Stage {
-    /// A server, with or without a log on disk.
-    pub(crate) fn new(program: &Path, keeps: bool) -> Result<Self, Failure> {
+    /// A server, with or without a log on disk, and for attackers that speak this.
+    pub(crate) fn new(program: &Path, keeps: bool, over: Carrier) -> Result<Self, Failure> {
         let place = Place::new("turns")?;
         place.write("shop.key", KEY)?;
         place.write("canary.key", CANARY_KEY)?;
         let config = config(0);
-        let settings = Settings::new(program, &place, &config, [127, 0, 43, 2]);
+        let settings = Settings::new(program, &place, &config, [127, 0, 43, 2]).over(over);
         let server = Server::start(&Settings { keeps, ..settings })?;
-        let world = World::new(server.addr, 1)?;
-        Ok(Self { place, server, world, settings: 0 })
+        let world = World::on(Road::new(&server, &place, over, CROWD)?, 1)?;
+        Ok(Self { place, over, server, world, settings: 0 })
+    }
+
+    /// The way of so many other clients to the server.
+    pub(crate) fn road(&self, clients: usize) -> Result<Road, Failure> {
+        Road::new(&self.server, &self.place, self.over, clients)
     }
 
     /// Publishes `count` messages of so many bytes, each with a key and in the channel of its name.
@@ -150,6 +162,26 @@ impl Stage {
         let opener: Rc<Opener> = Rc::new(self.world.ground.opener(purpose.clone(), String::new()));
         let options = SocketOptions { source: Some(source), receive_bytes };
         Client::Probe(Probe::new(&opener, &request.into(), Manner::Stay, options))
+    }
+
+    /// Streams of one kind: on connections of their own, with this request, or on shared ones.
+    pub(crate) fn open_streams(
+        &mut self,
+        (purpose, path): (&Purpose, &str),
+        request: &[u8],
+        count: usize,
+    ) -> Result<Vec<usize>, Failure> {
+        if !self.over.is_shared() {
+            return Ok(self.open(&BARE, request, count));
+        }
+        let first = self.world.clients.len();
+        let opener = Rc::new(self.world.ground.opener(purpose.clone(), path.to_owned()));
+        let probes = (0..count).map(|number| {
+            let options = SocketOptions { source: Some(address(number)), receive_bytes: None };
+            Client::Probe(Probe::new(&opener, &[][..].into(), Manner::Stay, options))
+        });
+        self.world.add(probes)?;
+        Ok((first..first + count).collect())
     }
 
     /// The probe of this number.

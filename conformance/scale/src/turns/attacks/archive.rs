@@ -2,7 +2,7 @@
 
 use sockeye_load::engine::Purpose;
 
-use super::{Attack, BARE, again, taken};
+use super::{Attack, BARE, again};
 use crate::Failure;
 use crate::checks::Checks;
 use crate::turns::stage::{Stage, address, get};
@@ -86,7 +86,7 @@ impl Attack for CatchingUp {
     }
 
     fn judge(&self, stage: &Stage, checks: &mut Checks) {
-        let now: u64 = self.readers.iter().map(|id| taken(stage, *id)).sum();
+        let now: u64 = self.readers.iter().map(|id| stage.at(*id).answered()).sum();
         let (answers, name) = (self.answers + now, self.name());
         checks.that(answers > 0, format_args!("{name}: {answers} pages of history"));
         let pages =
