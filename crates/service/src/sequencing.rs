@@ -14,10 +14,10 @@
 //!  streams, receipt ◄─ hub: apply, void, lose, begin_epoch ◄─ Backbone::next
 //! ```
 //!
-//! A fourth place is a log that several machines share; `node::Node` of `sockeye-backbone` has it, and the program
-//! does not use it yet. It stands between the bounded queue and the [`Sequencer`], as a type that implements
-//! [`Sequence`]. Its `offer` appends to the shared log, and its `settle` reads the entries of that log and has a
-//! [`Sequencer`] decide them in the log's order. Such a type has to
+//! A log that several machines share stands at the third place. Its driver is between the bounded queue and the
+//! [`Sequencer`], as a type that implements [`Sequence`] (`Node` of the crate `backbone`). Its `offer` appends
+//! to the shared log, and its `settle` reads the entries of that log and has a [`Sequencer`] decide
+//! them in the log's order. It says in [`Figures::shared`] how far it is. Such a driver has to
 //!
 //! - emit the entries of other machines as [`SequencerEvent::Entry`] without an [`Origin`], and
 //!   drop the answers to them: no service here waits for them;
@@ -37,6 +37,7 @@ mod log;
 mod loop_backbone;
 pub(crate) mod restore;
 mod sequencer;
+mod shared_log;
 mod storage;
 
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub use self::health::Health;
 pub use self::log::{Log, LogState, NoRoom, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
+pub use self::shared_log::SharedLog;
 pub(crate) use self::storage::StorageLines;
 pub use self::storage::{NamespaceUse, Storage};
 use crate::payload::{Level, Payload};
@@ -70,6 +72,8 @@ pub(crate) enum Sequencing {
         backbone: Box<dyn Backbone>,
         /// Whether the log there takes entries.
         health: Health,
+        /// The log has been good: all of it that was there at the start was read.
+        has_begun: bool,
     },
 }
 
@@ -90,7 +94,7 @@ impl Sequencing {
 
     /// Behind a backbone.
     pub(crate) fn behind(backbone: Box<dyn Backbone>) -> Self {
-        Self::Behind { backbone, health: Health::Good }
+        Self::Behind { backbone, health: Health::Good, has_begun: false }
     }
 
     /// Whether the log takes entries.
@@ -98,6 +102,23 @@ impl Sequencing {
         match self {
             Self::InLoop { decider, .. } => decider.health(),
             Self::Behind { health, .. } => *health,
+        }
+    }
+
+    /// Whether a log that is shared with other machines is still read for the first time. Until then no cursor of
+    /// it can be judged.
+    pub(crate) fn is_restoring(&self) -> bool {
+        match self {
+            Self::InLoop { .. } | Self::Behind { has_begun: true, .. } => false,
+            Self::Behind { backbone, .. } => backbone.figures().shared.is_some(),
+        }
+    }
+
+    /// What is known of a log that is shared with other machines; `None` if there is none.
+    pub(crate) fn shared_log(&self) -> Option<SharedLog> {
+        match self {
+            Self::InLoop { .. } => None,
+            Self::Behind { backbone, .. } => backbone.figures().shared,
         }
     }
 
@@ -264,4 +285,6 @@ pub struct Figures {
     pub hub: sockeye_hub::Stats,
     /// How often the log refused entries.
     pub log_refusals: u64,
+    /// The log that several machines share, if there is one.
+    pub shared: Option<SharedLog>,
 }

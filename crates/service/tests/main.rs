@@ -43,6 +43,7 @@ mod replay;
 mod requests;
 mod restored;
 mod rights;
+mod shared_log;
 mod simulation;
 mod slow_readers;
 mod tasks;

@@ -78,6 +78,7 @@ impl Tally {
         }
         self.sequencer.log_refusals = self.sequencer.log_refusals.max(other.sequencer.log_refusals);
         self.sequencer.durable |= other.sequencer.durable;
+        self.sequencer.shared = other.sequencer.shared.or(self.sequencer.shared);
         self.engine.add(&other.engine);
         self.requests.add(&other.requests);
         self.rejections.add(other.rejections);
@@ -107,6 +108,7 @@ impl Tally {
         self.delivery(&mut page);
         self.resumes(&mut page);
         self.log_state(&mut page);
+        self.shared_log(&mut page);
         self.archive(&mut page);
         self.storage(&mut page);
         self.clock(&mut page);
@@ -281,6 +283,25 @@ impl Tally {
         page.gauge("log_refusing", help, refusing.into());
         let help = "Times the log could not take what it was given.";
         page.counter("log_refusals_total", help, self.sequencer.log_refusals);
+    }
+
+    /// [service:shared-log-figures]
+    fn shared_log(&self, page: &mut Page) {
+        let Some(shared) = self.sequencer.shared else { return };
+        let help = "Whether the engine of the log that several machines share can be reached.";
+        page.gauge("backbone_up", help, shared.is_up.into());
+        let help = "Whether publications are taken: the log was read, and nothing is in doubt.";
+        page.gauge("backbone_ready", help, u64::from(self.health == Health::Good));
+        let help = "Entries of that log that this process has not read yet.";
+        page.gauge("backbone_lag_entries", help, shared.lag_entries);
+        let help = "Publications of this process that wait until they are read back.";
+        page.gauge("backbone_unread", help, shared.unread);
+        let help = "Epochs of that log that have ended: all clients had a gap.";
+        page.counter("backbone_epochs_ended_total", help, shared.epochs_ended);
+        let help = "Times this process doubted what it had read of that log, and read it again.";
+        page.counter("backbone_doubts_total", help, shared.doubts);
+        let help = "Entries of that log that could not be read.";
+        page.counter("backbone_unreadable_total", help, shared.unreadable);
     }
 
     fn archive(&self, page: &mut Page) {

@@ -49,6 +49,9 @@ impl From<Refusal> for Problem {
                 Self::new(Code::Forbidden, message)
             }
             Refusal::NoRoom => Self::new(Code::Overloaded, "too much waits for the log"),
+            Refusal::LogAway => {
+                Self::new(Code::Unavailable, "the log of all nodes cannot be reached now")
+            }
             Refusal::LogFull(what) => {
                 Self::new(Code::LogFull, format!("the log on disk is full: it has {what}"))
             }

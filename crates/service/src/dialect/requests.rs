@@ -106,7 +106,12 @@ impl Service {
         };
         match reason {
             Some(reason) => {
-                let body = format!(r#"{{"ready":false,"reason":"{reason}"}}"#);
+                let detail = match self.engine.sequencing.is_restoring() {
+                    true => self.engine.sequencing.shared_log().map(|it| it.progress()),
+                    false => None,
+                };
+                let detail = detail.map_or(String::new(), |it| format!(r#","detail":"{it}""#));
+                let body = format!(r#"{{"ready":false,"reason":"{reason}"{detail}}}"#);
                 json(Status::SERVICE_UNAVAILABLE, body)
             }
             None => self.ready_with_reason(context),
@@ -145,6 +150,10 @@ impl Service {
         query: &Query<'_>,
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
+        // [service:restoring]
+        if self.engine.sequencing.is_restoring() {
+            return Err(Problem::new(Code::Unavailable, "the log is being read: see /readyz"));
+        }
         if resource.is_rated() {
             self.engine.count_request(who)?;
         }

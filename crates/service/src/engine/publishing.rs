@@ -9,7 +9,8 @@ use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 use crate::engine::{Body, Dialect, Engine, Outlet, Principal, Refusal, units};
 use crate::payload::{Level, Payload};
 use crate::sequencing::{
-    Backbone, Decision, Full, NoRoom, Offer, Outcome, Sequenced, Sequencing, Step, Ticket, Verdict,
+    Backbone, Decision, Full, Health, NoRoom, Offer, Outcome, Sequenced, Sequencing, Step, Ticket,
+    Verdict,
 };
 
 /// A publication that was not refused.
@@ -57,6 +58,10 @@ impl<D: Dialect> Engine<D> {
         principal.may_publish(publication.channel, &self.namespaces, self.calendar)?;
         if self.sequencing.health().has_failed() {
             return Err(Refusal::LogFailed);
+        }
+        // [service:log-away]
+        if let Health::Away(_) = self.sequencing.health() {
+            return Err(Refusal::LogAway);
         }
         if self.waiting >= self.limits.publishing_max && self.sequencing.makes_wait() {
             return Err(Refusal::NoRoom);
@@ -112,7 +117,7 @@ impl<D: Dialect> Engine<D> {
 
     #[inline(never)]
     fn follow_backbone(&mut self, out: &mut impl Outlet<D>) -> Option<Answered> {
-        while let Sequencing::Behind { backbone, health } = &mut self.sequencing
+        while let Sequencing::Behind { backbone, health, has_begun } = &mut self.sequencing
             && let Some(outcome) = backbone.next()
         {
             let mut answered = None;
@@ -135,6 +140,7 @@ impl<D: Dialect> Engine<D> {
                 }
                 Outcome::Health(now) => {
                     *health = now;
+                    *has_begun |= now == Health::Good;
                     Ok(())
                 }
                 Outcome::Answer(ticket, verdict) => {

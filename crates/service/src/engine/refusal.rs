@@ -48,6 +48,8 @@ pub enum Refusal {
     TicketsOff,
     /// Too much waits for the log.
     NoRoom,
+    /// The log that several machines share cannot be used now.
+    LogAway,
     /// The log has as much on disk as it may, of the kind that the words say.
     LogFull(&'static str),
     /// The log could not take the publication.
@@ -72,6 +74,7 @@ impl Refusal {
             | Self::TicketsNotNeeded
             | Self::TicketsOff
             | Self::NoRoom
+            | Self::LogAway
             | Self::LogFull(_)
             | Self::NotKept
             | Self::LogFailed => 0,
@@ -94,6 +97,7 @@ impl Refusal {
             | Self::TicketsNotNeeded
             | Self::TicketsOff
             | Self::NoRoom
+            | Self::LogAway
             | Self::LogFull(_)
             | Self::NotKept
             | Self::LogFailed => End::TryAgain,

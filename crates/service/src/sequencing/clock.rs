@@ -115,8 +115,10 @@ pub struct ClockState {
 #[derive(Debug, Default)]
 pub struct LogClock {
     begun: OnceLock<Begun>,
-    /// The date less log time.
+    /// The date less log time, before `ahead_ms`.
     lead_ms: AtomicI64,
+    /// How far other machines of the log are ahead of this one.
+    ahead_ms: AtomicU64,
     /// When a trouble has to be checked again, in milliseconds of the loops' time.
     check_at: AtomicU64,
     has_notice: AtomicBool,
@@ -172,7 +174,17 @@ impl LogClock {
         if has_jumped || now.as_millis() >= self.check_at.load(Ordering::Relaxed) {
             self.look_closer(now, calendar_ms, ms);
         }
-        LogTime { ms, date_ms: date_ms(), begun }
+        let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
+        LogTime { ms: ms.saturating_add(ahead_ms), date_ms: date_ms(), begun }
+    }
+
+    /// Log time is at least `log_ms` where it was `now_ms` by [`look`](Self::look): another machine that shares the log
+    /// is ahead. Dates stay those of the calendar. One thread calls it.
+    pub fn catch_up(&self, now_ms: u64, log_ms: u64) {
+        let ahead_ms = log_ms.saturating_sub(now_ms);
+        if ahead_ms > 0 {
+            self.ahead_ms.fetch_add(ahead_ms, Ordering::Relaxed);
+        }
     }
 
     /// The figures, as of the last look.

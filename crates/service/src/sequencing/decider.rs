@@ -91,7 +91,7 @@ impl<T> Decider<T> {
 
     /// The figures, with those of the hub.
     pub(crate) const fn figures(&self, hub: sockeye_hub::Stats) -> Figures {
-        Figures { durable: self.log.is_some(), hub, log_refusals: self.log_refusals }
+        Figures { durable: self.log.is_some(), hub, log_refusals: self.log_refusals, shared: None }
     }
 
     /// Decides a publication. `payload` gives what the log has to keep of its body.

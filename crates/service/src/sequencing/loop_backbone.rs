@@ -136,7 +136,12 @@ impl LoopBackbone {
         }
     }
 
-    /// Sets the figures that members see before the first event.
+    /// Events that some worker has not read.
+    pub fn unread(&self) -> usize {
+        self.lock().events.len()
+    }
+
+    /// Sets the figures that members see: before the first event, or when they have changed without one.
     pub fn begin(&self, sequencer: &impl Sequence) {
         self.lock().figures = sequencer.figures();
     }
