@@ -261,7 +261,10 @@ impl Node {
             let Some(event) = self.engine.next() else { return };
             match event {
                 Event::State(state) => self.note_state(state),
-                Event::Entry(position, bytes) => self.read(position, &bytes, events),
+                Event::Entry(position, bytes) => {
+                    self.status.restored += 1;
+                    self.read(position, &bytes, events);
+                }
                 Event::Ends(ends) => self.reach_end(ends, events),
                 Event::Dropped(rejection) => self.note_dropped(rejection, now_ms),
                 Event::Replicated(_) => {}
@@ -343,7 +346,9 @@ impl Sequence for Node {
 
     fn figures(&self) -> Figures {
         let figures = self.log.as_ref().map(|log| log.replica.figures());
-        Figures { durable: self.settings.level > Level::Accepted, ..figures.unwrap_or_default() }
+        let durable = self.settings.level > Level::Accepted;
+        let shared = Some(self.status().shared_log());
+        Figures { durable, shared, ..figures.unwrap_or_default() }
     }
 }
 

@@ -50,6 +50,7 @@ impl Node {
         self.leads = false;
         self.epochs.join();
         self.phase = Phase::Joining;
+        self.status.restored = 0;
         self.engine.read_from(Position::ZERO);
     }
 

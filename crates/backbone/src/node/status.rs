@@ -1,7 +1,7 @@
 //! What a node says of itself.
 
 use sockeye_hub::Epoch;
-use sockeye_service::sequencing::{Health, SequencerEvent};
+use sockeye_service::sequencing::{Health, SequencerEvent, SharedLog};
 
 use super::{Node, Phase};
 use crate::engine::{Position, Trouble};
@@ -14,12 +14,18 @@ pub struct Status {
     pub is_up: bool,
     /// Whether it takes part: it has read the log, and offers are taken.
     pub is_ready: bool,
+    /// Whether it has read the log once, and taken part.
+    pub has_begun: bool,
+    /// Entries that were read since it began to join last.
+    pub restored: u64,
     /// The place of the newest entry that was read.
     pub head: u64,
     /// Log time there.
     pub time_ms: u64,
     /// Where the engine has its newest entry, as it was last heard. A node that joins reads up to there.
     pub last: Option<Position>,
+    /// Where it has its oldest entry, as it was last heard.
+    pub first: Option<Position>,
     /// Where the newest entry is that was read.
     pub read: Option<Position>,
     /// The epoch of the hubs.
@@ -101,6 +107,41 @@ pub enum Notice {
     Stopped(Stop),
 }
 
+impl Status {
+    /// The figures that a process shows.
+    pub(super) fn shared_log(&self) -> SharedLog {
+        let lag_entries = match (self.last, self.read) {
+            (Some(last), Some(read)) if last.fence == read.fence => {
+                last.number.saturating_sub(read.number)
+            }
+            // The entries of the fence before are not counted.
+            (Some(last), Some(read)) if last > read => last.number,
+            (Some(_), Some(_)) | (None, _) => 0,
+            (Some(_), None) => self.retained(),
+        };
+        SharedLog {
+            is_up: self.is_up,
+            restored: self.restored,
+            retained: self.retained(),
+            lag_entries,
+            unread: self.unread as u64,
+            epochs_ended: self.epochs_ended,
+            doubts: self.rejoined,
+            unreadable: self.unreadable,
+        }
+    }
+
+    /// The entries that the log has; zero if its ends do not tell.
+    pub fn retained(&self) -> u64 {
+        match (self.first, self.last) {
+            (Some(first), Some(last)) if first.fence == last.fence => {
+                last.number.saturating_sub(first.number) + 1
+            }
+            _ => 0,
+        }
+    }
+}
+
 impl Node {
     /// The figures.
     pub fn status(&self) -> Status {
@@ -108,6 +149,7 @@ impl Node {
         status.is_up = self.link.is_up;
         status.is_ready = self.find_objection().is_none();
         status.last = self.link.ends.last;
+        status.first = self.link.ends.first;
         status.unread = self.outbox.len();
         if let Some(log) = &self.log {
             status.head = log.replica.head();
@@ -158,6 +200,7 @@ impl Node {
         if core::mem::replace(&mut self.objection, objection) == objection {
             return;
         }
+        self.status.has_begun |= objection.is_none();
         events.push(SequencerEvent::Health(match objection {
             None => Health::Good,
             Some(Objection::Stopped(_)) => Health::Failed,
