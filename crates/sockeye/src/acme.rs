@@ -26,6 +26,8 @@ use sockeye_terminal::{Failure, OrFail as _};
 use sockeye_tls::Challenges;
 
 pub(crate) use self::answers::Answers;
+#[cfg(feature = "redis")]
+pub(crate) use self::client::trusting;
 use self::order::{Order, OrderError};
 use self::schedule::{Backoff, renewal_s};
 use self::store::Store;

@@ -38,6 +38,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   sockeye serve --listen 127.0.0.1:9000
   sockeye serve --config sockeye.toml --data data
+  sockeye serve --backbone redis://127.0.0.1              # one log for several of these
   sockeye serve --listen 127.0.0.1:8443 --dev-cert dev    # HTTPS, with a certificate for development
   sockeye serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem
   SOCKEYE_LOG=debug SOCKEYE_LOG_FORMAT=json sockeye serve 2> log
@@ -187,6 +188,11 @@ pub(crate) struct ServeOptions {
     /// Directory for the durable log; without it, messages live in memory only.
     #[arg(long, env = "SOCKEYE_DATA", value_name = "DIR")]
     pub(crate) data: Option<std::path::PathBuf>,
+
+    /// The log that several machines share, on Redis or Valkey: redis://HOST[:PORT], rediss://…, or
+    /// redis-sentinel://HOST,HOST/NAME. SOCKEYE_BACKBONE_PASSWORD has the password
+    #[arg(long, env = "SOCKEYE_BACKBONE", value_name = "URL")]
+    pub(crate) backbone: Option<String>,
 
     /// Seconds to let connections finish after SIGTERM or Ctrl-C; a second signal ends at once.
     /// [default: 10]

@@ -2,6 +2,7 @@
 
 mod access;
 mod acme;
+mod backbone;
 mod compression;
 mod default;
 mod http2;
@@ -19,6 +20,7 @@ use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
 pub(crate) use access::AccessConfig;
 pub(crate) use acme::{AcmeConfig, ChallengeKind};
+pub(crate) use backbone::{BackboneConfig, OtherRules};
 use compression::CompressionConfig;
 pub(crate) use default::DEFAULT;
 pub(crate) use http2::Http2Config;
@@ -61,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) compression: CompressionConfig,
     pub(crate) log: LogConfig,
     pub(crate) disk: DiskConfig,
+    /// The log that several machines share.
+    pub(crate) backbone: Option<BackboneConfig>,
     /// The file that was read.
     #[serde(skip)]
     source: Source,
@@ -205,6 +209,7 @@ impl Default for Config {
             compression: CompressionConfig::default(),
             log: LogConfig::default(),
             disk: DiskConfig::default(),
+            backbone: None,
             source: Source::default(),
             listen_from: String::new(),
             listeners_replaced: 0,
@@ -263,6 +268,9 @@ impl Config {
         config.listen.resolve(beside);
         if let Some(data) = &mut config.data {
             *data = beside.join(&*data);
+        }
+        if let Some(backbone) = &mut config.backbone {
+            backbone.resolve(beside);
         }
         if let Some(tls) = &mut config.tls {
             tls.resolve(beside);
@@ -392,6 +400,7 @@ impl Config {
         self.check_tls()?;
         self.check_rules()?;
         self.check_disk()?;
+        self.check_backbone()?;
         match &self.access {
             Some(access) => access.guard().map(|_| ()),
             None => Ok(()),

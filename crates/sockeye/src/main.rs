@@ -2,6 +2,7 @@
 
 mod acme;
 mod archive;
+mod backbone;
 mod cert;
 mod cli;
 mod config;

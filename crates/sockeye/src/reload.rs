@@ -269,6 +269,7 @@ impl Reloader {
         for (name, differs) in [
             ("listen", config.listen != started.listen),
             ("data", config.data != started.data),
+            ("backbone", config.backbone != started.backbone),
             ("tls.acme", of_acme(config).is_some() != of_acme(started).is_some()),
             ("tls.acme.http", http(config) != http(started)),
             ("demo", config.serves_demo() != started.serves_demo()),
@@ -282,6 +283,13 @@ impl Reloader {
         ] {
             if differs {
                 fixed.push(name);
+            }
+        }
+        // All nodes of a shared log decide by the same rules.
+        if let Some(backbone) = &started.backbone {
+            let rules = |hub: &Hub| crate::backbone::rules(backbone, hub);
+            if rules(hub) != rules(&started.hub()) {
+                fixed.push("message_bytes, key_seconds or namespaces of them, with backbone");
             }
         }
         // The log takes records up to a size that it was opened with.

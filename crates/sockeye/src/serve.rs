@@ -43,7 +43,7 @@ pub(crate) fn run(options: &ServeOptions) -> Result<(), Failure> {
         log::warn!(problem; "the configuration may not be what was meant");
     }
     let descriptors = raise_descriptor_limit();
-    if config.workers > 1 {
+    if config.workers > 1 || config.backbone.is_some() {
         return workers::run(options, config, descriptors);
     }
     let certificates = config.tls.as_ref().map(TlsReloader::start).transpose()?;
@@ -216,6 +216,9 @@ pub(crate) fn configure(options: &ServeOptions, kind: Kind) -> Result<Config, Fa
         config.certify_for_development(dir);
     }
     config.data = options.data.clone().or(config.data);
+    if let Some(url) = &options.backbone {
+        config.backbone.get_or_insert_default().url = url.clone();
+    }
     config.drain.rest = options.drain.unwrap_or(config.drain.rest);
     config.workers = options.workers.unwrap_or(config.workers);
     if let Some(tls) = &mut config.tls {
@@ -424,7 +427,8 @@ pub(crate) fn tell(addresses: &[ListenAddress], config: &Config, limits: &Limits
         workers = config.workers,
         guarded = config.access.is_some(),
         tls = config.tls.is_some(),
-        durable = config.data.is_some();
+        durable = config.data.is_some(),
+        shared = config.backbone.is_some();
         "serving"
     );
 }

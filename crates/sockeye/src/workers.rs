@@ -1,7 +1,8 @@
 //! `--workers`: several event loops that share one port and one log.
 //!
 //! Each worker thread has its own listening socket, streams, hub and history. The main thread runs
-//! the sequencer, and the log on disk if there is one.
+//! the sequencer, and the log on disk if there is one; or the node of a log that several machines share, also for
+//! one loop.
 
 mod pool;
 
@@ -14,6 +15,8 @@ use sockeye_service::sequencing::{LoopBackbone, LoopBackboneLimits, Sequencer};
 use sockeye_terminal::Failure;
 
 use self::pool::WorkerPool;
+use crate::backbone;
+use crate::backbone::SharedNode;
 use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::disk;
@@ -31,6 +34,14 @@ const LARGEST_MIN: usize = 4;
 /// How often an idle main thread has the log drop old records.
 const IDLE_STEP: Duration = Duration::from_secs(10);
 
+/// Who gives publications their positions.
+enum Decides {
+    /// This process alone.
+    Sequencer(Box<Sequencer>),
+    /// All nodes of a shared log.
+    Node(Box<SharedNode>),
+}
+
 pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> Result<(), Failure> {
     let certificates = config.tls.as_ref().map(TlsReloader::start).transpose()?;
     // The port comes first: a process that cannot have it must not touch the log.
@@ -45,7 +56,13 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let epoch = opened.as_ref().map_or(fresh_epoch, Opened::epoch);
 
     let start = Instant::now();
-    let mut sequencer = Sequencer::new(epoch, hub);
+    let mut decides = match &config.backbone {
+        None => Decides::Sequencer(Box::new(Sequencer::new(epoch, hub))),
+        Some(shared) => {
+            let engine = backbone::open(shared)?;
+            Decides::Node(Box::new(SharedNode::new(shared, &hub, engine, unix_ms())?))
+        }
+    };
     let backbone = LoopBackbone::new(config.workers, backbone_limits(&config));
     let me = std::thread::current();
     backbone.wake_sequencer(Box::new(move || me.unpark()));
@@ -55,21 +72,20 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let log_parts = (epoch, archives, log.as_ref().map(disk::storage));
     let tls = certificates.as_ref().map(TlsReloader::tls);
     let mut pool = WorkerPool::start(&config, descriptors, (log_parts, tls), &backbone, &asked)?;
-    if let Some(opened) = opened {
-        let disk = restore(opened, &progress, &mut sequencer, &pool, &backbone)?;
-        sequencer = sequencer.with_log(disk);
-    }
-    backbone.begin(&sequencer);
+    decides =
+        decides.begin(opened, &progress, (&pool, &backbone), || look(&backbone, start), &asked)?;
     pool.wait_until_ready()?;
     drop(progress);
     let (nets, _files) = bound.listen(|| MioNet::new().map(|net| net.counting_from(start)))?;
     pool.serve(nets, &backbone);
+    // What a shared log has told before found no waker.
+    pool.wake();
     serve::announce(&addresses, &config);
     serve::tell(&addresses, &config, &serve::limits(descriptors, &config));
     let reloader = Reloader::new(options, descriptors, config, (log, certificates));
     let me = std::thread::current();
     let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;
-    run_sequencer(&backbone, &mut sequencer, &mut pool, (&reload, &asked, start))?;
+    run_sequencer(&backbone, &mut decides, &mut pool, (&reload, &asked, start))?;
     log::info!("bye");
     Ok(())
 }
@@ -77,22 +93,21 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
 /// Gives publications their positions until all workers have ended.
 fn run_sequencer(
     backbone: &LoopBackbone,
-    sequencer: &mut Sequencer,
+    decides: &mut Decides,
     pool: &mut WorkerPool,
     (reload, asked, start): (&ReloadThread, &Asked, Instant),
 ) -> Result<(), Failure> {
     let mut ends_seen = 0;
     loop {
-        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let now_ms = backbone.clock().look(Time::from_millis(ms), unix_ms()).ms;
+        let now_ms = look(backbone, start);
         watch::tell_of_clock(backbone.clock());
-        backbone.step(sequencer, now_ms);
+        let patience = decides.step(backbone, now_ms)?;
         if asked.is_reload() {
             reload.ask();
         }
         let settings = reload.take();
         if let Some(one) = settings.first() {
-            sequencer.reconfigure(one.hub.clone(), now_ms);
+            decides.reconfigure(one.hub.clone(), now_ms);
             pool.reload(Reload::all(settings));
         }
         let ends = asked.ends.load(Ordering::Relaxed);
@@ -100,10 +115,70 @@ fn run_sequencer(
             pool.wake();
         }
         if pool.has_ended()? {
+            decides.leave(now_ms);
             return Ok(());
         }
-        std::thread::park_timeout(IDLE_STEP);
+        std::thread::park_timeout(patience);
     }
+}
+
+impl Decides {
+    /// Gives the loops what the log on disk knows, or hears whether the engine of a shared log is there.
+    fn begin(
+        self,
+        opened: Option<Opened>,
+        progress: &Progress,
+        (pool, backbone): (&WorkerPool, &LoopBackbone),
+        now_ms: impl FnMut() -> u64,
+        asked: &Asked,
+    ) -> Result<Self, Failure> {
+        match self {
+            Self::Sequencer(mut sequencer) => {
+                if let Some(opened) = opened {
+                    let disk = restore(opened, progress, &mut sequencer, pool, backbone)?;
+                    sequencer = Box::new(sequencer.with_log(disk));
+                }
+                backbone.begin(&*sequencer);
+                Ok(Self::Sequencer(sequencer))
+            }
+            Self::Node(mut node) => {
+                node.hear(backbone, now_ms, || asked.ends.load(Ordering::Relaxed) > 0)?;
+                Ok(Self::Node(node))
+            }
+        }
+    }
+
+    /// Decides what has come; gives how long the thread may sleep.
+    fn step(&mut self, backbone: &LoopBackbone, now_ms: u64) -> Result<Duration, Failure> {
+        match self {
+            Self::Sequencer(sequencer) => {
+                backbone.step(&mut **sequencer, now_ms);
+                Ok(IDLE_STEP)
+            }
+            Self::Node(node) => node.step(backbone, now_ms),
+        }
+    }
+
+    /// Decides by other settings. Those by which nodes decide need a restart.
+    fn reconfigure(&mut self, hub: sockeye_hub::Config, now_ms: u64) {
+        match self {
+            Self::Sequencer(sequencer) => sequencer.reconfigure(hub, now_ms),
+            Self::Node(_) => {}
+        }
+    }
+
+    fn leave(&mut self, now_ms: u64) {
+        match self {
+            Self::Sequencer(_) => {}
+            Self::Node(node) => node.leave(now_ms),
+        }
+    }
+}
+
+/// Log time.
+fn look(backbone: &LoopBackbone, start: Instant) -> u64 {
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    backbone.clock().look(Time::from_millis(ms), unix_ms()).ms
 }
 
 /// Gives what the log knows to all workers and to the sequencer.

@@ -168,7 +168,7 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Trusts the authorities in a file of PEM.
-fn trusting(path: &Path) -> Result<Arc<ClientConfig>, Failure> {
+pub(crate) fn trusting(path: &Path) -> Result<Arc<ClientConfig>, Failure> {
     let shown = || format!("ca_file {}", path.display());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&file::read(path).or_fail(shown)?) {

@@ -3,13 +3,27 @@
 /// A configuration file that sets everything to its default, and explains each setting.
 pub(crate) const DEFAULT: &str = r#"# Sockeye's configuration: everything here is the default.
 # Environment variables win over this file, and flags win over both. SIGHUP has it read again: then all
-# takes effect but: listen (with all of [[listen]]), data, demo, workers, socket_bytes, dead_peer_seconds; whether
+# takes effect but: listen (with all of [[listen]]), data, backbone, demo, workers, socket_bytes, dead_peer_seconds; whether
 # there is [tls] or [tls.acme]; `http` of [tls.acme]; and, with data, a larger message_bytes of channels.
 
 listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOCKEYE_LISTEN, --listen
 
 # Keep what is published on disk; without it, messages live in memory only.
 # data = "data"                # SOCKEYE_DATA, --data; relative to this file
+
+# One log that several machines share, kept by Redis or Valkey; not together with `data`.
+# [backbone]
+# url = "redis://127.0.0.1"    # SOCKEYE_BACKBONE, --backbone; or rediss://, redis-sentinel://HOST,HOST/NAME
+# password_file = "redis.secret"   # or SOCKEYE_BACKBONE_PASSWORD has the password itself
+# sentinel_user = "ann"
+# sentinel_password_file = "sentinel.secret"
+# ca_file = "ca.pem"           # the authorities that vouch for the server, with TLS
+# replicas = 1                 # that confirm each entry; without it as the URL says, or none
+# entries = 65536              # that all nodes remember for keys and conditions; alike on all nodes. The log keeps three
+#                              # times as many, and a node that starts reads them
+# patience_seconds = 5         # how long the server may be silent until it counts as away
+# other_rules = "refuse"       # the log has other entries, message_bytes, key_seconds than this file: do not start; or
+#                              # "replace" them there, and nodes with the former ones publish nothing
 
 # Loops that serve together, each on a thread of its own (Linux); one core each, and one log.
 workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
