@@ -2,6 +2,7 @@
 
 mod faults;
 mod node;
+mod program;
 mod proxy;
 mod rate;
 mod rig;
@@ -40,7 +41,11 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// The suite that every engine has to pass, and the faults, on servers that it starts (Debian: redis-server).
-    Own,
+    Own {
+        /// Also checks this program: nodes that serve.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Measures appends and read-backs beside plain XADD and XREAD, in turn on one server that it starts.
     Rate {
         /// Rounds of each.
@@ -81,7 +86,7 @@ fn main() -> ExitCode {
             println!("\nthe engine has {ratio:.2} of the plain rate");
             return ExitCode::SUCCESS;
         }
-        Command::Own => {
+        Command::Own { .. } => {
             let server = Server::start(&[]);
             let client = vec!["-p".to_owned(), server.port.to_string()];
             let target = Target { url: server.url(), password: None, tls: None, client };
@@ -106,6 +111,12 @@ fn main() -> ExitCode {
         jobs.extend(
             faults::all().into_iter().map(|(name, run)| -> Job { (name.into(), Box::new(run)) }),
         );
+    }
+    if let Command::Own { program: Some(program) } = &arguments.command {
+        jobs.extend(program::CHECKS.iter().map(|&(name, run)| -> Job {
+            let program = program.clone();
+            (name.into(), Box::new(move || run(&program)))
+        }));
     }
     jobs.retain(|(name, _)| name.contains(&arguments.only));
     run(jobs, arguments.jobs)
