@@ -16,7 +16,7 @@ use crate::open::DATABASE;
 use crate::policy::namespace;
 use crate::reader::Channels;
 use crate::rows::{KeyRow, RecordRow, Run};
-use crate::schema::{CORRUPT, Format, connect_to_read, error, format, stored};
+use crate::schema::{CORRUPT, Format, connect_to_read, error, format, number, stored};
 use crate::table::{self, limit};
 use crate::{Damage, Error, Limits, Policy, import};
 
@@ -33,6 +33,8 @@ pub struct Inspector {
     dir: PathBuf,
     db: Connection,
     epoch: u64,
+    /// The highest position that was reported durable before the database was opened.
+    durable: u64,
 }
 
 /// The figures of a log.
@@ -93,25 +95,27 @@ impl Inspector {
         if import::is_unfinished(dir)? {
             return Err(Error::Unfinished);
         }
-        match MarkFile::read(dir)? {
-            Read::Is(_) => {}
+        let durable = match MarkFile::read(dir)? {
+            Read::Is(mark) => mark.durable,
             Read::Old(_) => return Err(Error::Format(1)),
             Read::Absent => return Err(missing),
             Read::Unreadable | Read::Condemned(_) => return Err(CORRUPT),
-        }
+        };
         let db = connect_to_read(&dir.join(DATABASE))?;
         if format(&db)? == Format::Old {
             return Err(Error::Format(1));
         }
         let epoch = table::state(&db)?.epoch;
-        Ok(Self { dir: dir.to_owned(), db, epoch })
+        Ok(Self { dir: dir.to_owned(), db, epoch, durable })
     }
 
     /// The figures.
     ///
     /// # Errors
-    /// As [`Error::Damaged`] if what the log has to know of itself is not what was written.
+    /// [`Error::Damaged`] if what the log has to know of itself is not what was written;
+    /// [`Error::Unsound`] if the end of the log is missing.
     pub fn stat(&self) -> Result<Stat, Error> {
+        self.check_tail()?;
         let snapshot = self.db.unchecked_transaction().map_err(error)?;
         let loaded = load(&snapshot, Limits::default(), &Policy::default());
         let loaded = loaded.map_err(|trouble| match trouble {
@@ -142,6 +146,19 @@ impl Inspector {
         })
     }
 
+    /// What is missing at the end of the log. SQLite drops the end of a damaged write-ahead log
+    /// without a word; the mark tells. [log:tail]
+    fn lost_tail(&self) -> Result<Option<Damage>, Error> {
+        let counted = "SELECT coalesce(max(through), 0) FROM channels";
+        let counted = self.db.query_row(counted, [], |row| number(row, 0)).map_err(error)?;
+        let (found, durable) = (counted.max(self.tail()?), self.durable);
+        Ok((found < durable).then_some(Damage::Tail { found, durable }))
+    }
+
+    fn check_tail(&self) -> Result<(), Error> {
+        self.lost_tail()?.map_or(Ok(()), |damage| Err(Error::Unsound(damage)))
+    }
+
     fn file_bytes(&self) -> Result<u64, Error> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(&self.dir)? {
@@ -150,7 +167,7 @@ impl Inspector {
         Ok(bytes)
     }
 
-    /// Reads and checks every record, channel, key and run. `progress` gets the number of records so
+    /// Reads and checks every record, channel, key and run, and the end of the log. `progress` gets the number of records so
     /// far.
     ///
     /// # Errors
@@ -158,6 +175,9 @@ impl Inspector {
     // [log:verify]
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Verdict, Error> {
         let mut verdict = Verdict::default();
+        if let Some(damage) = self.lost_tail()? {
+            verdict.tell(damage);
+        }
         let mut newest: HashMap<u32, u64> = HashMap::new();
         let end = self.records(0, u64::MAX, |row, name| {
             verdict.records += 1;

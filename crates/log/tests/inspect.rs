@@ -84,6 +84,36 @@ fn a_copy_is_the_log_at_one_position() {
     assert_eq!((restored.runs().len(), restored.runs()[1].first), (2, 901));
 }
 
+/// [log:tail]
+#[test]
+fn a_log_without_its_end_is_told() {
+    let (dir, cut, copy) = (Dir::new("cut"), Dir::new("cut-half"), Dir::new("cut-copy"));
+    // As a kill leaves it: the write-ahead log has the newest records.
+    let store = written(&dir);
+    std::fs::create_dir_all(cut.path()).unwrap();
+    for name in ["log.sqlite", "log.sqlite-wal", "mark"] {
+        std::fs::copy(dir.file(name), cut.file(name)).unwrap();
+    }
+    let wal = std::fs::OpenOptions::new().write(true).open(cut.file("log.sqlite-wal")).unwrap();
+    wal.set_len(wal.metadata().unwrap().len() / 2).unwrap();
+    let inspector = Inspector::open(cut.path()).unwrap();
+    let verdict = inspector.verify(|_| ()).unwrap();
+    let Some(Damage::Tail { found, durable }) = verdict.damages.first().copied() else {
+        panic!("{verdict:?}");
+    };
+    assert!(found < durable && durable == store.head(), "{found} of {durable}");
+    let unsound = Error::Unsound(Damage::Tail { found, durable });
+    assert_eq!(inspector.stat().map(drop), Err(unsound));
+    assert_eq!(inspector.copy_to(copy.path(), |_| ()).map(drop), Err(unsound));
+    let mut parts = Vec::new();
+    let done = inspector.export(|part| {
+        parts.push(part);
+        Ok::<(), Error>(())
+    });
+    assert_eq!(done, Err(unsound));
+    assert!(matches!(parts.last(), Some(Part::End(_))), "what is there can be saved");
+}
+
 /// [log:backup]
 #[test]
 fn a_copy_lacks_what_is_dropped_meanwhile_and_is_whole_otherwise() {

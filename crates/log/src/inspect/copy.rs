@@ -40,10 +40,12 @@ impl Inspector {
     /// checked on its way. A server may write the log meanwhile; the copy lacks what it drops.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with the position of a record that is not what was written; [`Error::Io`]
-    /// with `AlreadyExists` if the directory is not empty.
+    /// [`Error::Damaged`] with the position of a record that is not what was written;
+    /// [`Error::Unsound`] if the end of the log is missing; [`Error::Io`] with `AlreadyExists` if the
+    /// directory is not empty.
     // [log:backup]
     pub fn copy_to(&self, dir: &Path, mut progress: impl FnMut(u64)) -> Result<Copied, Error> {
+        self.check_tail()?;
         fs::create_dir_all(dir)?;
         if fs::read_dir(dir)?.next().is_some() {
             return Err(Error::Io(std::io::ErrorKind::AlreadyExists));

@@ -15,7 +15,8 @@ impl Inspector {
     /// the log meanwhile; what it drops may be missing.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with the position of a part that is not what was written; what `each` returns.
+    /// [`Error::Damaged`] with the position of a part that is not what was written; what `each` returns;
+    /// [`Error::Unsound`], after all parts that are there, if the end of the log is missing.
     // [log:export]
     pub fn export<E: From<Error>>(
         &self,
@@ -51,7 +52,8 @@ impl Inspector {
             // A mark that is being written does not tell.
             Read::Absent | Read::Unreadable | Read::Old(_) => (through, 0),
         };
-        each(Part::End(End { head, horizon, time_ms, runs }))
+        each(Part::End(End { head, horizon, time_ms, runs }))?;
+        Ok(self.check_tail()?)
     }
 
     /// Passes the records to `each`. Returns the newest one of each channel, and its end.
