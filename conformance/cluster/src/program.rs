@@ -305,6 +305,12 @@ fn killed(program: &Path) {
     let mut publisher = Publisher::new(ports);
     for (round, last) in (30..=150).step_by(30).enumerate() {
         publisher.publish_to(last - 15);
+        // An opening at a node that lags has a gap `ahead`: it does not wait yet.
+        let (other, newest) = (ports[(round + 1) % 2], format!(r#""data":"{}""#, last - 15));
+        let newest_page = format!("/v1/channels/{CHANNEL}/history?limit=1");
+        wait("the other node has read on", || {
+            get(other, &newest_page).is_some_and(|it| it.body.contains(&newest))
+        });
         nodes[round % 2].kill();
         publisher.publish_to(last);
         for follower in &mut followers {

@@ -189,8 +189,8 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "SOCKEYE_DATA", value_name = "DIR")]
     pub(crate) data: Option<std::path::PathBuf>,
 
-    /// The log that several machines share, on Redis or Valkey: redis://HOST[:PORT], rediss://…, or
-    /// redis-sentinel://HOST,HOST/NAME. SOCKEYE_BACKBONE_PASSWORD has the password
+    /// The log that several machines share, on Redis or Valkey: redis://HOST or redis://HOST:PORT, rediss:// with TLS,
+    /// redis-sentinel://HOST,HOST/NAME. SOCKEYE_BACKBONE_PASSWORD has the password.
     #[arg(long, env = "SOCKEYE_BACKBONE", value_name = "URL")]
     pub(crate) backbone: Option<String>,
 
