@@ -83,7 +83,7 @@ impl AsyncWrite for Loop {
     }
 }
 
-/// What is handed over is the only thing that is allocated, whether a read brings one message or many.
+/// An echo allocates only the message that it hands over, whether a read brings one message or many.
 #[test]
 fn an_echo_under_tokio_allocates_its_message_alone() {
     for in_flight in [1, 32] {

@@ -38,7 +38,7 @@ enum Version {
 }
 
 impl Version {
-    /// What a peer says first.
+    /// The first bytes of a peer.
     fn opening(self) -> Vec<u8> {
         let fields = [
             (":method", "CONNECT"),

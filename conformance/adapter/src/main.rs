@@ -52,7 +52,7 @@ fn settings() -> Settings {
     settings.limits.overhead_bytes_max = 2 << 20;
     settings.whole_bytes_max = MESSAGE_BYTES_MAX;
     settings.close_ms = 2_000;
-    // Whatever can be compressed is, so that the suite sees much of it.
+    // Every message that can be compressed is compressed, so that the suite sees many of them.
     settings.compressed_bytes_min = 0;
     settings
 }

@@ -1,4 +1,4 @@
-//! What happens to real servers, and what an engine has to make of it.
+//! Faults of real servers, and the answers that an engine owes to them.
 //!
 //! Each check has servers of its own. It panics if it fails.
 

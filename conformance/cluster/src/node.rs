@@ -127,7 +127,7 @@ impl Node {
         while let Some(event) = self.engine.next() {
             self.take_event(event);
         }
-        // What may still come is waited for: the owner of a dropped append reads on first.
+        // The owner of a dropped append reads on first: its entries may still come.
         if self.has_dropped && self.is_up() && self.has_read_all() && self.unread <= self.offered {
             self.has_dropped = false;
             self.send(self.unread..=self.offered);
@@ -263,7 +263,7 @@ impl Node {
         (self.applied, self.newest, self.unread) = (Vec::new(), BTreeMap::new(), 1);
         kept.into_iter().for_each(|(position, text)| self.take_entry(position, text));
         let fence = self.fence;
-        // Whatever is on its way under the old fence is refused.
+        // Appends that are on their way under the old fence are refused.
         self.engine.raise_fence(&Arc::from(*b"life")).expect("little waits");
         self.engine.read_from(last);
         self.wait("the new life has begun", |it| it.fence > fence);

@@ -40,7 +40,7 @@ struct Node {
     process: Option<Child>,
 }
 
-/// What curl was answered.
+/// An answer to curl.
 struct Answer {
     status: u16,
     head: String,
@@ -57,7 +57,7 @@ struct Stream {
 struct Follower {
     ports: VecDeque<u16>,
     stream: Option<Stream>,
-    /// What former streams have got.
+    /// The events of former streams.
     read: Vec<Event>,
     moves: u32,
 }
@@ -247,7 +247,7 @@ fn publish(port: u16, text: &str) -> Option<Answer> {
     curl(&["--header", &format!("Idempotency-Key: {text}"), "--data", text, &url])
 }
 
-/// What curl was answered; `None` if there was no answer.
+/// The answer to curl; `None` if there was none.
 fn curl(arguments: &[&str]) -> Option<Answer> {
     let mut command = Command::new("curl");
     command.args(["--silent", "--include", "--max-time", "30"]).args(arguments);
@@ -359,7 +359,7 @@ fn away(program: &Path) {
     }
 }
 
-/// What a start says that ends by itself.
+/// The last words of a start that ends by itself.
 fn fails(program: &Path, server: &Server, more: &[&str]) -> String {
     let mut command = Command::new("timeout");
     command.arg("30").arg(program).args(["serve", "--listen", "127.0.0.1:0", "--backbone"]);

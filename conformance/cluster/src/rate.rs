@@ -26,7 +26,7 @@ const BATCH: usize = 64;
 /// The entries of a measurement of latency.
 const SAMPLES: usize = 5_000;
 
-/// What is measured.
+/// The subject of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) rounds: usize,

@@ -47,7 +47,7 @@ fn begun_by_many() {
         for node in &mut nodes {
             node.wait_applied(6);
         }
-        // What a node offers is in the log behind its attempt to begin it.
+        // An offer of a node is in the log behind its attempt to begin it.
         let births = server.entries(&key).iter().filter(|(_, text)| text == "birth").count();
         assert_eq!(births, 1, "in round {round}");
     }

@@ -49,7 +49,7 @@ fn passwords() {
     assert!(trouble.text.contains("the user \"nobody\" not do all"), "{trouble}");
 }
 
-/// What comes behind `ACL SETUSER NAME` in a refusal.
+/// The rest of `ACL SETUSER NAME` in a refusal.
 fn advice(text: &str) -> Vec<String> {
     let rights = text.split("ACL SETUSER ").nth(1).and_then(|rest| rest.split(" (").next());
     let words = rights.unwrap_or_else(|| panic!("no advice: {text}")).split(' ').skip(1);
