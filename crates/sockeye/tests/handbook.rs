@@ -103,12 +103,14 @@ fn the_clients_of_the_document_run_as_it_says() {
 #[test]
 fn configurations_in_the_documents_could_be_served() {
     let place = Place::new("configurations");
-    let keys = "mkdir secrets && sockeye token key api-key --out secrets/back-end.key \
+    let keys = "mkdir secrets && echo secret > secrets/redis.secret && sockeye token key api-key --out secrets/back-end.key \
                 && sockeye token key tickets --out secrets/ticket.secret";
     assert!(place.bash(keys, "127.0.0.1:0").0, "keys are made");
-    let kubernetes = read("kubernetes.yaml");
-    let embedded = kubernetes.split("sockeye.toml: |\n").nth(1).expect("a configuration");
-    let embedded = embedded.split("\n---").next().expect("an end").replace("\n    ", "\n");
+    let manifests = [read("kubernetes.yaml"), read("kubernetes-nodes.yaml")];
+    let embedded = manifests.each_ref().map(|manifest| {
+        let embedded = manifest.split("sockeye.toml: |\n").nth(1).expect("a configuration");
+        embedded.split("\n---").next().expect("an end").replace("\n    ", "\n")
+    });
     let operations = read("operations.md");
     let mut checked = 0;
     // The check opens files of certificates: those of the documents are beside the file here.
@@ -118,7 +120,9 @@ fn configurations_in_the_documents_could_be_served() {
         Some(("key", _)) => "key = \"key.pem\"\n".to_owned(),
         _ => format!("{line}\n"),
     };
-    for config in blocks(&operations, "toml").into_iter().chain([embedded.trim_start()]) {
+    let all =
+        blocks(&operations, "toml").into_iter().chain(embedded.iter().map(|it| it.trim_start()));
+    for config in all {
         let config: String = config.lines().map(here).collect();
         fs::write(place.0.join("sockeye.toml"), &config).expect("written");
         let (succeeded, _, problem) =
@@ -126,7 +130,7 @@ fn configurations_in_the_documents_could_be_served() {
         assert!(succeeded, "{problem}\n{config}");
         checked += 1;
     }
-    assert_eq!(checked, 8);
+    assert_eq!(checked, 9);
     // The drain has to end before the pod is killed.
     let number = |text: &str, name: &str| {
         let value =
@@ -134,9 +138,11 @@ fn configurations_in_the_documents_could_be_served() {
         let digits = value.find(|it: char| !it.is_ascii_digit()).unwrap_or(value.len());
         value[..digits].parse::<u32>().expect("a number")
     };
-    let phases: u32 =
-        ["accept =", "window =", "rest ="].map(|it| number(&embedded, it)).iter().sum();
-    assert!(phases < number(&kubernetes, "terminationGracePeriodSeconds:"));
+    for (manifest, embedded) in manifests.iter().zip(&embedded) {
+        let phases = ["accept =", "window =", "rest ="].map(|it| number(embedded, it));
+        let phases: u32 = phases.iter().sum();
+        assert!(phases < number(manifest, "terminationGracePeriodSeconds:"));
+    }
 }
 
 #[test]
