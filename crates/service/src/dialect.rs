@@ -12,6 +12,7 @@ pub(crate) mod history;
 mod members;
 pub(crate) mod metrics;
 pub(crate) mod notices;
+pub(crate) mod openings;
 pub(crate) mod outlet;
 mod polls;
 mod position;

@@ -27,6 +27,7 @@ pub(crate) mod dialect;
 pub(crate) mod handshakes;
 pub(crate) mod limits;
 pub(crate) mod namespaces;
+pub(crate) mod openings;
 pub(crate) mod presence;
 pub(crate) mod publishing;
 mod rates;
@@ -47,6 +48,7 @@ use sockeye_server::Time;
 use self::archive::Reading;
 use self::bounds::Bounds;
 use self::counters::Counters;
+use self::openings::Openings;
 use self::presence::{Presence, Telling};
 use self::reload::Judging;
 use self::session::Sessions;
@@ -122,6 +124,8 @@ pub struct Engine<D: Dialect> {
     items: Vec<Item<Body<D::Forms>>>,
     /// Questions to the archive.
     pub(crate) reading: Reading,
+    /// Openings that wait for their cursor.
+    pub(crate) openings: Openings,
     /// Rate limits, and how often each bound refused something.
     pub(crate) bounds: Bounds,
 }
@@ -133,6 +137,7 @@ impl<D: Dialect> Engine<D> {
             hub: Hub::new(epoch, hub),
             bounds: Bounds::new(&limits),
             reading: Reading::default(),
+            openings: Openings::default(),
             sessions: Sessions::default(),
             tickets: 0,
             waiting: 0,
@@ -187,6 +192,7 @@ impl<D: Dialect> Engine<D> {
         due.min(self.expiry_deadline())
             .min(self.presence_deadline())
             .min(self.reading.deadline(&self.limits))
+            .min(self.openings.deadline())
     }
 
     /// When the first credential expires, if the calendar goes evenly until then. A calendar that

@@ -2,6 +2,7 @@
 
 mod restoring;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sockeye_auth::UnixTime;
@@ -15,6 +16,7 @@ use crate::certificates::CertificateState;
 use crate::dialect::counters::{RequestCounters, count};
 use crate::dialect::held::HeldRequests;
 use crate::dialect::notices::RefusedCredential;
+use crate::dialect::openings::Opening;
 use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::publishing::Jobs;
 use crate::dialect::reply::{self, json};
@@ -41,6 +43,8 @@ pub struct Service {
     pub(crate) jobs: Jobs,
     /// Requests that wait for their turn, or for the archive.
     pub(crate) held: HeldRequests,
+    /// Streams that wait for their cursor.
+    pub(crate) openings: HashMap<SubscriberKey, Opening>,
     /// The refused credential that an operator has not heard of yet.
     pub(crate) refused: Option<RefusedCredential>,
     /// The figures of all services of the process, this one included.
@@ -60,6 +64,8 @@ pub struct Holdings {
     /// Streams for which something is due: the answer to a poll, a first message, or an end. Work
     /// that goes on in later turns counts, too.
     pub due: usize,
+    /// Openings that wait for a cursor that is ahead.
+    pub openings: usize,
     /// Requests and commands that are still publishing, or wait for the log.
     pub jobs: usize,
     /// Streams of requests that are still publishing, or wait for the log, for its archive, or for
@@ -108,6 +114,7 @@ impl Service {
             engine: Engine::new(epoch, hub, limits),
             jobs: Jobs::default(),
             held: HeldRequests::default(),
+            openings: HashMap::new(),
             counters: RequestCounters::default(),
             refused: None,
             survey: Survey::alone(),
@@ -190,6 +197,7 @@ impl Service {
         Holdings {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.work.len(),
+            openings: self.engine.openings.len().max(self.openings.len()),
             jobs,
             held: held + self.held.len(),
             publications: self.engine.sequencing.pending().unwrap_or(waiting),
@@ -198,6 +206,13 @@ impl Service {
             addresses: accounts.addresses,
             holders: self.engine.hub.stats().holders,
         }
+    }
+
+    /// The openings that have waited for a cursor that was ahead: those whose cursor was reached, and those that
+    /// waited in vain.
+    pub fn opening_waits(&self) -> (u64, u64) {
+        let counters = self.engine.openings.counters;
+        (counters.reached, counters.ahead)
     }
 
     /// Takes the time of this turn. Every call of the server does so by itself.
@@ -340,7 +355,7 @@ impl App for Service {
             }
             Pending::Poll(of, until, who) => self.open_poll(stream, of, until, who),
             Pending::Publishing(id, of_visits) => self.hold_publishing(id, of_visits, stream),
-            Pending::Request(id) => self.line_up(id, stream),
+            Pending::Request(id) => self.line_up(id, stream, context),
         }
     }
 
@@ -379,6 +394,7 @@ impl App for Service {
         }
         // [service:ends-billed]
         context.spend(self.engine.units_of_end(stream));
+        self.forget_opening(stream);
         self.engine.disconnect(stream);
         self.forget_held(stream);
     }
@@ -417,6 +433,7 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
+        self.end_waits();
         // [service:turn-yields] The log's answers have 3/8 of the application's part, hearing the archive 1/8.
         let all = context.part_units();
         self.settle(all * 5 / 8, context);
@@ -462,6 +479,7 @@ impl App for Service {
 
     fn on_drain(&mut self, context: &mut Context<'_>) {
         self.engine.deliver_burst(context);
+        self.engine.openings.end_requests();
         self.answer_all_polls(context);
     }
 

@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
+use sockeye_auth::{Grants, Identity, Keys};
 use sockeye_hub::{Cursor, Epoch, Kind, Seq};
 use sockeye_server::Time;
 use sockeye_service::sequencing::{
     Backbone, Figures, Full, Health, LogClock, Offer, Outcome, Sequenced, SharedLog, Ticket,
 };
 use sockeye_service::wire::{Data, Level, Payload};
+use sockeye_service::{Access, Holdings};
 
-use crate::common::{Events, Running, ask, start};
+use crate::common::{Events, Running, Setup, Socket, ask, guarded_by, start};
 
 /// Gives the outcomes and the figures that a test puts into it.
 #[derive(Clone, Default)]
@@ -175,4 +177,129 @@ fn log_time_catches_up_with_machines_that_are_ahead() {
     clock.catch_up(4_600_100, 4_600_050);
     assert_eq!(look(700, 1_000_200), (4_600_200, 1_000_200), "and it never goes back");
     assert_eq!(clock.state().jumps, 0);
+}
+
+/// A service at position 2 that waits for others' cursors.
+fn waiting(opening_wait_ms: u64) -> (Running, Scripted) {
+    waiting_as(opening_wait_ms, |_| ())
+}
+
+fn waiting_as(opening_wait_ms: u64, adjust: impl FnOnce(&mut Setup)) -> (Running, Scripted) {
+    let backbone = Scripted::default();
+    backbone.clock.restore(1, 0);
+    backbone.show(SharedLog { is_up: true, ..SharedLog::default() });
+    let theirs = backbone.clone();
+    let server = start(|setup| {
+        setup.limits.opening_wait_ms = opening_wait_ms;
+        adjust(setup);
+        setup.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));
+    });
+    let read = [Outcome::Epoch(Epoch(8)), entry(1), entry(2), Outcome::Health(Health::Good)];
+    backbone.say(&server, read);
+    (server, backbone)
+}
+
+/// More than any test takes.
+const LONG_MS: u64 = 600_000;
+
+/// Waits until so many openings wait.
+fn wait_for_openings(server: &Running, count: usize) {
+    server.wait_until(move |service| service.holdings().openings == count);
+}
+
+/// [service:opening-waits]
+#[test]
+fn a_cursor_that_is_ahead_is_waited_for_on_every_transport() {
+    let (server, backbone) = waiting(LONG_MS);
+    let addr = server.addr;
+    let open = move |path: &'static str| std::thread::spawn(move || ask(addr, "GET", path, "", ""));
+    let asked = [
+        "/v1/poll?channel=c&cursor=18-3&wait=0",
+        "/v1/poll?channel=c&cursor=18-3&wait=20",
+        "/v1/channels/c/history?after=18-3",
+        "/v1/position?channel=c&cursor=18-3",
+    ];
+    let asked = asked.map(open);
+    wait_for_openings(&server, 4);
+    let mut events = Events::open(addr, "/v1/sse?channel=c&envelope=json&cursor=18-3", "");
+    let mut bare = Socket::open(addr, "/v1/ws?channel=c&cursor=18-3", None);
+    let mut socket = Socket::commands(addr);
+    socket.send(r#"{"type":"subscribe","id":1,"channels":["c"],"cursor":"18-3"}"#);
+    socket.send(r#"{"type":"unsubscribe","id":2,"channels":["c"]}"#);
+    wait_for_openings(&server, 7);
+    backbone.say(&server, [entry(3)]);
+    let [short, long, page, position] = asked;
+    let short = short.join().expect("an answer").json();
+    assert_eq!((&short["messages"], &short["gaps"]), (&json!([]), &json!([])));
+    let page = page.join().expect("an answer").json();
+    assert_eq!((&page["messages"], &page["cursor"]), (&json!([]), &json!("18-3")));
+    assert_eq!(position.join().expect("an answer").json()["gap"], json!(null));
+    assert_eq!(socket.until("subscribed")["cursor"], "18-3");
+    assert_eq!(socket.until("unsubscribed")["id"], 2, "commands keep their order");
+    events.until("$sync");
+    backbone.say(&server, [entry(4)]);
+    let long = long.join().expect("an answer").json();
+    assert_eq!((&long["messages"][0]["cursor"], &long["gaps"]), (&json!("18-4"), &json!([])));
+    assert_eq!(events.next_message().id, "18-4");
+    assert_eq!(bare.next().as_deref(), Some("4"));
+    let metrics = ask(addr, "GET", "/metrics", "", "").body;
+    assert!(metrics.contains("opening_waits_total{outcome=\"reached\"} 7\n"), "{metrics}");
+}
+
+/// [service:opening-waits]
+#[test]
+fn a_cursor_that_stays_ahead_has_a_gap_and_one_of_another_epoch_does_not_wait() {
+    let (server, backbone) = waiting(20);
+    let poll = ask(server.addr, "GET", "/v1/poll?channel=c&cursor=18-3&wait=0", "", "").json();
+    assert_eq!(poll["gaps"][0]["reason"], "ahead");
+    let mut events = Events::open(server.addr, "/v1/sse?channel=c&envelope=json&cursor=18-9", "");
+    assert_eq!(events.until("$gap")["reason"], "ahead");
+    drop((server, backbone));
+    let (server, backbone) = waiting(LONG_MS);
+    let poll = ask(server.addr, "GET", "/v1/poll?channel=c&cursor=19-3&wait=0", "", "").json();
+    assert_eq!(poll["gaps"][0]["reason"], "epoch");
+    let mut events = Events::open(server.addr, "/v1/sse?channel=c&envelope=json&cursor=18-9", "");
+    wait_for_openings(&server, 1);
+    backbone.say(&server, [Outcome::Epoch(Epoch(9))]);
+    // It is not waited for any more, and nothing is said before that: no `$sync` of the new epoch.
+    let mut said = std::iter::from_fn(|| events.next());
+    let first = said.find(|it| ["$gap", "$sync"].contains(&&*it.name)).expect("a word");
+    assert_eq!(first.name, "$gap", "{first:?}");
+    assert!(first.data.contains("epoch"), "{first:?}");
+}
+
+/// [service:opening-waits]
+#[test]
+fn who_goes_while_it_waits_is_told_the_cursor_that_it_came_with() {
+    let (server, _backbone) = waiting(LONG_MS);
+    let addr = server.addr;
+    let mut events = Events::open(addr, "/v1/sse?channel=c&envelope=json&cursor=18-3", "");
+    let path = "/v1/poll?channel=c&cursor=18-3&wait=0";
+    let poll = std::thread::spawn(move || ask(addr, "GET", path, "", ""));
+    let gone = Events::open(addr, "/v1/sse?channel=c&cursor=18-3", "");
+    wait_for_openings(&server, 3);
+    drop(gone);
+    wait_for_openings(&server, 2);
+    server.run(sockeye_server::Server::drain);
+    assert_eq!(events.until("$goaway")["cursor"], "18-3");
+    let poll = poll.join().expect("an answer");
+    assert_eq!((poll.status, poll.header("Sockeye-Cursor")), (204, Some("18-3")));
+    server.wait_until(|service| service.holdings() == Holdings::default());
+}
+
+/// [service:bound-openings] A user or an address has an eighth of the room: here one opening.
+#[test]
+fn openings_without_room_are_judged_at_once() {
+    let (server, _backbone) = waiting_as(LONG_MS, |setup| {
+        let everybody = Identity { subscribe: Grants::everything(), ..Identity::anonymous() };
+        let guard = guarded_by(Keys::new(sockeye_auth::Limits::default()), everybody);
+        setup.access = Some(Access::Guarded(Box::new(guard)));
+        setup.limits.openings_bytes_max = 8 * 300;
+    });
+    let mut first = Events::open(server.addr, "/v1/sse?channel=c&envelope=json&cursor=18-3", "");
+    wait_for_openings(&server, 1);
+    let mut second = Events::open(server.addr, "/v1/sse?channel=c&envelope=json&cursor=18-3", "");
+    assert_eq!(second.until("$gap")["reason"], "ahead");
+    server.run(sockeye_server::Server::drain);
+    assert_eq!(first.until("$goaway")["cursor"], "18-3");
 }

@@ -369,6 +369,7 @@ impl Config {
         limits.archive_requests_per_holder_max = self.share_of_address(self.limits.disk_requests);
         limits.archive_ms_max = self.limits.disk_wait_seconds.saturating_mul(1_000);
         limits.lifetime_ms = self.limits.lifetime_seconds.saturating_mul(1_000);
+        limits.opening_wait_ms = self.backbone.as_ref().map_or(0, |it| it.opening_wait_ms);
     }
 
     /// Remarks about what can be run, and may not be what was meant.
@@ -583,6 +584,21 @@ mod tests {
         assert_eq!(limits.lifetime_ms, 10_000);
         assert_eq!((limits.archive_requests_max, limits.archive_ms_max), (50, 3_000));
         assert_eq!(limits.archive_requests_per_holder_max, 6);
+    }
+
+    #[test]
+    fn openings_wait_for_other_nodes_and_only_if_there_are_any() {
+        let wait_ms = |text| {
+            let mut limits = sockeye_service::Limits::default();
+            Config::parse(text).unwrap().bound(&mut limits);
+            limits.opening_wait_ms
+        };
+        assert_eq!(wait_ms("workers = 4\n"), 0);
+        assert_eq!(wait_ms("[backbone]\nurl = \"redis://h\"\n"), 2_000);
+        assert_eq!(wait_ms("[backbone]\nopening_wait_ms = 7\n"), 7);
+        let config = Config::parse("[backbone]\nurl = \"redis://h\"\nopening_wait_ms = 60001\n");
+        let why = config.unwrap().check().expect_err("too long").to_string();
+        assert!(why.contains("opening_wait_ms: 60001, expected 0 to 60000"), "{why}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Opens event streams, and WebSockets without the subprotocol: their requests name the channels.
 
-use sockeye_hub::Start;
+use sockeye_hub::{Start, SubscriberKey};
 use sockeye_server::{Context, StreamKey};
 
 use crate::Service;
+use crate::dialect::openings::How;
 use crate::dialect::outlet::{Delivery, Heartbeat};
 use crate::engine::{NOWHERE, Principal, Watch, units};
 use crate::wire::{CloseReason, Problem};
@@ -21,12 +22,27 @@ impl Service {
     ) {
         let connected = self.engine.connect(stream, form, who.clone(), start, context);
         let Some(subscriber) = connected else { return };
-        context.spend(channels.len() as u64 * units::TARGET);
-        let retry = self.engine.retry_ms(stream);
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
-        let mut problems = Vec::new();
         let from = (start, watch);
-        let taken = self.engine.subscribe(subscriber, who, &targets, from, |channel, refusal| {
+        if !self.puts_off(subscriber, How::Whole, &targets, from) {
+            self.subscribe_opened(stream, (subscriber, who), &targets, from, context);
+        }
+    }
+
+    /// Subscribes an event stream or a bare WebSocket that has just opened, or has waited.
+    pub(super) fn subscribe_opened(
+        &mut self,
+        stream: StreamKey,
+        (subscriber, who): (SubscriberKey, &Principal),
+        targets: &[&str],
+        from: (Start, Watch),
+        context: &mut Context<'_>,
+    ) {
+        context.spend(targets.len() as u64 * units::TARGET);
+        let (start, _) = from;
+        let retry = self.engine.retry_ms(stream);
+        let mut problems = Vec::new();
+        let taken = self.engine.subscribe(subscriber, who, targets, from, |channel, refusal| {
             problems.push((channel, Problem::of_target(channel, refusal)));
         });
         let cursor = self.engine.cursor_of(subscriber);

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sockeye_hub::{Cursor, Holder};
+use sockeye_hub::{Cursor, Holder, Start};
 use sockeye_server::{Answer, Coding, Context, Header, Hold, Reply, Request, StreamKey};
 
 use super::history::no_archive;
@@ -24,6 +24,7 @@ use crate::dialect::caching::opaque;
 use crate::dialect::counters::count;
 use crate::dialect::reply;
 use crate::engine::archive::Waiter;
+use crate::engine::openings::Opener;
 use crate::engine::work::Payer;
 use crate::engine::{Principal, Task, units};
 use crate::sequencing::{Page, Unavailable};
@@ -65,6 +66,16 @@ impl Wanted {
         match self {
             Self::History(_) | Self::Poll(_) | Self::Members(_) | Self::Position(_) => true,
             Self::Figures { .. } => false,
+        }
+    }
+
+    /// The position that the request names.
+    fn start(&self) -> Option<Start> {
+        match self {
+            Self::History(wanted) => wanted.start(),
+            Self::Poll(wanted) => Some(wanted.start()),
+            Self::Position(wanted) => wanted.start(),
+            Self::Members(_) | Self::Figures { .. } => None,
         }
     }
 }
@@ -119,10 +130,15 @@ impl HeldRequests {
 
     /// Notes the stream of a request, and puts the request in line. Returns the account if it needs a task.
     fn enqueue(&mut self, id: u64, stream: StreamKey) -> Option<Payer> {
+        self.note_stream(id, stream)?;
+        self.enqueue_again(id)
+    }
+
+    fn note_stream(&mut self, id: u64, stream: StreamKey) -> Option<&HeldRequest> {
         let request = self.by_id.get_mut(&id)?;
         request.stream = Some(stream);
         self.by_stream.insert(stream, id);
-        self.enqueue_again(id)
+        Some(request)
     }
 
     /// Puts a request in line with the others of its account, the older ones first. It may have had a turn before.
@@ -207,11 +223,23 @@ impl Service {
 
     /// The hold of a request with these headers, which does not wait for anything else.
     pub(crate) fn hold_for_turn(&self, headers: Vec<Header>) -> Hold {
-        Hold { hold_ms: self.engine.limits.archive_ms_max, headers }
+        let limits = &self.engine.limits;
+        Hold { hold_ms: limits.archive_ms_max.saturating_add(limits.opening_wait_ms), headers }
     }
 
-    /// Lines up a request that is held now. The application's part follows in the same turn.
-    pub(crate) fn line_up(&mut self, id: u64, stream: StreamKey) {
+    /// Lines up a request that is held now, unless it waits for its cursor. The application's part follows in
+    /// the same turn.
+    pub(crate) fn line_up(&mut self, id: u64, stream: StreamKey, context: &Context<'_>) {
+        // [service:opening-waits]
+        if !context.is_draining()
+            && let Some(request) = self.held.note_stream(id, stream)
+            && let Some(cursor) = request.wanted.start().and_then(|it| self.engine.is_ahead(it))
+        {
+            let of = (cursor, request.holder);
+            if self.engine.await_cursor(Opener::Request(id), of, core::iter::empty()) {
+                return;
+            }
+        }
         if let Some(payer) = self.held.enqueue(id, stream) {
             self.engine.work.add(payer, Task::Request(payer));
         }
@@ -322,6 +350,7 @@ impl Service {
     /// Forgets a request that is not to be answered.
     pub(crate) fn forget_request(&mut self, id: u64) {
         let Some(request) = self.held.remove(id) else { return };
+        self.engine.openings.forget(Opener::Request(id));
         match request.asked {
             None => self.leave_queue(&request),
             Some(_) => self.engine.reading.forget_request(id),

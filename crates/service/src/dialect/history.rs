@@ -41,6 +41,11 @@ impl Wanted {
     fn name(&self) -> ChannelName<'_> {
         ChannelName::new(&self.channel).expect("checked when it was asked for")
     }
+
+    /// The position that it names.
+    pub(super) fn start(&self) -> Option<Start> {
+        self.bound.map(Start::After)
+    }
 }
 
 /// The messages that were found of a part.

@@ -14,6 +14,7 @@ use crate::dialect::reply::NO_STORE;
 use crate::engine::archive::ReadingCounters;
 use crate::engine::bounds::Rejections;
 use crate::engine::counters::Counters;
+use crate::engine::openings::OpeningCounters;
 use crate::sequencing::{ClockState, Figures, Health, StorageLines};
 use crate::wire::{CloseReason, Code};
 
@@ -37,6 +38,7 @@ pub(crate) struct Tally {
     health: Health,
     clock: ClockState,
     archive: ReadingCounters,
+    openings: OpeningCounters,
     storage: StorageLines,
     certificates: Option<CertificateFigures>,
 }
@@ -58,6 +60,7 @@ impl Service {
             health: self.engine.sequencing.health(),
             clock: self.clock().state(),
             archive: self.engine.reading.counters(),
+            openings: self.engine.openings.counters,
             storage: self.storage_lines(),
             certificates: self.certificates.as_ref().map(|it| it.figures()),
         }
@@ -83,6 +86,7 @@ impl Tally {
         self.requests.add(&other.requests);
         self.rejections.add(other.rejections);
         self.archive.add(other.archive);
+        self.openings.add(other.openings);
         if self.health == Health::Good {
             self.health = other.health;
         }
@@ -302,6 +306,11 @@ impl Tally {
         page.counter("backbone_doubts_total", help, shared.doubts);
         let help = "Entries of that log that could not be read.";
         page.counter("backbone_unreadable_total", help, shared.unreadable);
+        let OpeningCounters { reached, ahead, no_room } = self.openings;
+        let rows = [("reached", reached), ("ahead", ahead), ("no_room", no_room)];
+        let help = "Openings with a cursor that was ahead of this process: it has read up to there in time, \
+                    or not; or there was no room to wait.";
+        page.by(Kind::Counter, "backbone_opening_waits_total", help, "outcome", rows);
     }
 
     fn archive(&self, page: &mut Page) {

@@ -65,6 +65,13 @@ pub(crate) struct Wanted {
     known: KnownTags,
 }
 
+impl Wanted {
+    /// The position that it names.
+    pub(super) const fn start(&self) -> Start {
+        self.start
+    }
+}
+
 /// When a poll is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
@@ -132,6 +139,10 @@ impl Service {
     /// channels, and few and short messages since its cursor. For a pattern it is expected to cost as much
     /// as all messages since then.
     fn is_cheap(&self, asked: &Asked<'_>) -> bool {
+        // [service:opening-waits] It may wait for its cursor first.
+        if self.engine.is_ahead(asked.start).is_some() {
+            return false;
+        }
         let targets = asked.channels.len() as u64 * units::TARGET;
         let Some(left) = units::AT_ONCE.checked_sub(targets) else { return false };
         let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -154,7 +165,9 @@ impl Service {
             None => asked.caching.vary_early(),
             Some(_) => Vec::new(),
         };
-        let hold_ms = wait_ms.saturating_add(self.engine.limits.archive_ms_max);
+        let limits = &self.engine.limits;
+        let hold_ms = wait_ms.saturating_add(limits.archive_ms_max);
+        let hold_ms = hold_ms.saturating_add(limits.opening_wait_ms);
         let wanted = Wanted {
             who: who.clone(),
             channels: asked.channels.iter().map(|name| (*name).to_owned()).collect(),
@@ -178,7 +191,10 @@ impl Service {
         let Wanted { who, channels, start, until, caching, known } = wanted;
         // [service:revoked] Its next request is checked anew.
         let rules = (&self.engine.access, &self.engine.anybody, self.engine.calendar);
-        if rules.0.standing(who, rules.1, rules.2) != Standing::Same {
+        let has_lost_rights = rules.0.standing(who, rules.1, rules.2) != Standing::Same;
+        // [service:opening-waits] It may find its cursor at another machine.
+        let goes_on_elsewhere = context.is_draining() && self.engine.is_ahead(*start).is_some();
+        if has_lost_rights || goes_on_elsewhere {
             return Ok(Some(self.nothing(self.engine.begin_again_at(*start), who)));
         }
         let channels: Vec<&str> = channels.iter().map(String::as_str).collect();

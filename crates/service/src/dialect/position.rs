@@ -1,6 +1,6 @@
 //! `GET /v1/position`: read it, load your state, and then subscribe from it.
 
-use sockeye_hub::{ChannelState, Reason, Target, Token};
+use sockeye_hub::{ChannelState, Reason, Start, Target, Token};
 use sockeye_server::{Answer, Context, Reply, Request, Status};
 
 use super::reply::json;
@@ -18,6 +18,13 @@ pub(crate) struct Wanted {
     cursor: Option<String>,
 }
 
+impl Wanted {
+    /// The position that it names.
+    pub(super) fn start(&self) -> Option<Start> {
+        self.cursor.as_ref().map(|text| Token::parse(text).start)
+    }
+}
+
 impl Service {
     pub(crate) fn position(
         &mut self,
@@ -32,7 +39,9 @@ impl Service {
         }
         let targets = names.iter().filter_map(|name| Target::new(name).ok());
         let coding = self.coding_of_answer(request, who, targets);
-        if names.len() as u64 * units::TARGET <= units::AT_ONCE {
+        let start = own.map(|text| Token::parse(text).start);
+        let waits = start.is_some_and(|start| self.engine.is_ahead(start).is_some());
+        if names.len() as u64 * units::TARGET <= units::AT_ONCE && !waits {
             let reply = self.position_of(who, &names, own, context)?;
             return Ok(self.code(reply, coding, context).into());
         }

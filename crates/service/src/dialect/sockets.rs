@@ -6,6 +6,7 @@ use sockeye_hub::{Start, SubscriberKey, Token};
 use sockeye_server::{CloseCode, Context, Message, StreamKey};
 
 use crate::Service;
+use crate::dialect::openings::How;
 use crate::dialect::outlet::{Delivery, Recipient};
 use crate::dialect::publishing::Asker;
 use crate::engine::{Before, End, NOWHERE, Principal, Watch, units};
@@ -226,13 +227,31 @@ impl Service {
         (start, watch): (Start, Watch),
         context: &mut Context<'_>,
     ) {
-        let to = Recipient::socket(stream);
-        context.spend(channels.len() as u64 * units::TARGET);
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
+        let from = (start, watch);
+        let how = How::Command(id.map(|id| id.clone().into_owned()));
+        if self.puts_off(subscriber, how, &targets, from) {
+            // Its next commands come after this one.
+            return context.pause(stream, u64::MAX);
+        }
+        self.subscribe_targets((stream, subscriber), id, &targets, from, context);
+    }
+
+    /// Subscribes a WebSocket to the targets of a command, which has just come, or has waited.
+    pub(super) fn subscribe_targets(
+        &mut self,
+        (stream, subscriber): (StreamKey, SubscriberKey),
+        id: Option<&Id<'_>>,
+        targets: &[&str],
+        (start, watch): (Start, Watch),
+        context: &mut Context<'_>,
+    ) {
+        let to = Recipient::socket(stream);
+        context.spend(targets.len() as u64 * units::TARGET);
         let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
         let who = session.principal.clone();
         let from = (start, watch);
-        let taken = self.engine.subscribe(subscriber, &who, &targets, from, |channel, refusal| {
+        let taken = self.engine.subscribe(subscriber, &who, targets, from, |channel, refusal| {
             to.error(id, Some(channel), &Problem::of_target(channel, refusal), context);
         });
         if taken.targets.is_empty() {

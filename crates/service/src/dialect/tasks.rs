@@ -19,6 +19,7 @@ impl Service {
             match self.engine.take_step_of(task, context) {
                 Some(Task::Answer(subscriber)) => self.answer_soon(subscriber, context),
                 Some(Task::AnswerAll) => self.answer_some_polls(context),
+                Some(Task::Open(subscriber)) => self.open_late(subscriber, context),
                 Some(Task::Publish(job)) => self.publish_on(job, context),
                 Some(Task::Page(asker)) => self.take_page(asker, context),
                 Some(Task::Request(payer)) => self.answer_next_of(payer, context),

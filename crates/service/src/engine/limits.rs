@@ -64,6 +64,12 @@ pub struct Limits {
     /// Longest time from opening a WebSocket to its first message, in milliseconds, if that message
     /// has to identify the client.
     pub greeting_ms: u64,
+    /// How long an opening waits for a cursor that is ahead of this service, in milliseconds, before the cursor
+    /// is judged; 0: not at all. Only services behind a [`Backbone`](crate::sequencing::Backbone) wait, and only
+    /// where it joins several machines is there something to wait for.
+    pub opening_wait_ms: u64,
+    /// Bytes of the openings that wait. A user or an address may have an eighth of them.
+    pub openings_bytes_max: usize,
     /// Longest life of a stream, in milliseconds; 0 for no bound. Each stream ends up to a tenth
     /// earlier, so that streams of a crowd do not come back at once. Polls have their own bound.
     pub lifetime_ms: u64,
@@ -181,6 +187,8 @@ impl Default for Limits {
             ping_ms: 25_000,
             heartbeat_ms: 15_000,
             greeting_ms: 5_000,
+            opening_wait_ms: 0,
+            openings_bytes_max: 32 * 1024 * 1024,
             lifetime_ms: 0,
             message_bytes_max: 16 * 1024,
             publishing_max: 4_096,

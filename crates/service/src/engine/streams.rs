@@ -11,6 +11,7 @@ use sockeye_hub::{Cursor, Seq, Start, SubscriberKey, Target};
 use sockeye_server::Time;
 
 use crate::engine::handshakes::Places;
+use crate::engine::openings::Opener;
 use crate::engine::{
     Delivery, Dialect, End, Engine, NOWHERE, Notice, Outlet, Principal, Recipient, Refusal,
     Session, Watch, units,
@@ -273,6 +274,9 @@ impl<D: Dialect> Engine<D> {
     /// The cursor of a subscriber.
     pub fn cursor_of(&mut self, subscriber: SubscriberKey) -> Cursor {
         let position = self.hub.position();
+        if let Some(own) = self.waits_with(subscriber) {
+            return own;
+        }
         let Some(subscriber) = self.hub.subscriber(subscriber) else { return position };
         // [service:cursor-first] Its gap is still to come.
         if !self.work.pull_all.is_over() && subscriber.owes_fault() {
@@ -314,6 +318,7 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn leave(&mut self, subscriber: SubscriberKey) {
         self.leave_all_presence(subscriber);
         self.reading.forget(subscriber);
+        self.openings.forget(Opener::Stream(subscriber));
         if let Some(subscriber) = self.hub.subscriber(subscriber) {
             subscriber.disconnect();
         }

@@ -20,6 +20,8 @@ pub(crate) enum Task {
     Answer(SubscriberKey),
     /// A stream that is behind catches up.
     CatchUp(SubscriberKey),
+    /// A stream that waited for its cursor subscribes.
+    Open(SubscriberKey),
     /// The next streams of a walk over all of them catch up: a gap concerns all of them.
     PullAll,
     /// The next sessions of a walk over all that fetch are answered: the server goes away.
@@ -47,6 +49,7 @@ impl Task {
         match self {
             Self::Answer(_) => units::POLL + units::PULL + units::ITEM,
             Self::CatchUp(_)
+            | Self::Open(_)
             | Self::PullAll
             | Self::AnswerAll
             | Self::Publish(_)
@@ -263,6 +266,7 @@ impl<D: Dialect> Engine<D> {
             Task::FanOut => self.fan_out_some(out),
             Task::Drop => self.drop_some(out),
             Task::Answer(_)
+            | Task::Open(_)
             | Task::AnswerAll
             | Task::Publish(_)
             | Task::Page(_)

@@ -57,6 +57,10 @@ use workers::{Clocks, Order};
 /// Seeds in a run that does not say how many.
 const SEEDS: u64 = 10_000;
 
+/// How far a machine may be behind another one, and how long openings wait for it, in milliseconds.
+const LAG_MS: usize = 60;
+const OPENING_WAIT_MS: u64 = 300;
+
 /// Turns in which everybody plays tricks.
 const TURNS: usize = 150;
 
@@ -139,6 +143,23 @@ fn every_seed_keeps_the_promise_to_our_clients_on_any_worker_over_http2() {
     );
 }
 
+/// [service:opening-waits] The same world, in which each service may be behind the others, as machines are that read one
+/// log. A cursor of another machine is waited for: nobody is told of a gap for it.
+#[test]
+fn every_seed_keeps_the_promise_on_machines_that_lag() {
+    each_world("simulation of machines", SEEDS, simulate_machines, Totals::check_machines);
+}
+
+#[test]
+fn every_seed_keeps_the_promise_to_our_clients_on_machines_that_lag() {
+    each_world(
+        "simulation of clients of machines",
+        SEEDS / 2,
+        simulate_clients_of_machines,
+        Totals::check_machines,
+    );
+}
+
 /// Who subscribes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -176,19 +197,19 @@ fn each_world(what: &str, seeds: u64, simulate: fn(u64) -> Totals, check: fn(&To
 }
 
 fn simulate(seed: u64) -> Totals {
-    simulate_world(seed, Random::new(seed), (Who::Connections, Version::Http1), 1)
+    simulate_world(seed, Random::new(seed), (Who::Connections, Version::Http1), (1, 0))
 }
 
 fn simulate_clients(seed: u64) -> Totals {
-    simulate_world(seed, Random::new(seed), (Who::Clients, Version::Http1), 1)
+    simulate_world(seed, Random::new(seed), (Who::Clients, Version::Http1), (1, 0))
 }
 
 fn simulate_http2(seed: u64) -> Totals {
-    simulate_world(seed, Random::new(seed), (Who::Connections, Version::Http2), 1)
+    simulate_world(seed, Random::new(seed), (Who::Connections, Version::Http2), (1, 0))
 }
 
 fn simulate_clients_over_http2(seed: u64) -> Totals {
-    simulate_world(seed, Random::new(seed), (Who::Clients, Version::Http2), 1)
+    simulate_world(seed, Random::new(seed), (Who::Clients, Version::Http2), (1, 0))
 }
 
 fn simulate_workers(seed: u64) -> Totals {
@@ -211,7 +232,23 @@ fn simulate_clients_of_workers_over_http2(seed: u64) -> Totals {
 fn simulate_several(seed: u64, whose: (Who, Version)) -> Totals {
     let mut random = Random::new(seed);
     let workers = 2 + random.below(3);
-    simulate_world(seed, random, whose, workers)
+    simulate_world(seed, random, whose, (workers, 0))
+}
+
+fn simulate_machines(seed: u64) -> Totals {
+    simulate_lagging(seed, Who::Connections)
+}
+
+fn simulate_clients_of_machines(seed: u64) -> Totals {
+    simulate_lagging(seed, Who::Clients)
+}
+
+/// Two to four services share one log, and are not equally far.
+fn simulate_lagging(seed: u64, who: Who) -> Totals {
+    let mut random = Random::new(seed);
+    let workers = 2 + random.below(3);
+    let version = if random.one_in(2) { Version::Http1 } else { Version::Http2 };
+    simulate_world(seed, random, (who, version), (workers, LAG_MS))
 }
 
 /// A quarter of the worlds has sockets that hold bytes, as those of TLS do.
@@ -219,11 +256,11 @@ fn simulate_world(
     seed: u64,
     random: Random,
     (who, version): (Who, Version),
-    workers: usize,
+    joined: (usize, usize),
 ) -> Totals {
     match seed % 4 {
-        3 => play(Run::<SealedNet>::new(random, who, version, workers)),
-        _ => play(Run::<SimNet>::new(random, who, version, workers)),
+        3 => play(Run::<SealedNet>::new(random, who, version, joined)),
+        _ => play(Run::<SimNet>::new(random, who, version, joined)),
     }
 }
 
@@ -264,13 +301,13 @@ fn play<N: Net + From<SimNet>>(mut run: Run<N>) -> Totals {
 }
 
 impl<N: Net + From<SimNet>> Run<N> {
-    fn new(mut random: Random, who: Who, version: Version, workers: usize) -> Self {
+    fn new(mut random: Random, who: Who, version: Version, joined: (usize, usize)) -> Self {
         let is_reopened = random.one_in(2);
         let roomy = random.one_in(4);
-        let plan = plan(roomy, is_reopened, workers, &mut random);
+        let plan = plan(roomy, is_reopened, joined, &mut random);
         let net = |random: &mut Random| SimNet::new(random.bits(), plan.faults, plan.room_max);
         let way = |_| Way::new(net(&mut random), version);
-        let ways: Vec<Way> = (0..workers).map(way).collect();
+        let ways: Vec<Way> = (0..joined.0).map(way).collect();
         let (order, servers) = plan.open(&ways, &mut random);
         let mut totals = Totals { roomy: u64::from(roomy), ..Totals::default() };
         let (mut subscribers, mut clients) = (Vec::new(), Vec::new());
@@ -490,19 +527,35 @@ impl<N: Net + From<SimNet>> Run<N> {
 }
 
 /// What a seed's world is like.
-fn plan(roomy: bool, is_reopened: bool, workers: usize, random: &mut Random) -> Plan {
+fn plan(
+    roomy: bool,
+    is_reopened: bool,
+    (workers, lag_ms): (usize, usize),
+    random: &mut Random,
+) -> Plan {
     let queue_bytes = [150, 600, 3_000][random.below(3)];
     let mut truth = Truth::new(1_000 + random.below(1_000) as u64, random.one_in(2));
     if is_reopened || random.one_in(2) {
         truth.begin_run();
     }
+    truth.lags = lag_ms > 0;
+    let mut faults = if random.one_in(3) { Faults::default() } else { world::faults(random) };
+    let room_max = [100, 1_000, 30_000][random.below(3)];
+    let hub = world::hub_config(roomy, is_reopened, random);
+    let mut service_limits = world::service_limits(queue_bytes, random);
+    if lag_ms > 0 {
+        service_limits.opening_wait_ms = OPENING_WAIT_MS;
+        // A clock that jumps ends a wait that was long enough.
+        faults.clock_jump = 0;
+    }
     Plan {
-        faults: if random.one_in(3) { Faults::default() } else { world::faults(random) },
-        room_max: [100, 1_000, 30_000][random.below(3)],
-        hub: world::hub_config(roomy, is_reopened, random),
-        service_limits: world::service_limits(queue_bytes, random),
+        faults,
+        room_max,
+        hub,
+        service_limits,
         limits: world::server_limits(queue_bytes, random),
         workers,
+        lag_ms,
         truth: Rc::new(RefCell::new(truth)),
         mood: Rc::new(RefCell::new(Mood::new(random))),
         counts: Rc::default(),

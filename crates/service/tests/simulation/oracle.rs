@@ -278,6 +278,10 @@ impl Ledger {
     /// lost need not hear of that yet: it misses nothing.
     pub(crate) fn check_unchanged(&self, targets: &[String], since: Held, settled: u64) {
         let truth = self.truth.borrow();
+        // A machine that is behind has nothing newer than the tag, and the client's cursor is not past it.
+        if truth.lags {
+            return;
+        }
         let Some(place) = since.place.filter(|it| *it != truth.goal()) else { return };
         let from = truth.common(place);
         let from = from.unwrap_or_else(|| panic!("304 to a tag of another epoch: {since:?}"));
@@ -319,11 +323,24 @@ impl Ledger {
         }
     }
 
+    /// Whether a cursor is the one that the client came with, and nothing was said of it yet. A stream that ends while
+    /// it waits for its cursor is told the same one again.
+    pub(crate) fn is_own_word(&self, at: Position) -> bool {
+        let is_known = self.truth.borrow().find(at).is_some();
+        self.accounts.iter().filter_map(|it| it.doubt).any(|doubt| match doubt {
+            Doubt::Lie(reason) => reason == "ahead" && !is_known,
+            Doubt::Lost { at: lost, .. } => lost == at,
+        })
+    }
+
     /// The client is told that everything up to here has reached it.
     fn claim(&mut self, at: Position) {
         if at == NOWHERE {
             // It claims nothing.
             self.cursor = Some(Held { at, place: None });
+            return;
+        }
+        if self.is_own_word(at) {
             return;
         }
         let truth = Rc::clone(&self.truth);

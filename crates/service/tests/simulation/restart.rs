@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) service_limits: sockeye_service::Limits,
     pub(crate) limits: sockeye_server::Limits,
     pub(crate) workers: usize,
+    /// Longest time by which a service is behind the others, in milliseconds.
+    pub(crate) lag_ms: usize,
     pub(crate) truth: Rc<RefCell<Truth>>,
     pub(crate) mood: Rc<RefCell<Mood>>,
     pub(crate) counts: Rc<Counts>,
@@ -88,7 +90,8 @@ impl Plan {
                 let mut sequencer = Sequencer::new(Epoch(truth.epoch), self.hub.clone());
                 restore!(sequencer, truth, after);
                 let sequencer = sequencer.with_log(log);
-                let (order, members) = Order::new(workers, sequencer, &self.clocks, random);
+                let (order, members) =
+                    Order::new((workers, self.lag_ms), sequencer, &self.clocks, random);
                 LogClock::restore(order.clock(), truth.log_ms, newest_ms);
                 let members = members.into_iter();
                 (Some(order), members.map(|it| service().with_backbone(Box::new(it))).collect())
@@ -189,6 +192,8 @@ impl<N: Net + From<SimNet>> Run<N> {
         for server in servers {
             let (stats, served) = (server.app().hub_stats(), server.stats());
             totals.held += served.holds_opened;
+            totals.waited += server.app().opening_waits().0;
+            totals.waited_in_vain += server.app().opening_waits().1;
             totals.lagged += stats.lagged;
             totals.overruns += stats.overruns;
         }

@@ -51,6 +51,9 @@ pub(crate) struct Totals {
     pub(crate) histories: u64,
     /// Publications for which the log between workers had no room.
     pub(crate) full: u64,
+    /// Openings that waited for their cursor: until it was reached, and in vain.
+    pub(crate) waited: u64,
+    pub(crate) waited_in_vain: u64,
     pub(crate) transports: BTreeMap<String, u64>,
     /// Shared connections that broke, turns in which one was shared, and the most lanes of one.
     pub(crate) trunk_cuts: u64,
@@ -101,6 +104,8 @@ impl Totals {
             (&mut self.restarts, other.restarts),
             (&mut self.lost, other.lost),
             (&mut self.full, other.full),
+            (&mut self.waited, other.waited),
+            (&mut self.waited_in_vain, other.waited_in_vain),
             (&mut self.kills, other.kills),
             (&mut self.restores, other.restores),
             (&mut self.tails, other.tails),
@@ -210,6 +215,13 @@ impl Totals {
         for code in ["overloaded", "unavailable", "channel_ended"] {
             assert!(self.refused.contains_key(code), "no refusal {code}: {self:?}");
         }
+    }
+
+    /// Machines lag behind each other.
+    pub(crate) fn check_machines(&self, seeds: u64) {
+        assert!(self.waited > seeds / 50, "nobody waits: {self:?}");
+        assert!(self.waited_in_vain > 0 && self.gaps.contains_key("ahead"), "{self:?}");
+        assert!(self.resumes > seeds && self.messages > seeds, "{self:?}");
     }
 
     /// What can happen to connections that are shared has happened.

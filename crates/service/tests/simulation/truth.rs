@@ -115,6 +115,8 @@ pub(crate) struct Truth {
     pub(crate) has_archive: bool,
     /// Retention has dropped something, in some life.
     pub(crate) has_dropped: bool,
+    /// Services may be behind the log, each by itself.
+    pub(crate) lags: bool,
     /// Somebody has set the calendar.
     pub(crate) has_jumped: bool,
 }
@@ -135,6 +137,7 @@ impl Truth {
             log_ms: 0,
             has_archive,
             has_dropped: false,
+            lags: false,
             has_jumped: false,
         }
     }

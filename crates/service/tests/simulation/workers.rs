@@ -1,6 +1,7 @@
 //! What joins several services: the sequencer, a bounded log, and clocks for all.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -54,6 +55,27 @@ pub(crate) struct Watched {
     member: Member,
     clocks: Rc<Clocks>,
     full: Rc<Cell<u64>>,
+    lag: Lag,
+}
+
+/// The outcomes that have not come yet: another machine may have read them long ago.
+struct Lag {
+    ms_max: usize,
+    random: Random,
+    /// Each with the time at which it comes.
+    coming: VecDeque<(u64, Outcome)>,
+}
+
+impl Lag {
+    fn next(&mut self, member: &mut Member, now_ms: u64) -> Option<Outcome> {
+        while let Some(outcome) = member.next() {
+            let ms = now_ms + self.random.skewed(self.ms_max) as u64;
+            let last_ms = self.coming.back().map_or(0, |(at, _)| *at);
+            self.coming.push_back((ms.max(last_ms), outcome));
+        }
+        self.coming.front().filter(|(at, _)| *at <= now_ms)?;
+        self.coming.pop_front().map(|(_, outcome)| outcome)
+    }
 }
 
 impl Backbone for Watched {
@@ -64,7 +86,10 @@ impl Backbone for Watched {
     }
 
     fn next(&mut self) -> Option<Outcome> {
-        self.member.next()
+        match self.lag.ms_max {
+            0 => self.member.next(),
+            _ => self.lag.next(&mut self.member, self.clocks.loops_ms.get()),
+        }
     }
 
     fn clock(&self) -> &LogClock {
@@ -82,7 +107,7 @@ impl Backbone for Watched {
 
 impl Order {
     pub(crate) fn new(
-        workers: usize,
+        (workers, lag_ms): (usize, usize),
         sequencer: Sequencer,
         clocks: &Rc<Clocks>,
         random: &mut Random,
@@ -97,6 +122,11 @@ impl Order {
             member: backbone.member(worker),
             clocks: Rc::clone(clocks),
             full: Rc::clone(&full),
+            lag: Lag {
+                ms_max: lag_ms,
+                random: Random::new(random.bits()),
+                coming: VecDeque::new(),
+            },
         });
         let members = members.collect();
         (Self { backbone, sequencer, clocks: Rc::clone(clocks), full }, members)

@@ -17,6 +17,12 @@ const ENTRIES_MIN: u64 = 1_024;
 /// Most of them: a node holds three times as many while it joins.
 const ENTRIES_MAX: u64 = 4_000_000;
 
+/// How long openings wait for a cursor that is ahead, if the file does not say.
+const OPENING_WAIT_MS: u64 = 2_000;
+
+/// The longest such wait: a client that is waited for has been told nothing.
+const OPENING_WAIT_MS_MAX: u64 = 60_000;
+
 /// How long the engine may be silent, if the file does not say.
 const PATIENCE_SECONDS: u64 = 5;
 
@@ -43,6 +49,8 @@ pub(crate) struct BackboneConfig {
     /// How long the engine may be silent.
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) patience_seconds: u64,
+    /// How long openings wait for a cursor that is ahead of this node, in milliseconds; 0: not at all.
+    pub(crate) opening_wait_ms: u64,
     pub(crate) other_rules: OtherRules,
 }
 
@@ -68,6 +76,7 @@ impl Default for BackboneConfig {
             replicas: None,
             entries: ENTRIES,
             patience_seconds: PATIENCE_SECONDS,
+            opening_wait_ms: OPENING_WAIT_MS,
             other_rules: OtherRules::default(),
         }
     }
@@ -106,6 +115,11 @@ impl Config {
             let (at, entries) = (at("entries"), config.entries);
             let why = format!("{entries}, expected {ENTRIES_MIN} to {ENTRIES_MAX}");
             return Err(Failure(format!("{at}[backbone] entries: {why}")));
+        }
+        if config.opening_wait_ms > OPENING_WAIT_MS_MAX {
+            let (at, wait_ms) = (at("opening_wait_ms"), config.opening_wait_ms);
+            let why = format!("{wait_ms}, expected 0 to {OPENING_WAIT_MS_MAX}");
+            return Err(Failure(format!("{at}[backbone] opening_wait_ms: {why}")));
         }
         backbone::check(config).map_err(|why| Failure(format!("{}[backbone] {why}", at("url"))))
     }

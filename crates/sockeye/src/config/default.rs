@@ -22,6 +22,7 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # entries = 65536              # that all nodes remember for keys and conditions; alike on all nodes. The log keeps three
 #                              # times as many, and a node that starts reads them
 # patience_seconds = 5         # how long the server may be silent until it counts as away
+# opening_wait_ms = 2000       # how long an opening waits for a cursor that is ahead of this node before it has a gap
 # other_rules = "refuse"       # the log has other entries, message_bytes, key_seconds than this file: do not start; or
 #                              # "replace" them there, and nodes with the former ones publish nothing
 

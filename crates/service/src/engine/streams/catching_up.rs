@@ -32,7 +32,8 @@ impl<D: Dialect> Engine<D> {
     }
 
     fn fetch(&mut self, key: SubscriberKey, mut if_full: IfFull, out: &mut impl Outlet<D>) {
-        if self.has_lost_rights(key, out) {
+        // [service:opening-waits] When an epoch begins it would be told that it misses nothing.
+        if self.has_lost_rights(key, out) || self.waits_with(key).is_some() {
             return;
         }
         let Some(session) = self.sessions.of_subscriber(key) else { return };
