@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::object::{self, Object};
 use crate::{
-    Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, UnixTime, base64url, identity,
+    Claim, Grants, Identity, JwtKey, KeyId, Limits, Misuse, Refusal, UnixTime, base64url, identity,
 };
 
 /// Dates end before this many seconds: the year 10000. Milliseconds in the place of seconds are
@@ -134,16 +134,17 @@ impl Verifier {
         let ends_ms = self.check_times(claims, now)?;
         self.check_names(claims)?;
         let user = match claims.get("sub") {
-            Some(Value::String(sub)) => {
-                Some(identity::user(sub, &self.limits).map_err(|_| Refusal::TokenClaims)?)
+            Some(sub) => {
+                let sub = sub.as_str().ok_or(Refusal::TokenClaims(Claim::User))?;
+                let user = identity::user(sub, &self.limits);
+                Some(user.map_err(|_| Refusal::TokenClaims(Claim::User))?)
             }
-            Some(_) => return Err(Refusal::TokenClaims),
             None => None,
         };
         Ok(Identity {
             user,
-            subscribe: self.grants(claims.get("channels"))?,
-            publish: self.grants(claims.get("publish"))?,
+            subscribe: self.grants(claims.get("channels"), Claim::Channels)?,
+            publish: self.grants(claims.get("publish"), Claim::Publish)?,
             ends_ms: Some(ends_ms),
             ..Identity::anonymous()
         })
@@ -153,22 +154,22 @@ impl Verifier {
     fn check_times(&self, claims: &Object, now: UnixTime) -> Result<u64, Refusal> {
         let (leeway_ms, now_ms) = (self.rules.leeway_ms, now.as_millis());
         // [auth:jwt-exp]
-        let exp_ms = date_ms(claims, "exp")?.ok_or(Refusal::TokenWithoutEnd)?;
+        let exp_ms = date_ms(claims, "exp", Claim::End)?.ok_or(Refusal::TokenWithoutEnd)?;
         let ends_ms = exp_ms.saturating_add(leeway_ms);
         if ends_ms <= now_ms {
             return Err(Refusal::TokenExpired);
         }
         // [auth:jwt-nbf]
         let latest_ms = now_ms.saturating_add(leeway_ms);
-        if date_ms(claims, "nbf")?.is_some_and(|nbf_ms| nbf_ms > latest_ms) {
+        if date_ms(claims, "nbf", Claim::Start)?.is_some_and(|nbf_ms| nbf_ms > latest_ms) {
             return Err(Refusal::TokenEarly);
         }
         // [auth:jwt-iat] RFC 7519 §4.1.6: `iat` serves only to compute a token's age. Without a
         // bound on that, it is not checked: an `iat` in the future only shows that clocks differ.
         // `nbf` delays a token.
-        let iat_ms = date_ms(claims, "iat")?;
+        let iat_ms = date_ms(claims, "iat", Claim::Issued)?;
         if let Some(age_ms_max) = self.rules.age_ms_max {
-            let iat_ms = iat_ms.ok_or(Refusal::TokenClaims)?;
+            let iat_ms = iat_ms.ok_or(Refusal::TokenClaims(Claim::NotIssued))?;
             if iat_ms > latest_ms {
                 return Err(Refusal::TokenEarly);
             }
@@ -196,16 +197,17 @@ impl Verifier {
         if is_for_us { Ok(()) } else { Err(Refusal::TokenAudience) }
     }
 
-    fn grants(&self, claim: Option<&Value>) -> Result<Grants, Refusal> {
+    /// Reads the grants of a claim, which is called `named`.
+    fn grants(&self, claim: Option<&Value>, named: Claim) -> Result<Grants, Refusal> {
         // [auth:jwt-grants]
         let list = match claim {
             None => return Ok(Grants::default()),
             Some(Value::Array(list)) => list,
-            Some(_) => return Err(Refusal::TokenClaims),
+            Some(_) => return Err(Refusal::TokenClaims(named)),
         };
         // A value that is no string becomes an empty name, which `Grants::new` refuses.
         let names = list.iter().map(|name| name.as_str().unwrap_or_default());
-        Grants::new(names, &self.limits).map_err(|_| Refusal::TokenClaims)
+        Grants::new(names, &self.limits).map_err(|_| Refusal::TokenClaims(named))
     }
 }
 
@@ -220,8 +222,10 @@ impl fmt::Debug for Verifier {
 fn check_header(header: &Object) -> Result<(), Refusal> {
     // [auth:jwt-crit] RFC 7515 §4.1.11: a `crit` names extensions, and none is understood here.
     // RFC 7797 §6: a `b64` has to be named in `crit`, so it is refused with or without one.
-    if header.contains_key("crit") || header.contains_key("b64") {
-        return Err(Refusal::TokenClaims);
+    for (name, claim) in [("crit", Claim::Critical), ("b64", Claim::Unencoded)] {
+        if header.contains_key(name) {
+            return Err(Refusal::TokenClaims(claim));
+        }
     }
     // [auth:jwt-typ] RFC 8725 §3.11: `typ` names the purpose of a token, and a token for another
     // purpose is refused. RFC 7519 §5.1 has `JWT`, RFC 9068 §2.1 `at+jwt`. The prefix
@@ -232,18 +236,18 @@ fn check_header(header: &Object) -> Result<(), Refusal> {
     };
     match kind.strip_prefix("application/").unwrap_or(&kind) {
         "jwt" | "at+jwt" => Ok(()),
-        _ => Err(Refusal::TokenClaims),
+        _ => Err(Refusal::TokenClaims(Claim::Kind)),
     }
 }
 
 /// A NumericDate (RFC 7519 §2), seconds that need not be whole, in milliseconds.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn date_ms(claims: &Object, name: &str) -> Result<Option<u64>, Refusal> {
+fn date_ms(claims: &Object, name: &str, claim: Claim) -> Result<Option<u64>, Refusal> {
     let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_f64().ok_or(Refusal::TokenClaims)?;
+    let seconds = value.as_f64().ok_or(Refusal::TokenClaims(claim))?;
     // [auth:jwt-dates] No NaN is in it.
     if !(0.0..DATE_MAX).contains(&seconds) {
-        return Err(Refusal::TokenClaims);
+        return Err(Refusal::TokenClaims(claim));
     }
     // Exact: whole seconds of this range have 38 bits.
     Ok(Some((seconds * 1000.0) as u64))

@@ -32,7 +32,7 @@ pub use keys::Keys;
 pub use limits::Limits;
 pub use origin::AllowedOrigins;
 pub use redact::redacted;
-pub use refusal::{Misuse, Refusal};
+pub use refusal::{Claim, Misuse, Refusal};
 #[cfg(feature = "sign")]
 pub use sign::{SigningKey, TokenClaims};
 pub use tickets::{Secret, Session, Tickets};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Refusal, base64url};
+use crate::{Claim, Refusal, base64url};
 
 pub(crate) type Object = Map<String, Value>;
 
@@ -10,7 +10,7 @@ pub(crate) type Object = Map<String, Value>;
 ///
 /// # Errors
 /// [`Refusal::TokenMalformed`] if it is not an object, or nests deeper than `depth_max`;
-/// [`Refusal::TokenClaims`] if an object at any depth has two members of one name.
+/// [`Claim::Twice`] if an object at any depth has two members of one name.
 pub(crate) fn read(part: &str, depth_max: usize) -> Result<Object, Refusal> {
     let text = base64url::decode(part).ok_or(Refusal::TokenMalformed)?;
     let shape = Shape::of(&text);
@@ -22,7 +22,7 @@ pub(crate) fn read(part: &str, depth_max: usize) -> Result<Object, Refusal> {
     // [auth:jwt-unique] RFC 7515 §4 and RFC 7519 §4: with duplicate members, two parsers could read
     // different values.
     if members(&object) != shape.members {
-        return Err(Refusal::TokenClaims);
+        return Err(Refusal::TokenClaims(Claim::Twice));
     }
     Ok(object)
 }

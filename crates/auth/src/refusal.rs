@@ -2,11 +2,66 @@
 
 use core::fmt;
 
+/// A part of a token that cannot be honored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Claim {
+    /// An object of the token has two members of one name.
+    Twice,
+    /// The header `crit`.
+    Critical,
+    /// The header `b64`.
+    Unencoded,
+    /// A header `typ` of another kind of token.
+    Kind,
+    /// An `exp` that is no date.
+    End,
+    /// An `nbf` that is no date.
+    Start,
+    /// An `iat` that is no date.
+    Issued,
+    /// No `iat`, where tokens have to tell their age.
+    NotIssued,
+    /// A `sub` that is no user's name.
+    User,
+    /// A `channels` that is no list of channels and patterns.
+    Channels,
+    /// A `publish` that is no list of channels and patterns.
+    Publish,
+}
+
+impl Claim {
+    /// One sentence for people.
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Twice => "the token's header or claims have one name twice in an object",
+            Self::Critical => "the token's header has crit, and none of it is understood here",
+            Self::Unencoded => "the token's header has b64, which is not for tokens",
+            Self::Kind => "the token's header typ is neither JWT nor at+jwt",
+            Self::End => "the token's claim exp is no date, in seconds, before the year 10000",
+            Self::Start => "the token's claim nbf is no date, in seconds, before the year 10000",
+            Self::Issued => "the token's claim iat is no date, in seconds, before the year 10000",
+            Self::NotIssued => "the token has no iat, which is needed where tokens may be too old",
+            Self::User => {
+                "the token's claim sub is no user's name: a text that is not empty or too long, has no \
+                 control character, and does not begin with key:"
+            }
+            Self::Channels => {
+                "the token's claim channels is no list of channels and patterns, or too long"
+            }
+            Self::Publish => {
+                "the token's claim publish is no list of channels and patterns, or too long"
+            }
+        }
+    }
+}
+
 /// Declares each refusal with its status, close code, code and message.
 macro_rules! refusals {
     ($(
         $(#[$doc:meta])*
-        $name:ident: $status:literal, $close_code:literal, $code:literal, $message:literal;
+        $name:ident $(($part:ident: $parts:ty = $first:expr))?:
+            $status:literal, $close_code:literal, $code:literal, $message:expr;
     )*) => {
         /// Why a credential or an action is refused.
         ///
@@ -15,25 +70,25 @@ macro_rules! refusals {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum Refusal {
-            $($(#[$doc])* $name,)*
+            $($(#[$doc])* $name $(($parts))?,)*
         }
 
         impl Refusal {
-            /// All refusals, in the order of their declaration.
-            pub const ALL: [Self; 23] = [$(Self::$name,)*];
+            /// One refusal of each code, in the order of their declaration.
+            pub const ALL: [Self; 23] = [$(Self::$name $(($first))?,)*];
 
             // [auth:refusal-codes]
             /// The stable code, as it stands in `{"error":{"code":…}}`.
             pub const fn code(self) -> &'static str {
                 match self {
-                    $(Self::$name => $code,)*
+                    $(Self::$name { .. } => $code,)*
                 }
             }
 
             /// One sentence for people.
             pub const fn message(self) -> &'static str {
                 match self {
-                    $(Self::$name => $message,)*
+                    $(Self::$name $(($part))? => $message,)*
                 }
             }
 
@@ -42,7 +97,7 @@ macro_rules! refusals {
             /// the end.
             pub const fn status(self) -> u16 {
                 match self {
-                    $(Self::$name => $status,)*
+                    $(Self::$name { .. } => $status,)*
                 }
             }
 
@@ -51,7 +106,7 @@ macro_rules! refusals {
             /// credential would help.
             pub const fn close_code(self) -> u16 {
                 match self {
-                    $(Self::$name => $close_code,)*
+                    $(Self::$name { .. } => $close_code,)*
                 }
             }
         }
@@ -83,9 +138,8 @@ refusals! {
     /// The signature is not right.
     TokenSignature: 401, 4300, "token_signature", "the token's signature is not right";
     /// The token has a header that does not belong here (`crit`, another `typ`), a member twice, or
-    /// a claim of a wrong type or range.
-    TokenClaims: 401, 4300, "token_claims",
-        "the token has a claim or header that cannot be honored";
+    /// a claim of a wrong type or range. The message names it.
+    TokenClaims(claim: Claim = Claim::Twice): 401, 4300, "token_claims", claim.message();
     /// The token has no `exp`.
     TokenWithoutEnd: 401, 4300, "token_without_exp", "the token has no exp";
     /// The token's time is over.

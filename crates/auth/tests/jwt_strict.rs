@@ -1,6 +1,6 @@
 //! Tokens that are signed rightly, and say what no token should.
 
-use sockeye_auth::{Identity, JwtKey, JwtRules, Limits, Refusal, UnixTime, Verifier};
+use sockeye_auth::{Claim, Identity, JwtKey, JwtRules, Limits, Refusal, UnixTime, Verifier};
 
 /// Of `tokens/make.py`.
 const SECRET: &[u8] = b"a secret of HS256 that is only in tests";
@@ -45,7 +45,7 @@ fn nothing_is_said_twice() {
         r#"{"alg":"HS256","kid":"a","kid":"b"}"#,
         r#"{"alg":"HS256","x":{"a":1,"a":1}}"#,
     ] {
-        assert_eq!(header(twice), Err(Refusal::TokenClaims), "{twice}");
+        assert_eq!(header(twice), Err(Refusal::TokenClaims(Claim::Twice)), "{twice}");
     }
     for twice in [
         r#"{"exp":1,"exp":1800000001}"#,
@@ -54,7 +54,7 @@ fn nothing_is_said_twice() {
         r#"{"exp":1800000001,"sub":"ann","\u0073ub":"root"}"#,
         r#"{"exp":1800000001,"x":[[{"a":{"b":1,"c":2,"b":3}}]]}"#,
     ] {
-        assert_eq!(claims(twice), Err(Refusal::TokenClaims), "{twice}");
+        assert_eq!(claims(twice), Err(Refusal::TokenClaims(Claim::Twice)), "{twice}");
     }
     // What only looks like it.
     let once = r#"{"exp":1800000001,"sub":"a:b,\"c\":{}\\","x":{"exp":":","y":[{"y":1},{"y":2}]}}"#;
@@ -93,10 +93,10 @@ fn dates_are_dates() {
     let none = none.into_iter().chain(["-1e300", "-9223372036854775808", "36893488147419103232"]);
     for date in none {
         let refused = claims(&format!(r#"{{"exp":{date}}}"#));
-        assert_eq!(refused, Err(Refusal::TokenClaims), "exp {date}");
-        for name in ["nbf", "iat"] {
+        assert_eq!(refused, Err(Refusal::TokenClaims(Claim::End)), "exp {date}");
+        for (name, claim) in [("nbf", Claim::Start), ("iat", Claim::Issued)] {
             let refused = claims(&format!(r#"{{"exp":1800000001,"{name}":{date}}}"#));
-            assert_eq!(refused, Err(Refusal::TokenClaims), "{name} {date}");
+            assert_eq!(refused, Err(Refusal::TokenClaims(claim)), "{name} {date}");
         }
     }
     for date in ["1e400", "-1e400", "NaN", "Infinity"] {
@@ -131,18 +131,18 @@ fn other_kinds_of_token() {
         ["dpop+jwt", "logout+jwt", "secevent+jwt", "JOSE", "", "JWT ", "text/jwt", "jw\\u212a"];
     for other in types {
         let refused = header(&format!(r#"{{"alg":"HS256","typ":"{other}"}}"#));
-        assert_eq!(refused, Err(Refusal::TokenClaims), "{other}");
+        assert_eq!(refused, Err(Refusal::TokenClaims(Claim::Kind)), "{other}");
     }
-    for other in [
-        r#"{"alg":"HS256","typ":1}"#,
-        r#"{"alg":"HS256","typ":null}"#,
-        r#"{"alg":"HS256","typ":["JWT"]}"#,
-        r#"{"alg":"HS256","b64":true}"#,
-        r#"{"alg":"HS256","b64":false}"#,
-        r#"{"alg":"HS256","crit":["b64"],"b64":false}"#,
-        r#"{"alg":"HS256","crit":[]}"#,
+    for (other, claim) in [
+        (r#"{"alg":"HS256","typ":1}"#, Claim::Kind),
+        (r#"{"alg":"HS256","typ":null}"#, Claim::Kind),
+        (r#"{"alg":"HS256","typ":["JWT"]}"#, Claim::Kind),
+        (r#"{"alg":"HS256","b64":true}"#, Claim::Unencoded),
+        (r#"{"alg":"HS256","b64":false}"#, Claim::Unencoded),
+        (r#"{"alg":"HS256","crit":["b64"],"b64":false}"#, Claim::Critical),
+        (r#"{"alg":"HS256","crit":[]}"#, Claim::Critical),
     ] {
-        assert_eq!(header(other), Err(Refusal::TokenClaims), "{other}");
+        assert_eq!(header(other), Err(Refusal::TokenClaims(claim)), "{other}");
     }
     // Keys that a token brings itself are never looked at.
     let own = r#"{"alg":"HS256","jku":"https://evil.example/","jwk":{"kty":"oct","k":"AA"},"x5u":"file:///","x5c":["AA"]}"#;
@@ -155,6 +155,6 @@ fn other_kinds_of_token() {
 #[test]
 fn no_token_has_the_name_of_an_api_key() {
     let named = |sub: &str| claims(&format!(r#"{{"exp":1800000001,"sub":"{sub}"}}"#));
-    assert_eq!(named("key:shop"), Err(Refusal::TokenClaims));
+    assert_eq!(named("key:shop"), Err(Refusal::TokenClaims(Claim::User)));
     assert!(named("keys").is_ok() && named("a key:shop").is_ok());
 }

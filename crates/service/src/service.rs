@@ -306,7 +306,7 @@ impl App for Service {
         let mut answer = match self.answer_request(request, context) {
             Ok(answer) => answer,
             Err(problem) => {
-                count(&mut self.counters.requests_refused, problem.code);
+                count(&mut self.counters.requests_refused, problem.code.as_str());
                 reply::problem(&problem, self.engine.spread_ms()).into()
             }
         };
@@ -318,7 +318,7 @@ impl App for Service {
     /// a program.
     fn refusal(&mut self, refused: &Refused<'_>) -> Option<Wording> {
         let code = Code::of_status(refused.status);
-        count(&mut self.counters.requests_refused, code);
+        count(&mut self.counters.requests_refused, code.as_str());
         let reason = refused.reason;
         let problem = Problem::new(
             code,
@@ -346,7 +346,7 @@ impl App for Service {
         match pending {
             Pending::Commands(who) => self.open_commands(stream, who, context),
             Pending::Refused(problem) => {
-                count(&mut self.counters.requests_refused, problem.code);
+                count(&mut self.counters.requests_refused, problem.code.as_str());
                 let code = CloseCode::new(problem.close_code());
                 context.close(stream, code, problem.code.as_str());
             }

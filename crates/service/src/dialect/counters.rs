@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sockeye_auth::Refusal;
-
-use crate::wire::Code;
-
 /// Plain numbers: the loop is one thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestCounters {
@@ -15,12 +11,12 @@ pub(crate) struct RequestCounters {
     pub(crate) nothing_shown: u64,
     /// Good credentials.
     pub(crate) authenticated: u64,
-    /// Refused credentials, by reason.
-    pub(crate) not_authenticated: BTreeMap<Refusal, u64>,
-    /// Refused requests, by reason.
-    pub(crate) requests_refused: BTreeMap<Code, u64>,
-    /// Refused publications, by reason.
-    pub(crate) publications_refused: BTreeMap<Code, u64>,
+    /// Refused credentials, by the word of the code.
+    pub(crate) not_authenticated: BTreeMap<&'static str, u64>,
+    /// Refused requests, likewise.
+    pub(crate) requests_refused: BTreeMap<&'static str, u64>,
+    /// Refused publications, likewise.
+    pub(crate) publications_refused: BTreeMap<&'static str, u64>,
 }
 
 impl RequestCounters {
@@ -47,11 +43,11 @@ pub(crate) struct Polls {
 }
 
 /// Adds one to the counter of a reason.
-pub(crate) fn count<K: Ord>(counters: &mut BTreeMap<K, u64>, why: K) {
+pub(crate) fn count(counters: &mut BTreeMap<&'static str, u64>, why: &'static str) {
     *counters.entry(why).or_default() += 1;
 }
 
-fn add_all<K: Copy + Ord>(sums: &mut BTreeMap<K, u64>, others: &BTreeMap<K, u64>) {
+fn add_all(sums: &mut BTreeMap<&'static str, u64>, others: &BTreeMap<&'static str, u64>) {
     for (why, count) in others {
         *sums.entry(*why).or_default() += count;
     }

@@ -294,7 +294,7 @@ impl Service {
             },
             Ok(Some(reply)) => self.answer_stream(stream, (reply, request.coding), context),
             Err(problem) => {
-                count(&mut self.counters.requests_refused, problem.code);
+                count(&mut self.counters.requests_refused, problem.code.as_str());
                 let refusal = reply::problem(&problem, self.engine.spread_ms());
                 self.answer_stream(stream, (refusal, None), context);
             }

@@ -1,7 +1,7 @@
 //! `GET /metrics`: what is counted, for Prometheus. Every set of labels is closed: nothing that a
 //! client chooses (a channel, a user, a code of its own) makes one more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sockeye_auth::Refusal;
 use sockeye_server::{ClosedBy, Closes, Context, Header, Reply, Stats, Status, StreamKind, gzip};
@@ -221,7 +221,8 @@ impl Tally {
                     the refusal.";
         let good = [("ok", counters.authenticated), ("none", counters.nothing_shown)];
         let bad = Refusal::ALL.into_iter().map(|refusal| {
-            (refusal.code(), counters.not_authenticated.get(&refusal).copied().unwrap_or(0))
+            let code = refusal.code();
+            (code, counters.not_authenticated.get(code).copied().unwrap_or(0))
         });
         let rows = good.into_iter().chain(bad);
         page.by(Kind::Counter, "authentications_total", help, "outcome", rows);
@@ -457,11 +458,9 @@ impl Tally {
 }
 
 /// All codes of errors, with how often each was.
-fn by_code(counted: &BTreeMap<Code, u64>) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-    // A word may be a code of the service and one of the credentials.
-    let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for code in Code::ALL.into_iter().chain(Refusal::ALL.map(Code::Access)) {
-        *rows.entry(code.as_str()).or_default() += counted.get(&code).copied().unwrap_or(0);
-    }
-    rows.into_iter()
+fn by_code(counted: &BTreeMap<&'static str, u64>) -> impl Iterator<Item = (&'static str, u64)> {
+    // A word may be a code of the service and one of the credentials: it is there once.
+    let codes = Code::ALL.into_iter().chain(Refusal::ALL.map(Code::Access));
+    let words: BTreeSet<&'static str> = codes.map(Code::as_str).collect();
+    words.into_iter().map(|word| (word, counted.get(word).copied().unwrap_or(0)))
 }

@@ -85,7 +85,7 @@ impl Service {
         query: Option<&str>,
         peer: Option<SocketAddr>,
     ) {
-        count(&mut self.counters.not_authenticated, refusal);
+        count(&mut self.counters.not_authenticated, refusal.code());
         match &mut self.refused {
             Some(refused) => refused.others += 1,
             None => {

@@ -181,7 +181,7 @@ impl Service {
                 None
             }
             Err(problem) => {
-                count(&mut self.counters.publications_refused, problem.code);
+                count(&mut self.counters.publications_refused, problem.code.as_str());
                 Some(Err(problem))
             }
         };
@@ -237,7 +237,7 @@ impl Service {
         let Answered { ticket, result } = answered;
         let result = result.map_err(Problem::from);
         if let Err(problem) = &result {
-            count(&mut self.counters.publications_refused, problem.code);
+            count(&mut self.counters.publications_refused, problem.code.as_str());
         }
         context.spend(units::ITEM);
         let Some(job) = self.jobs.settle(ticket, result) else { return };

@@ -40,7 +40,7 @@ impl Service {
     /// paths of the service to some clients only.
     pub fn nothing_here(&mut self) -> Reply {
         let problem = nothing_here();
-        count(&mut self.counters.requests_refused, problem.code);
+        count(&mut self.counters.requests_refused, problem.code.as_str());
         reply::problem(&problem, self.engine.spread_ms())
     }
 
