@@ -6,6 +6,10 @@ from hub import ORIGIN
 
 ROUTES = ROOT / "crates" / "service" / "src" / "dialect" / "routes.rs"
 PROTOCOL = ROOT / "docs" / "protocol.md"
+# Where the reasons of /readyz stand.
+READINESS = [ROOT / "crates" / it for it in (
+    "service/src/dialect/requests.rs", "service/src/certificates.rs", "service/src/sequencing/health.rs",
+    "service/src/sequencing/clock.rs", "backbone/src/engine.rs", "backbone/src/node/status.rs")]
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 PROBED = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
@@ -31,7 +35,12 @@ def codes(text):
     return [(code, int(status)) for code, status in re.findall(r"(?m)^\| `(\w+)` \| (\d{3}) \|", section)]
 
 
+def reasons(source):
+    return set(re.findall(r'"(draining|(?:log|certificate|calendar|backbone)_\w+)"', source))
+
+
 def run(report, contract, hub):
+    check_reasons(report, contract, set().union(*(reasons(it.read_text()) for it in READINESS)))
     check_routes(report, contract, routes(ROUTES.read_text()))
     check_codes(report, contract, codes(PROTOCOL.read_text()))
     check_methods(report, contract, hub)
@@ -46,6 +55,13 @@ def check_routes(report, contract, resources):
     paths = {path for _, _, path in resources}
     for path in contract.document["paths"]:
         report.check(f"openapi.json: {path} is a resource", [] if path in paths else ["it is not in routes.rs"])
+
+
+def check_reasons(report, contract, found):
+    report.check("reasons of /readyz were found", [] if len(found) >= 20 else sorted(found))
+    schemas = contract.document["components"]["schemas"]
+    listed = {*schemas["Objection"]["enum"], *schemas["Remark"]["enum"]}
+    report.check("openapi.json: Objection and Remark have all reasons of /readyz", sorted(listed ^ found))
 
 
 def check_codes(report, contract, table):

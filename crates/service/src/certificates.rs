@@ -157,18 +157,18 @@ impl CertificateState {
         self.not_after_s.load(Ordering::Relaxed) == 0
     }
 
-    /// Trouble that an operator should mend.
-    pub(crate) fn trouble(&self, now_s: u64) -> Option<&'static str> {
-        if self.not_after_s.load(Ordering::Relaxed) < now_s {
-            return Some("certificate_expired");
-        }
-        if self.is_stale.load(Ordering::Relaxed) {
-            return Some("certificate_reload_failed");
-        }
-        if self.order_failed.load(Ordering::Relaxed) {
-            return Some("certificate_order_failed");
-        }
-        (self.warn_s.load(Ordering::Relaxed) < now_s).then_some("certificate_expires_soon")
+    /// The troubles that an operator should mend, the worst one first.
+    pub(crate) fn troubles(&self, now_s: u64) -> impl Iterator<Item = &'static str> + use<> {
+        let is_there = !self.is_missing();
+        let is_over = is_there && self.not_after_s.load(Ordering::Relaxed) < now_s;
+        let is_soon = is_there && !is_over && self.warn_s.load(Ordering::Relaxed) < now_s;
+        let troubles = [
+            (is_over, "certificate_expired"),
+            (self.is_stale.load(Ordering::Relaxed), "certificate_reload_failed"),
+            (self.order_failed.load(Ordering::Relaxed), "certificate_order_failed"),
+            (is_soon, "certificate_expires_soon"),
+        ];
+        troubles.into_iter().filter_map(|(is_true, name)| is_true.then_some(name))
     }
 }
 
@@ -180,18 +180,29 @@ mod tests {
         CertificateTimes::of([(0, not_after)])
     }
 
+    fn troubles(state: &CertificateState, now_s: u64) -> String {
+        state.troubles(now_s).collect::<Vec<_>>().join(" ")
+    }
+
     /// [service:certificates]
     #[test]
     fn trouble_is_an_old_certificate_or_one_that_ends() {
         let state = CertificateState::new(until(10 * SOON_S));
-        assert_eq!(state.trouble(SOON_S), None);
-        assert_eq!(state.trouble(9 * SOON_S), None);
-        assert_eq!(state.trouble(9 * SOON_S + 1), Some("certificate_expires_soon"));
-        assert_eq!(state.trouble(10 * SOON_S + 1), Some("certificate_expired"));
+        assert_eq!(troubles(&state, SOON_S), "");
+        assert_eq!(troubles(&state, 9 * SOON_S), "");
+        assert_eq!(troubles(&state, 9 * SOON_S + 1), "certificate_expires_soon");
+        assert_eq!(troubles(&state, 10 * SOON_S + 1), "certificate_expired");
         state.note_failed();
-        assert_eq!(state.trouble(0), Some("certificate_reload_failed"));
+        assert_eq!(troubles(&state, 0), "certificate_reload_failed");
+        let both = "certificate_expired certificate_reload_failed";
+        assert_eq!(troubles(&state, 10 * SOON_S + 1), both);
+        let both = "certificate_reload_failed certificate_expires_soon";
+        assert_eq!(troubles(&state, 9 * SOON_S + 1), both);
         state.note_reloaded(until(20 * SOON_S));
-        assert_eq!((state.trouble(10 * SOON_S), state.figures().reloads), (None, (1, 1)));
+        assert_eq!(
+            (troubles(&state, 10 * SOON_S), state.figures().reloads),
+            (String::new(), (1, 1))
+        );
     }
 
     /// [service:certificates]
@@ -201,8 +212,8 @@ mod tests {
         let times = CertificateTimes::of([(0, 90 * day), (0, 6 * day), (0, 900 * day)]);
         let state = CertificateState::new(times);
         assert_eq!(state.figures().not_after_s, 6 * day);
-        assert_eq!(state.trouble(5 * day), None);
-        assert_eq!(state.trouble(5 * day + 1), Some("certificate_expires_soon"));
+        assert_eq!(troubles(&state, 5 * day), "");
+        assert_eq!(troubles(&state, 5 * day + 1), "certificate_expires_soon");
         assert_eq!(CertificateTimes::of([]), None);
     }
 
@@ -214,11 +225,12 @@ mod tests {
         state.note_ordering();
         state.note_order(OrderOutcome::Unreachable);
         state.note_order(OrderOutcome::Unreachable);
+        assert_eq!(troubles(&state, SOON_S), "certificate_order_failed", "none is there to expire");
         state.note_reloaded(until(10 * SOON_S));
         assert!(!state.is_missing());
-        assert_eq!(state.trouble(0), Some("certificate_order_failed"));
+        assert_eq!(troubles(&state, 0), "certificate_order_failed");
         state.note_order(OrderOutcome::Issued);
-        assert_eq!(state.trouble(0), None);
+        assert_eq!(troubles(&state, 0), "");
         let orders = state.figures().orders.expect("they are ordered");
         assert_eq!(orders[..3], [("issued", 1), ("unreachable", 2), ("rate_limited", 0)]);
     }

@@ -48,10 +48,8 @@ fn who_comes_late_is_told_in_its_own_language() {
     let server = start(|setup| setup.server.drain_accept_ms = 60_000);
     server.run(sockeye_server::Server::drain);
     let ready = ask(server.addr, "GET", "/readyz", "", "");
-    assert_eq!(
-        (ready.status, ready.body.as_str()),
-        (503, r#"{"ready":false,"reason":"draining"}"#)
-    );
+    let draining = r#"{"ready":false,"reason":"draining","reasons":["draining"]}"#;
+    assert_eq!((ready.status, ready.body.as_str()), (503, draining));
     let mut events = Events::open(server.addr, "/v1/sse?channel=a", "");
     assert_eq!(events.until("$goaway")["code"], 1012);
     assert_eq!(events.next(), None);

@@ -351,12 +351,14 @@ fn a_publisher_that_leaves_leaves_nothing_behind() {
 /// [service:ready-again]
 #[test]
 fn readiness_follows_the_log() {
-    let (server, log) = logged(|_| ());
+    let (server, log) = logged(|setup| setup.server.drain_accept_ms = 60_000);
     let ready = || {
         let answered = ask(server.addr, "GET", "/readyz", "", "");
         (answered.status, answered.body)
     };
-    let objection = |reason: &str| (503, format!(r#"{{"ready":false,"reason":"{reason}"}}"#));
+    let objection = |reason: &str| {
+        (503, format!(r#"{{"ready":false,"reason":"{reason}","reasons":["{reason}"]}}"#))
+    };
     assert_eq!(ready(), (200, "ready\n".to_owned()));
     let refused = post(&server, "/v1/channels/a", "1");
     wait_until_held(&server, 1, 1);
@@ -381,6 +383,10 @@ fn readiness_follows_the_log() {
         assert!(metrics.contains(&format!("\nsockeye_{line}\n")), "{line}: {metrics}");
     }
     assert!(metrics.contains("sockeye_publications_refused_total{code=\"unavailable\"} 1\n"));
+    // One reason does not hide another.
+    server.run(sockeye_server::Server::drain);
+    let both = r#"{"ready":false,"reason":"draining","reasons":["draining","log_failed"]}"#;
+    assert_eq!(ready(), (503, both.to_owned()));
 }
 
 fn text(text: &str) -> Payload {

@@ -100,7 +100,12 @@ fn nobody_is_served_before_the_log_was_read() {
     }
     let ready = ask(server.addr, "GET", "/readyz", "", "");
     assert_eq!(ready.status, 503);
-    let said = json!({"ready": false, "reason": "backbone_joining", "detail": "restoring 1 of 2"});
+    let said = json!({
+        "ready": false,
+        "reason": "backbone_joining",
+        "reasons": ["backbone_joining"],
+        "detail": "restoring 1 of 2",
+    });
     assert_eq!(ready.json(), said);
     assert_eq!(ask(server.addr, "GET", "/healthz", "", "").status, 200, "it is alive");
     backbone.say(&server, [entry(2), Outcome::Health(Health::Good)]);

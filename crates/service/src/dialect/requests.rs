@@ -92,53 +92,61 @@ impl Service {
         self.answer_known(request, resource, &who, &query, context)
     }
 
-    /// `GET /readyz`: whether a load balancer should send new clients here. The answer names clocks
-    /// that disagree, certificates that need somebody, and namespaces without room on disk. These are
-    /// no reason to send clients elsewhere.
+    /// `GET /readyz`: whether a load balancer should send new clients here, with all reasons that there
+    /// are to look at the server. `reason` is the first of them.
     fn ready(&self, context: &Context<'_>) -> Reply {
-        let reason = match context.is_draining() {
-            true => Some("draining"),
-            false => {
-                let objection = self.engine.sequencing.health().objection(self.engine.log_time.ms);
-                let is_missing = self.certificates.as_ref().is_some_and(|it| it.is_missing());
-                objection.or_else(|| is_missing.then_some("certificate_missing"))
-            }
-        };
-        match reason {
-            Some(reason) => {
-                let detail = match self.engine.sequencing.is_restoring() {
-                    true => self.engine.sequencing.shared_log().map(|it| it.progress()),
-                    false => None,
-                };
-                let detail = detail.map_or(String::new(), |it| format!(r#","detail":"{it}""#));
-                let body = format!(r#"{{"ready":false,"reason":"{reason}"{detail}}}"#);
-                json(Status::SERVICE_UNAVAILABLE, body)
-            }
-            None => self.ready_with_reason(context),
-        }
-    }
-
-    /// Says that the server is ready, and what troubles it. A full namespace troubles only those
-    /// who publish in it. [service:storage]
-    fn ready_with_reason(&self, context: &Context<'_>) -> Reply {
+        let objections = self.objections(context);
+        let is_ready = objections.is_empty();
         let lines = self.storage_lines();
         let full = lines.full();
+        let full_reason = (!full.is_empty()).then_some("log_full");
+        let mut reasons = objections;
+        reasons.extend(self.remarks(context).chain(full_reason));
+        let Some(first) = reasons.first() else { return plain(Status::OK, "ready\n") };
+        // Reasons and names of namespaces need no escaping.
+        let list = |names: &[&str]| format!(r#"["{}"]"#, names.join(r#"",""#));
+        let mut more = String::new();
+        if !full.is_empty() {
+            more = format!(r#","namespaces":{}"#, list(&full));
+        }
+        if let Some(progress) = self.restoring() {
+            more = format!(r#"{more},"detail":"{progress}""#);
+        }
+        let status = if is_ready { Status::OK } else { Status::SERVICE_UNAVAILABLE };
+        let reasons = list(&reasons);
+        let body =
+            format!(r#"{{"ready":{is_ready},"reason":"{first}","reasons":{reasons}{more}}}"#);
+        json(status, body)
+    }
+
+    /// Why a load balancer should send new clients elsewhere.
+    fn objections(&self, context: &Context<'_>) -> Vec<&'static str> {
+        let log = self.engine.sequencing.health().objection(self.engine.log_time.ms);
+        let is_missing = self.certificates.as_ref().is_some_and(|it| it.is_missing());
+        let draining = context.is_draining().then_some("draining");
+        let missing = is_missing.then_some("certificate_missing");
+        draining.into_iter().chain(log).chain(missing).collect()
+    }
+
+    /// What troubles a server that takes clients: clocks that disagree, and certificates that need
+    /// somebody. A full namespace, which troubles only those who publish in it, comes after these.
+    /// [service:storage]
+    fn remarks(&self, context: &Context<'_>) -> impl Iterator<Item = &'static str> + use<> {
         // [service:clock-trouble]
         let clock = self.clock().state().trouble.map(|trouble| trouble.as_str());
         // [service:certificates]
         let now_s = context.unix_ms() / 1_000;
-        let certificates = self.certificates.as_ref().and_then(|it| it.trouble(now_s));
-        let reason = match clock.or(certificates) {
-            Some(trouble) => trouble,
-            None if full.is_empty() => return plain(Status::OK, "ready\n"),
-            None => "log_full",
-        };
-        let namespaces = match full.is_empty() {
-            true => String::new(),
-            // Names of namespaces need no escaping.
-            false => format!(r#","namespaces":["{}"]"#, full.join(r#"",""#)),
-        };
-        json(Status::OK, format!(r#"{{"ready":true,"reason":"{reason}"{namespaces}}}"#))
+        let certificates = self.certificates.as_ref().map(|it| it.troubles(now_s));
+        clock.into_iter().chain(certificates.into_iter().flatten())
+    }
+
+    /// How far the reading of a shared log is, while it is read.
+    fn restoring(&self) -> Option<String> {
+        let sequencing = &self.engine.sequencing;
+        if !sequencing.is_restoring() {
+            return None;
+        }
+        sequencing.shared_log().map(|it| it.progress())
     }
 
     /// Answers a request whose principal is known, or that needs none.

@@ -64,7 +64,7 @@ fn a_jump_is_told_to_probes_until_it_is_undone() {
             assert!(metrics.contains(&line), "{line} {metrics}");
         }
     };
-    let jumped = r#"{"ready":true,"reason":"calendar_jumped"}"#;
+    let jumped = r#"{"ready":true,"reason":"calendar_jumped","reasons":["calendar_jumped"]}"#;
     told(&mut world, "ready\n", 0, 0);
     for (by_ms, back_ms) in [(YEARS_MS, -YEARS_MS), (-3_600_000, 3_600_000)] {
         let before = world.totals.jumps;
@@ -85,7 +85,7 @@ fn a_log_from_the_future_is_told_to_probes_and_serves() {
     world.set_calendar(YEARS_MS);
     world.publish(&mut random);
     world.restart(-YEARS_MS);
-    let ahead = r#"{"ready":true,"reason":"log_ahead"}"#;
+    let ahead = r#"{"ready":true,"reason":"log_ahead","reasons":["log_ahead"]}"#;
     assert_eq!(world.page("/readyz"), (200, ahead.to_owned()));
     world.read();
     world.publish(&mut random);

@@ -98,7 +98,8 @@ fn a_log_from_the_future_locks_nobody_out_and_drops_nothing() {
         let warning = log.lines().find(|it| it.contains("from the future")).expect("a line");
         assert!(warning.contains("WARN") && warning.matches(" GMT").count() == 2, "{warning}");
         let ready = request(&serving, "GET", "/readyz", "", "");
-        assert_eq!(ready, (200, r#"{"ready":true,"reason":"log_ahead"}"#.to_owned()));
+        let ahead = r#"{"ready":true,"reason":"log_ahead","reasons":["log_ahead"]}"#;
+        assert_eq!(ready, (200, ahead.to_owned()));
         let metrics = request(&serving, "GET", "/metrics", "", "").1;
         let off = metrics.lines().find_map(|it| it.strip_prefix("sockeye_calendar_off_seconds "));
         let off: u64 = off.expect("a gauge").parse().expect("seconds");

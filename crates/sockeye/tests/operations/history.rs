@@ -166,7 +166,8 @@ fn a_full_namespace_is_seen_and_the_server_stays_in_service() {
         let taken = fill("b:1");
         assert!(taken > 20, "{taken}");
         let ready = request(&serving, "GET", "/readyz", "", "");
-        let reason = r#"{"ready":true,"reason":"log_full","namespaces":["b"]}"#;
+        let reason =
+            r#"{"ready":true,"reason":"log_full","reasons":["log_full"],"namespaces":["b"]}"#;
         assert_eq!(ready, (200, reason.to_owned()));
         assert!(fill("a:1") > 5, "others have their share");
         let ready = request(&serving, "GET", "/readyz", "", "").1;

@@ -28,7 +28,8 @@ fn a_disk_that_takes_nothing_more_is_seen_by_the_balancer_and_said_once() {
         assert_eq!(publish(), 503);
     }
     let (status, body) = request(&serving, "GET", "/readyz", "", "");
-    assert_eq!((status, body.as_str()), (503, r#"{"ready":false,"reason":"log_failed"}"#));
+    let failed = r#"{"ready":false,"reason":"log_failed","reasons":["log_failed"]}"#;
+    assert_eq!((status, body.as_str()), (503, failed));
     assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200, "it lives");
     let log = place.log();
     assert_eq!(log.matches("ERROR").count(), 1, "said once: {log}");
