@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use rusqlite::ffi;
+
 /// Why a call to the log failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,11 +15,18 @@ pub enum Error {
     /// The limits contradict each other. A record has to fit into a batch, a batch into the log,
     /// and a record into the queue.
     Limits,
+    /// The directory has no log, or is not there.
+    Absent,
+    /// The directory of a copy has files in it already.
+    NotEmpty,
     /// The directory, or a file in it, cannot be used.
     Io(io::ErrorKind),
     /// The disk, or the log's part of it, is full. No record of the batch was kept. A later batch
     /// may succeed.
     Full,
+    /// The database, or a file beside it, cannot be written. Reading needs that, too: a reader and a
+    /// writer agree by a file.
+    ReadOnly,
     /// SQLite failed, with its extended result code.
     Database(i32),
     /// A position is not above all earlier ones.
@@ -49,6 +58,9 @@ impl Error {
             Self::Full | Self::Order { .. } | Self::TooLarge | Self::Broken | Self::Limits => true,
             Self::Locked
             | Self::Format(_)
+            | Self::Absent
+            | Self::NotEmpty
+            | Self::ReadOnly
             | Self::Io(_)
             | Self::Database(_)
             | Self::Unfinished
@@ -61,17 +73,30 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Locked => f.write_str("another process is using the data directory"),
+            Self::Locked => f.write_str(
+                "another process uses the log: one serves it, or changes it, at a time",
+            ),
+            Self::Format(format @ ..=1) => write!(
+                f,
+                "the log is in format {format} of an earlier version: start a server on it once, which \
+                 upgrades it"
+            ),
             Self::Format(format) => {
-                write!(f, "the data directory is in format {format} of another version")
+                write!(f, "the log is in format {format} of a later version: take that version")
             }
             Self::Limits => f.write_str("the log's limits contradict each other"),
-            Self::Io(kind) => write!(f, "the data directory cannot be used: {kind}"),
+            Self::Absent => f.write_str("there is no log"),
+            Self::NotEmpty => f.write_str("there are files in it already"),
+            Self::Io(io::ErrorKind::NotFound) => f.write_str("there is no such file or directory"),
+            Self::Io(kind) => write!(f, "the directory, or a file in it, cannot be used: {kind}"),
+            Self::ReadOnly => f.write_str(
+                "the directory, or a file in it, cannot be written, which reading needs, too",
+            ),
             Self::Full => f.write_str("the disk, or the log's share of it, is full"),
             Self::Database(code) => {
-                write!(f, "the log failed: {} ({code})", rusqlite::ffi::code_to_str(*code))
+                write!(f, "{} (SQLite's code {code})", meaning(*code))
             }
-            Self::Order { head } => write!(f, "a place is not above {head}"),
+            Self::Order { head } => write!(f, "a position is not above {head}"),
             Self::TooLarge => f.write_str("the record or batch is too large"),
             Self::Broken => f.write_str("the log failed earlier and has to be opened again"),
             Self::Unfinished => f.write_str(
@@ -92,6 +117,26 @@ impl From<io::Error> for Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
             kind => Self::Io(kind),
         }
+    }
+}
+
+/// What an SQLite code says of the database, for a person. The code may be an extended one.
+const fn meaning(code: i32) -> &'static str {
+    match code & 0xff {
+        ffi::SQLITE_EMPTY => {
+            "`log.sqlite` has no tables, as if `log.sqlite-wal`, which may have them, was taken away"
+        }
+        ffi::SQLITE_NOTADB => "`log.sqlite` is no database",
+        ffi::SQLITE_CORRUPT | ffi::SQLITE_FORMAT => "`log.sqlite` has what nobody wrote",
+        ffi::SQLITE_PERM | ffi::SQLITE_AUTH => "the system does not permit to use `log.sqlite`",
+        ffi::SQLITE_READONLY => "`log.sqlite`, or a file beside it, cannot be written",
+        ffi::SQLITE_CANTOPEN => "`log.sqlite`, or a file beside it, cannot be opened",
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => "another process holds `log.sqlite`",
+        ffi::SQLITE_IOERR => "the system could not read or write `log.sqlite`",
+        ffi::SQLITE_FULL => "the disk is full",
+        ffi::SQLITE_NOMEM => "there is not enough memory to read `log.sqlite`",
+        ffi::SQLITE_NOLFS | ffi::SQLITE_TOOBIG => "`log.sqlite` is too large for this system",
+        _ => "SQLite could not use `log.sqlite`",
     }
 }
 
@@ -142,19 +187,40 @@ pub enum Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("the records are gone"),
-            Self::Mark => f.write_str("the mark beside the records is gone or not theirs"),
-            Self::Unreadable(code) => {
-                write!(f, "the file cannot be read: {} ({code})", rusqlite::ffi::code_to_str(*code))
-            }
-            Self::Structure => f.write_str("the file's structure is unsound"),
+            Self::Missing => f.write_str("the file `log.sqlite` is gone"),
+            Self::Mark => f.write_str("the file `mark` is gone, or is not that of `log.sqlite`"),
+            Self::Unreadable(code) => write!(f, "{} (SQLite's code {code})", meaning(*code)),
+            Self::Structure => f.write_str("the structure of `log.sqlite` is unsound"),
             Self::Checksum { seq } => write!(f, "record {seq} is not what was written"),
             Self::Hole { seq } => write!(f, "records before {seq} are missing"),
             Self::Channel { id } => write!(f, "channel {id} is not what was written"),
             Self::Key { seq } => write!(f, "the key or run at {seq} is not what was written"),
-            Self::AtWork => f.write_str("the file was found damaged when it was written to"),
-            Self::Tail { found, durable } => {
-                write!(f, "the log ends at {found}, but {durable} was reported durable")
+            Self::AtWork => f.write_str("a server found it damaged when it wrote to it"),
+            Self::Tail { found, durable } => write!(
+                f,
+                "the log ends at {found}, and {durable} was reported durable: the newest records are \
+                 missing, as if `log.sqlite-wal`, which may have them, was taken away or cut"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_the_database_is_told_in_words() {
+        for (code, words) in [
+            (ffi::SQLITE_EMPTY, "has no tables"),
+            (ffi::SQLITE_IOERR_SHORT_READ, "could not read"),
+            (ffi::SQLITE_CORRUPT_INDEX, "what nobody wrote"),
+            (ffi::SQLITE_READONLY_DIRECTORY, "cannot be written"),
+            (ffi::SQLITE_INTERNAL, "could not use"),
+        ] {
+            for text in [Error::Database(code).to_string(), Damage::Unreadable(code).to_string()] {
+                assert!(text.contains(words), "{text}");
+                assert!(text.ends_with(&format!("(SQLite's code {code})")), "{text}");
             }
         }
     }

@@ -6,7 +6,7 @@ mod export;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ffi, params};
 
 pub use self::copy::Copied;
 use crate::book::Totals;
@@ -16,7 +16,7 @@ use crate::open::DATABASE;
 use crate::policy::namespace;
 use crate::reader::Channels;
 use crate::rows::{KeyRow, RecordRow, Run};
-use crate::schema::{CORRUPT, Format, connect_to_read, error, format, number, stored};
+use crate::schema::{Format, connect_to_read, damage_code, error, format, number, stored};
 use crate::table::{self, limit};
 use crate::{Damage, Error, Limits, Policy, import};
 
@@ -88,32 +88,48 @@ impl Inspector {
     /// Opens a log to read it.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is no log; [`Error::Format`] if it is in another format: a server
-    /// upgrades an older one.
+    /// [`Error::Absent`] if there is no log; [`Error::Format`] if it is in another format: a server
+    /// upgrades an older one; [`Error::Unsound`] if it cannot be read for damage.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let missing = Error::Io(std::io::ErrorKind::NotFound);
         if import::is_unfinished(dir)? {
             return Err(Error::Unfinished);
         }
+        let database = dir.join(DATABASE);
         let durable = match MarkFile::read(dir)? {
             Read::Is(mark) => mark.durable,
             Read::Old(_) => return Err(Error::Format(1)),
-            Read::Absent => return Err(missing),
-            Read::Unreadable | Read::Condemned(_) => return Err(CORRUPT),
+            Read::Absent if database.try_exists()? => return Err(Error::Unsound(Damage::Mark)),
+            Read::Absent => return Err(Error::Absent),
+            Read::Unreadable => return Err(Error::Unsound(Damage::Mark)),
+            Read::Condemned(_) => return Err(Error::Unsound(Damage::AtWork)),
         };
-        let db = connect_to_read(&dir.join(DATABASE))?;
+        if !database.try_exists()? {
+            return Err(Error::Unsound(Damage::Missing));
+        }
+        let (db, epoch) = Self::connect(&database).map_err(|error| match error {
+            Error::Database(code) if code & 0xff == ffi::SQLITE_READONLY => Error::ReadOnly,
+            error => {
+                damage_code(error).map_or(error, |code| Error::Unsound(Damage::Unreadable(code)))
+            }
+        })?;
+        Ok(Self { dir: dir.to_owned(), db, epoch, durable })
+    }
+
+    /// The database in the present format, and the log's epoch.
+    fn connect(database: &Path) -> Result<(Connection, u64), Error> {
+        let db = connect_to_read(database)?;
         if format(&db)? == Format::Old {
             return Err(Error::Format(1));
         }
         let epoch = table::state(&db)?.epoch;
-        Ok(Self { dir: dir.to_owned(), db, epoch, durable })
+        Ok((db, epoch))
     }
 
     /// The figures.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if what the log has to know of itself is not what was written;
-    /// [`Error::Unsound`] if the end of the log is missing.
+    /// [`Error::Damaged`] or [`Error::Unsound`] if what the log has to know of itself is not what was
+    /// written, or the end of the log is missing.
     pub fn stat(&self) -> Result<Stat, Error> {
         self.check_tail()?;
         let snapshot = self.db.unchecked_transaction().map_err(error)?;
@@ -123,7 +139,7 @@ impl Inspector {
             Trouble::Damage(Damage::Checksum { seq } | Damage::Hole { seq }) => {
                 Error::Damaged { seq }
             }
-            Trouble::Damage(_) => CORRUPT,
+            Trouble::Damage(damage) => Error::Unsound(damage),
         })?;
         drop(snapshot);
         let mut namespaces: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();

@@ -12,7 +12,6 @@ use std::path::Path;
 
 use crate::Error;
 
-const NAME: &str = "mark";
 const NEW_NAME: &str = "mark.new";
 const MAGIC: &[u8; 7] = b"sockeye";
 /// The beginning of a mark whose database was found damaged at work.
@@ -55,12 +54,14 @@ pub(crate) struct MarkFile {
 }
 
 impl MarkFile {
+    pub(crate) const NAME: &str = "mark";
+
     /// Reads the mark.
     ///
     /// # Errors
     /// [`Error::Format`] if a later version wrote it.
     pub(crate) fn read(dir: &Path) -> Result<Read, Error> {
-        let bytes = match fs::read(dir.join(NAME)) {
+        let bytes = match fs::read(dir.join(Self::NAME)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Absent),
             Err(error) => return Err(error.into()),
@@ -70,13 +71,13 @@ impl MarkFile {
 
     /// Opens what [`read`](Self::read) found.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
-        Ok(Self { file: OpenOptions::new().write(true).open(dir.join(NAME))? })
+        Ok(Self { file: OpenOptions::new().write(true).open(dir.join(Self::NAME))? })
     }
 
     /// The same, as if the disk failed.
     #[cfg(test)]
     pub(crate) fn open_to_fail(dir: &Path) -> Result<Self, Error> {
-        Ok(Self { file: File::open(dir.join(NAME))? })
+        Ok(Self { file: File::open(dir.join(Self::NAME))? })
     }
 
     /// Replaces the mark file atomically.
@@ -85,7 +86,7 @@ impl MarkFile {
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
         file.write_all_at(&encode(MAGIC, mark), 0)?;
         file.sync_all()?;
-        fs::rename(new, dir.join(NAME))?;
+        fs::rename(new, dir.join(Self::NAME))?;
         File::open(dir)?.sync_all()?;
         Ok(Self { file })
     }

@@ -97,6 +97,11 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
     if with.purpose != Purpose::Maintain {
         fs::create_dir_all(with.dir)?;
     }
+    let has = |name: &str| with.dir.join(name).try_exists();
+    if with.purpose == Purpose::Maintain && !has(DATABASE)? && !has(MarkFile::NAME)? {
+        // Nothing is left in a directory that has no log.
+        return Err(Error::Absent);
+    }
     let lock = lock(with.dir)?;
     // [log:import]
     if with.purpose != Purpose::Import && import::is_unfinished(with.dir)? {
@@ -134,9 +139,7 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
         (Purpose::Import | Purpose::Maintain, Start::Damaged(damage)) => {
             Err(Error::Unsound(damage))
         }
-        (Purpose::Maintain, Start::Fresh | Start::Resumed) => {
-            Err(Error::Io(io::ErrorKind::NotFound))
-        }
+        (Purpose::Maintain, Start::Fresh | Start::Resumed) => Err(Error::Absent),
         (Purpose::Serve, _) | (Purpose::Import, Start::Fresh | Start::Resumed) => {
             begin(lock, with, start)
         }

@@ -32,7 +32,7 @@ fn figures_are_those_of_the_store() {
     assert_eq!((stat.epoch, stat.tail, stat.totals), (9, 900, store.totals()));
     assert_eq!((stat.runs.len(), stat.namespaces["room"].1), (1, stat.totals.records));
     let missing = Inspector::open(&dir.file("nothing")).map(|_| ());
-    assert_eq!(missing, Err(Error::Io(std::io::ErrorKind::NotFound)));
+    assert_eq!(missing, Err(Error::Absent));
 }
 
 /// [log:verify]
@@ -68,7 +68,7 @@ fn a_copy_is_the_log_at_one_position() {
     let mut store = written(&dir);
     let inspector = Inspector::open(dir.path()).unwrap();
     let full = inspector.copy_to(dir.path(), |_| ());
-    assert_eq!(full, Err(Error::Io(std::io::ErrorKind::AlreadyExists)));
+    assert_eq!(full, Err(Error::NotEmpty));
     let copied = inspector.copy_to(copy.path(), |_| ()).unwrap();
     let at = records(&store);
     // The log goes on; the copy stays.
@@ -112,6 +112,30 @@ fn a_log_without_its_end_is_told() {
     });
     assert_eq!(done, Err(unsound));
     assert!(matches!(parts.last(), Some(Part::End(_))), "what is there can be saved");
+}
+
+/// What a file that was taken away leaves is named in words, and the file, too. [log:tail]
+#[test]
+fn a_log_without_one_of_its_files_is_told() {
+    let (dir, cut, copy) = (Dir::new("gone"), Dir::new("gone-file"), Dir::new("gone-copy"));
+    let (mut store, _) = open_by(dir.path(), limits(), 9, policy()).unwrap();
+    append(&mut store, 5);
+    let opened = |gone: &str| {
+        let mut files = dir.read();
+        files.retain(|(name, _)| name != gone);
+        cut.write(&files);
+        let opened = Inspector::open(cut.path()).and_then(|it| it.copy_to(copy.path(), |_| ()));
+        opened.map(drop).unwrap_err()
+    };
+    for (gone, words) in [
+        ("log.sqlite", "`log.sqlite` is gone"),
+        ("log.sqlite-wal", "`log.sqlite-wal`, which may have them"),
+        ("mark", "`mark` is gone"),
+    ] {
+        let error = opened(gone);
+        assert!(matches!(error, Error::Unsound(_)), "{gone}: {error:?}");
+        assert!(error.to_string().contains(words), "{gone}: {error}");
+    }
 }
 
 /// [log:backup]

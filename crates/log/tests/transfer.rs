@@ -171,7 +171,7 @@ fn a_damaged_log_stays_as_it_is() {
     assert!(std::fs::read(dir.path().join("log.sqlite")).unwrap() == before, "it was changed");
     let none = Dir::new("maintain-none");
     let opened = Store::open_existing(none.path(), &options).map(|(_, found)| found);
-    assert_eq!(opened, Err(Error::Io(std::io::ErrorKind::NotFound)));
+    assert_eq!(opened, Err(Error::Absent));
     // The server begins a new epoch, and says so.
     let (_, found) = Store::open(dir.path(), &options).unwrap();
     assert_eq!(found.start, Start::Damaged(Damage::Mark));

@@ -41,14 +41,14 @@ impl Inspector {
     ///
     /// # Errors
     /// [`Error::Damaged`] with the position of a record that is not what was written;
-    /// [`Error::Unsound`] if the end of the log is missing; [`Error::Io`] with `AlreadyExists` if the
-    /// directory is not empty.
+    /// [`Error::Unsound`] if the end of the log is missing; [`Error::NotEmpty`] if the directory has
+    /// files in it.
     // [log:backup]
     pub fn copy_to(&self, dir: &Path, mut progress: impl FnMut(u64)) -> Result<Copied, Error> {
         self.check_tail()?;
         fs::create_dir_all(dir)?;
         if fs::read_dir(dir)?.next().is_some() {
-            return Err(Error::Io(std::io::ErrorKind::AlreadyExists));
+            return Err(Error::NotEmpty);
         }
         let (epoch, through) = (self.epoch, self.tail()?);
         let db = connect(&dir.join(DATABASE))?;
