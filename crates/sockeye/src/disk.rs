@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use sockeye_hub::{ChannelName, Check, Epoch, Run, Seq};
 use sockeye_log::{
-    Control, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
+    Control, Damage, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
 };
 use sockeye_server::Waker;
 use sockeye_service::sequencing::{NamespaceUse, Storage};
 use sockeye_service::wire::Payload;
 use sockeye_service::{Log, LogState, NoRoom, Record, Service};
+use sockeye_terminal::plain::counted;
 use sockeye_terminal::{Failure, OrFail};
 
 use crate::archive::Archives;
@@ -197,7 +198,7 @@ impl Opened {
         (options.limits, options.policy) = (log_limits(config), config.retention());
         progress.begin("the log's files", 0);
         let (store, found) = Store::open(dir, &options).or_fail(|| opening(dir))?;
-        tell(&found);
+        tell(dir, &found);
         Ok(Self { store, found, dir: dir.to_owned() })
     }
 
@@ -413,19 +414,32 @@ fn at(seq: u64, what: &str) -> String {
     format!("the record at {seq} has {what}")
 }
 
-fn tell(found: &Recovered) {
+fn tell(dir: &Path, found: &Recovered) {
     if found.upgraded {
         log::info!("the log was in the format of an earlier version and is upgraded");
     }
     match found.start {
         Start::Fresh => log::info!("a new log"),
         Start::Resumed => {
-            log::info!("the log goes on at {}, {} records", found.head, found.records);
+            let records = counted(found.records, "record");
+            log::info!("the log goes on at {}, {records}", found.head);
         }
-        Start::Damaged(damage) => {
-            log::error!("the log was damaged ({damage:?}) and is set aside; a new one begins");
-        }
+        Start::Damaged(damage) => log::error!("{}", set_aside(dir, damage)),
     }
+}
+
+/// What a damaged log means, where it is now, and what to do.
+fn set_aside(dir: &Path, damage: Damage) -> String {
+    let place = dir.display();
+    let database = match damage {
+        Damage::Missing => String::new(),
+        _ => format!("Its database is now {place}/log.sqlite.damaged. "),
+    };
+    format!(
+        "the log in {place} is damaged: {damage}. {database}A new log begins without the old messages, and \
+         clients are told of a gap. If you have a backup, end the server, put the backup into another \
+         directory (`sockeye log restore`), and start the server with that as --data"
+    )
 }
 
 #[cfg(test)]

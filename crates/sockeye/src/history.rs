@@ -4,12 +4,14 @@ mod export;
 mod import;
 mod line;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use sockeye_hub::{Cursor, Epoch, Seq};
-use sockeye_log::{Inspector, Options, Stat, Store};
-use sockeye_terminal::{Failure, OrFail, notice, print};
+use sockeye_log::{Error, Inspector, Options, Stat, Store};
+use sockeye_terminal::plain::counted;
+use sockeye_terminal::{Failure, notice, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,11 +82,11 @@ pub(crate) fn run(command: &LogCommand) -> Result<(), Failure> {
         LogAction::Verify(data) => verify(&data.data),
         LogAction::Backup { data, copy } => {
             let copied = backup(&data.data, copy)?;
-            print::say(format_args!("{copied} messages copied to {}", copy.display()))
+            print::say(format_args!("{copied} copied to {}", copy.display()))
         }
         LogAction::Restore { data, copy } => {
-            let copied = backup(copy, &data.data)?;
-            print::say(format_args!("{copied} messages restored to {}", data.data.display()))
+            let copied = restore(copy, &data.data)?;
+            print::say(format_args!("{copied} restored to {}", data.data.display()))
         }
         LogAction::Export(data) => export::export(&data.data),
         LogAction::Import { data, file } => import::import(&data.data, file.as_deref()),
@@ -92,56 +94,103 @@ pub(crate) fn run(command: &LogCommand) -> Result<(), Failure> {
     }
 }
 
+/// The error of a command on the log in a directory, with the way out if the error has none.
+fn failure(doing: &str, dir: &Path, error: Error) -> Failure {
+    let way_out = match error {
+        Error::Absent => {
+            ": name the directory that a server has as --data, or the copy that `sockeye log backup` made"
+        }
+        Error::Io(ErrorKind::PermissionDenied) | Error::ReadOnly => {
+            "; run this as the user whose server has the log"
+        }
+        Error::Unsound(_) | Error::Damaged { .. } => {
+            "; the way out is a backup, put into another directory by `sockeye log restore`. A server that \
+             starts here sets a log aside that it cannot use, and begins a new one"
+        }
+        _ => "",
+    };
+    Failure(format!("cannot {doing} the log in {}: {error}{way_out}", dir.display()))
+}
+
 fn open(dir: &Path) -> Result<Inspector, Failure> {
-    Inspector::open(dir).or_fail(|| format!("cannot read the log in {}", dir.display()))
+    Inspector::open(dir).map_err(|error| failure("read", dir, error))
 }
 
 fn stat(dir: &Path) -> Result<(), Failure> {
-    let stat = open(dir)?.stat().or_fail(|| format!("cannot read the log in {}", dir.display()))?;
+    let stat = open(dir)?.stat().map_err(|error| failure("read", dir, error))?;
     let Stat { epoch, tail, totals, ended, file_bytes, .. } = &stat;
     let head = Cursor::new(Epoch(*epoch), Seq(*tail));
     print::say(format_args!(
-        "newest position {tail}, as a cursor {head}; {} runs\n\
-         {} messages of {} bytes in {} channels, of which {ended} have ended; {} keys; files {file_bytes} bytes",
-        stat.runs.len(),
-        totals.records,
-        totals.bytes,
-        totals.channels,
-        totals.keys,
+        "newest position {tail}, as a cursor {head}; {}\n\
+         {} of {} in {}, of which {ended} {} ended; {}; files {}",
+        counted(stat.runs.len() as u64, "run"),
+        counted(totals.records, "message"),
+        counted(totals.bytes, "byte"),
+        counted(totals.channels, "channel"),
+        if *ended == 1 { "has" } else { "have" },
+        counted(totals.keys, "key"),
+        counted(*file_bytes, "byte"),
     ))?;
     for (namespace, (channels, records, bytes)) in &stat.namespaces {
         print::say(format_args!(
-            "{namespace}: {records} messages, {bytes} bytes, {channels} channels"
+            "{namespace}: {}, {}, {}",
+            counted(*records, "message"),
+            counted(*bytes, "byte"),
+            counted(*channels, "channel")
         ))?;
     }
     Ok(())
 }
 
 fn verify(dir: &Path) -> Result<(), Failure> {
-    let reading = || format!("cannot read the log in {}", dir.display());
-    let verdict =
-        open(dir)?.verify(|read| notice(format_args!("{read} messages"))).or_fail(reading)?;
+    let verdict = open(dir)?
+        .verify(|read| notice(format_args!("{}", counted(read, "message"))))
+        .map_err(|error| failure("read", dir, error))?;
     for damage in &verdict.damages {
         print::say(format_args!("{damage}"))?;
     }
     match verdict.damaged {
         0 => print::say(format_args!(
-            "good: {} messages, {} channels, {} keys",
-            verdict.records, verdict.channels, verdict.keys
+            "good: {}, {}, {}",
+            counted(verdict.records, "message"),
+            counted(verdict.channels, "channel"),
+            counted(verdict.keys, "key")
         )),
-        damaged => Err(Failure(format!("{damaged} places in the log are damaged"))),
+        1 => Err(Failure(format!("1 place in the log in {} is damaged", dir.display()))),
+        damaged => {
+            Err(Failure(format!("{damaged} places in the log in {} are damaged", dir.display())))
+        }
     }
 }
 
-fn backup(from: &Path, to: &Path) -> Result<u64, Failure> {
-    let copying = || format!("cannot copy {} to {}", from.display(), to.display());
-    let copied = open(from)?.copy_to(to, |_| ()).or_fail(copying)?;
-    Ok(copied.records)
+/// Copies a log; says how many messages it has.
+fn backup(from: &Path, to: &Path) -> Result<String, Failure> {
+    copy(from, to, "a copy goes into a directory that is empty or not there: name another one")
+}
+
+fn restore(from: &Path, to: &Path) -> Result<String, Failure> {
+    copy(
+        from,
+        to,
+        "a copy is put back into a directory that is empty or not there: name another one, and start the \
+         server with it; or move away what is there",
+    )
+}
+
+/// `way_out`: what to do if the directory has files in it.
+fn copy(from: &Path, to: &Path, way_out: &str) -> Result<String, Failure> {
+    let log = open(from)?;
+    let copied = log.copy_to(to, |_| ()).map_err(|error| match error {
+        Error::NotEmpty => Failure(format!("{}: {error}; {way_out}", to.display())),
+        Error::Unsound(_) | Error::Damaged { .. } => failure("copy", from, error),
+        _ => Failure(format!("cannot copy {} to {}: {error}", from.display(), to.display())),
+    })?;
+    Ok(counted(copied.records, "message"))
 }
 
 fn compact(dir: &Path) -> Result<(), Failure> {
-    let opening = || format!("cannot open the log in {}", dir.display());
-    let (mut store, found) = Store::open_existing(dir, &Options::new(0, 0)).or_fail(opening)?;
-    store.compact().or_fail(opening)?;
-    print::say(format_args!("{}: {} messages", dir.display(), found.records))
+    let failed = |error| failure("compact", dir, error);
+    let (mut store, found) = Store::open_existing(dir, &Options::new(0, 0)).map_err(failed)?;
+    store.compact().map_err(failed)?;
+    print::say(format_args!("{}: {}", dir.display(), counted(found.records, "message")))
 }

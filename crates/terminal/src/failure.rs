@@ -25,6 +25,29 @@ pub trait OrFail<T> {
 
 impl<T, E: core::fmt::Display> OrFail<T> for Result<T, E> {
     fn or_fail(self, doing: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| Failure(format!("{}: {error}", doing())))
+        self.map_err(|error| Failure(format!("{}: {}", doing(), words(&error.to_string()))))
+    }
+}
+
+/// An error without the number that `std::io` puts behind the system's words.
+fn words(error: &str) -> &str {
+    let number = error.strip_suffix(')').and_then(|it| it.rsplit_once(" (os error "));
+    number.map_or(error, |(words, _)| words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_reads_words_and_no_number() {
+        let missing: Result<(), _> = Err(std::io::Error::from_raw_os_error(2));
+        let failure = missing.or_fail(|| "cannot read x".to_owned()).expect_err("it is one");
+        assert_eq!(failure.to_string(), "cannot read x: No such file or directory");
+        let other: Result<(), _> = Err("a (b)");
+        assert_eq!(
+            other.or_fail(|| "c".to_owned()).expect_err("it is one").to_string(),
+            "c: a (b)"
+        );
     }
 }

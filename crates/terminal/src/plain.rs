@@ -15,6 +15,12 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// Writes a number with its noun, as `1 message` or `2 messages`.
+pub fn counted(count: u64, noun: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{s}")
+}
+
 /// Escapes a text of several lines for a person: line ends and tabs stay.
 pub fn lines(text: &str) -> String {
     let line = |line: &str| line.split('\t').map(plain).collect::<Vec<_>>().join("\t");

@@ -7,7 +7,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use sockeye_hub::{Cursor, Epoch, Seq};
 use sockeye_log::{ChannelState, End, Error, KeyState, Part, Record};
-use sockeye_terminal::Failure;
+use sockeye_terminal::{Failure, OrFail as _};
 
 use crate::disk;
 
@@ -28,8 +28,8 @@ pub(super) fn export(dir: &Path) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         // Whoever read has enough.
         Err(Stopped::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stopped::Output(error)) => Err(Failure(format!("cannot write: {error}"))),
-        Err(Stopped::Log(error)) => Err(Failure(format!("cannot read the log: {error}"))),
+        Err(Stopped::Output(error)) => Err(error).or_fail(|| "cannot write".into()),
+        Err(Stopped::Log(error)) => Err(super::failure("read", dir, error)),
     }
 }
 

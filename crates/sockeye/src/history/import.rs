@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sockeye_hub::{ChannelName, Epoch, Seq};
 use sockeye_log::{ChannelState, Error, Import, KeyState, Record, Recovered, Start};
 use sockeye_service::wire::Payload;
+use sockeye_terminal::plain::counted;
 use sockeye_terminal::{Failure, OrFail, notice, print};
 
 use super::line::{Ended, Line, Message};
@@ -26,7 +27,11 @@ const TOLD_EVERY: u64 = 1_000_000;
 pub(super) fn import(dir: &Path, file: Option<&Path>) -> Result<(), Failure> {
     match file {
         Some(path) => {
-            let file = File::open(path).or_fail(|| format!("cannot read {}", path.display()))?;
+            let reading = || format!("cannot read {}", path.display());
+            if path.is_dir() {
+                return Err(Failure(format!("{}: it is a directory", reading())));
+            }
+            let file = File::open(path).or_fail(reading)?;
             read(dir, BufReader::with_capacity(1 << 20, file))
         }
         None => read(dir, std::io::stdin().lock()),
@@ -93,7 +98,7 @@ impl Work {
         let epoch = named.map_or_else(serve::new_epoch, |cursor| Ok(cursor.epoch))?;
         let begun = Import::begin(dir, epoch.0, disk::run_tag()?);
         let (mut import, found) =
-            begun.or_fail(|| format!("cannot import into {}", dir.display()))?;
+            begun.map_err(|error| super::failure("import into", dir, error))?;
         let Recovered { start, epoch: found_epoch, time_ms, .. } = found;
         if start == Start::Resumed && named.is_some() && found_epoch != epoch.0 {
             return Err(Failure(format!(
@@ -167,7 +172,7 @@ impl Work {
             self.write()?;
         }
         if self.counts[0].is_multiple_of(TOLD_EVERY) {
-            notice(format_args!("{} messages", self.counts[0]));
+            notice(format_args!("{}", counted(self.counts[0], "message")));
         }
         Ok(())
     }
@@ -232,7 +237,11 @@ impl Work {
             return Err("the end of another log".into());
         }
         if end.messages != found {
-            return Err(format!("there are {found} messages, and not {}", end.messages));
+            let found = counted(found, "message");
+            return Err(format!(
+                "the lines before have {found}, and the export had {}",
+                end.messages
+            ));
         }
         self.end = Some(end);
         Ok(())
@@ -265,12 +274,13 @@ impl Work {
         if self.is_whole && self.end.is_none() {
             return Err(Failure("the last line is missing: this is not the whole log".into()));
         }
-        let writing = || format!("cannot import into {}", dir.display());
+        let writing = || format!("cannot import into the log in {}", dir.display());
         self.write().or_fail(writing)?;
         let end = self.end.map(Ended::into_end);
         self.import.finish(end.as_ref()).or_fail(writing)?;
         let [messages, _, keys] = self.counts;
-        print::say(format_args!("{messages} messages, {keys} keys imported into {}", dir.display()))
+        let (messages, keys) = (counted(messages, "message"), counted(keys, "key"));
+        print::say(format_args!("{messages}, {keys} imported into {}", dir.display()))
     }
 }
 

@@ -64,7 +64,10 @@ struct Names<'l> {
 impl<'l> Line<'l> {
     /// Reads a line; the problem says what was expected.
     pub(super) fn parse(text: &'l [u8]) -> Result<Self, String> {
-        let names: Names<'l> = serde_json::from_slice(text).map_err(|why| why.to_string())?;
+        if !text.trim_ascii_start().starts_with(b"{") {
+            return Err("no JSON object".into());
+        }
+        let names: Names<'l> = serde_json::from_slice(text).map_err(|why| problem(&why))?;
         Ok(match names {
             Names { log: Some(cursor), .. } => Self::Begin(cursor_of(cursor)?),
             Names { end: Some(_), .. } => Self::End(names.end()?),
@@ -108,6 +111,15 @@ impl<'l> Names<'l> {
             seq: given("seq", self.seq)?,
             until_ms: given("until_ms", self.until_ms)?,
         })
+    }
+}
+
+/// What is wrong with a line, and at which column: the caller has the number of the line.
+fn problem(why: &serde_json::Error) -> String {
+    let text = why.to_string().replace(" at line 1 column ", " at column ");
+    match why.is_syntax() || why.is_eof() {
+        true => format!("no JSON: {text}"),
+        false => text,
     }
 }
 

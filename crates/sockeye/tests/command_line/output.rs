@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use crate::command_line::program::{client, complaint, good};
 use crate::common::{serve, sockeye};
 
-const FULL: &str = "cannot write: No space left on device (os error 28)";
+const FULL: &str = "cannot write: No space left on device";
 
 /// A disk on which there is no room.
 fn full() -> File {

@@ -53,8 +53,8 @@ fn a_log_is_looked_at_and_copied_while_it_is_written() {
     let copy = place.path("copy");
     let backup = log(&place, "backup", "data", &[&copy]);
     assert!(good(&backup).contains("20 messages copied"), "{backup:?}");
-    bad(&log(&place, "backup", "data", &[&copy]), 1, "cannot copy");
-    bad(&log(&place, "compact", "data", &[]), 1, "another process is using");
+    bad(&log(&place, "backup", "data", &[&copy]), 1, "there are files in it already");
+    bad(&log(&place, "compact", "data", &[]), 1, "another process uses the log");
     bad(&log(&place, "stat", "nothing", &[]), 1, "cannot read the log");
     stop(serving);
     assert!(good(&log(&place, "compact", "data", &[])).contains("20 messages"));
@@ -270,7 +270,8 @@ fn an_import_that_fails_says_where_and_goes_on_later() {
             "{\"channel\":\"a\",\"log_ms\":1,\"message\":{\"t\":\"x\"}}",
             "line 9001: `log_ms` goes back",
         ),
-        ("{", "line 9001: "),
+        ("{", "line 9001: no JSON: "),
+        ("[7]", "line 9001: no JSON object"),
     ] {
         bad(&import(&format!("{good_lines}{last}\n")), 1, problem);
     }
@@ -280,9 +281,9 @@ fn an_import_that_fails_says_where_and_goes_on_later() {
     bad(&log(&place, "stat", "new", &[]), 1, "an import was not finished");
     let more = format!("{good_lines}{}", line(9_001));
     assert!(good(&import(&more)).contains("9001 messages, 0 keys imported"));
-    assert!(good(&log(&place, "verify", "new", &[])).contains("good: 9001 messages, 1 channels"));
+    assert!(good(&log(&place, "verify", "new", &[])).contains("good: 9001 messages, 1 channel,"));
     // What comes now is behind it.
-    assert!(good(&import(&line(9_002))).contains("1 messages"));
+    assert!(good(&import(&line(9_002))).contains("1 message, 0 keys"));
     let found = lines(&place, "new");
     let last: Value = serde_json::from_str(&found[found.len() - 2]).unwrap();
     assert_eq!((&last["seq"], &last["time"]), (&9_002.into(), &9_002.into()));
@@ -331,6 +332,46 @@ fn an_import_that_is_killed_goes_on() {
         let of_it = &found[usize::try_from(at).unwrap()];
         of_it["seq"] == at && of_it["message"]["t"].as_str() == Some(&at.to_string())
     }));
+}
+
+/// Each error says what is wrong, where, and what to do.
+#[test]
+fn errors_name_the_place_and_the_way_out() {
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    place.write("file", "");
+    let serving = start(&place, "data");
+    publish(&serving, "a", "hello");
+    let (data, copy) = (place.path("data"), place.path("copy"));
+    assert!(good(&log(&place, "backup", "data", &[&copy])).starts_with("1 message copied to "));
+    bad(&log(&place, "compact", "data", &[]), 1, "another process uses the log");
+    for (verb, to, advice) in [
+        ("restore", "data", "start the server with it; or move away what is there"),
+        ("backup", "copy", "name another one"),
+    ] {
+        let refused = log(&place, verb, "data", &[&copy]);
+        bad(&refused, 1, &format!("{}: there are files in it already", place.path(to)));
+        bad(&refused, 1, advice);
+    }
+    for (verb, more) in [("stat", None), ("verify", None), ("export", None), ("compact", None)] {
+        let refused = log(&place, verb, "nothing", more.as_slice());
+        bad(&refused, 1, &format!("the log in {}: there is no log", place.path("nothing")));
+        bad(&refused, 1, "--data");
+    }
+    bad(&log(&place, "verify", "file", &[]), 1, "not a directory");
+    // A killed server leaves its newest messages in the write-ahead log.
+    drop(serving);
+    std::fs::remove_file(place.path("data/log.sqlite-wal")).expect("it is there");
+    let refused = log(&place, "verify", "data", &[]);
+    bad(&refused, 1, "`log.sqlite-wal`");
+    bad(&refused, 1, "sockeye log restore");
+    let serving = start(&place, "data");
+    let told = place.until_logged("is damaged: ", 1);
+    for words in [format!("is now {data}/log.sqlite.damaged"), "sockeye log restore".to_owned()] {
+        assert!(told.contains(&words), "{words}: {told}");
+    }
+    assert!(std::path::Path::new(&format!("{data}/log.sqlite.damaged")).exists());
+    stop(serving);
 }
 
 /// Nothing but a server sets a log aside.
