@@ -1,7 +1,9 @@
 //! The arguments of the `sockeye` program, as clap parses them.
 
+use std::path::Path;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOptions, TicketOptions};
 use sockeye_load::BenchAction;
@@ -152,7 +154,8 @@ pub(crate) enum ConfigAction {
     /// Print a file that has every setting at its default.
     Default,
     /// Say whether a file could be served, with the keys and certificates that it names: exit status 0, or the first
-    /// problem and its line. Certificates that end within 7 days are warned of.
+    /// problem and its line. The environment counts, as for `sockeye serve`. Certificates that end within 7 days are
+    /// warned of.
     Check {
         /// The file.
         file: std::path::PathBuf,
@@ -209,6 +212,18 @@ pub(crate) struct ServeOptions {
     /// [default: 1]
     #[arg(long, env = "SOCKEYE_WORKERS", value_name = "NUMBER", value_parser = values::workers)]
     pub(crate) workers: Option<usize>,
+}
+
+impl ServeOptions {
+    /// The options of a server that is started with this file, without a flag. Ends the process with a message, as
+    /// such a start does, if the environment has a wrong value.
+    pub(crate) fn of_environment(config: &Path) -> Self {
+        let options = match Cli::try_parse_from(["sockeye"]) {
+            Ok(cli) => cli.serve,
+            Err(error) => values::blame(error, &Cli::command(), std::iter::empty()).exit(),
+        };
+        Self { config: Some(config.to_owned()), ..options }
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser};
 use sockeye_terminal::{Failure, notice, print, values};
 
-use crate::cli::{Cli, Command, ConfigAction};
+use crate::cli::{Cli, Command, ConfigAction, ServeOptions};
 use crate::file::Kind;
 use crate::logging::LogConfig;
 
@@ -87,8 +87,8 @@ fn config(action: &ConfigAction) -> Result<(), Failure> {
     match action {
         ConfigAction::Default => print::say(format_args!("{}", config::DEFAULT.trim_end())),
         ConfigAction::Check { file } => {
-            let config = config::Config::read(file, Kind::Stream)?;
-            config.check()?;
+            let options = ServeOptions::of_environment(file);
+            let config = serve::configure(&options, Kind::Stream)?;
             for warning in config.tls.as_ref().map_or(Ok(Vec::new()), tls::check)? {
                 notice(format_args!("{}: {warning}", file.display()));
             }

@@ -103,7 +103,8 @@ impl Config {
         }
         if config.url.is_empty() {
             let at = self.source.line_with(&["[backbone]"]);
-            return Err(Failure(format!("{at}[backbone] needs a url, as redis://127.0.0.1")));
+            let why = "[backbone] needs a url, as redis://127.0.0.1, here or in SOCKEYE_BACKBONE";
+            return Err(Failure(format!("{at}{why}")));
         }
         if self.access.as_ref().is_some_and(|access| access.has_tickets()) {
             let at = self.source.line_with(&["[access.tickets]"]);

@@ -8,16 +8,16 @@ use sockeye_terminal::{Failure, OrFail, notice, plain::plain, print};
 
 use super::args::CheckOptions;
 use super::{identity_json, now_ms};
-use crate::config::Config;
+use crate::cli::ServeOptions;
 use crate::file::Kind;
+use crate::serve;
 
 /// Most that is read of standard input; the server looks at far less.
 const INPUT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Prints what the token allows, or fails with the refusal.
 pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
-    let config = Config::read(&options.config, Kind::Stream)?;
-    config.check()?;
+    let config = serve::configure(&ServeOptions::of_environment(&options.config), Kind::Stream)?;
     let file = options.config.display();
     let guard = match &config.access {
         Some(access) => access.guard()?,

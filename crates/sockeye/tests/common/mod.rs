@@ -17,7 +17,9 @@ use rustix::process::{Pid, Signal, kill_process};
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the program reads of its environment.
-const ENVIRONMENT: [&str; 10] = [
+const ENVIRONMENT: [&str; 12] = [
+    "SOCKEYE_BACKBONE",
+    "SOCKEYE_BACKBONE_PASSWORD",
     "SOCKEYE_CERT",
     "SOCKEYE_CONFIG",
     "SOCKEYE_DATA",

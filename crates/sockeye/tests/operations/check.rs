@@ -1,6 +1,6 @@
 //! `sockeye config check`: what could not be served is found before it is, with its line.
 
-use crate::common::run;
+use crate::common::{run, sockeye};
 use crate::operations::place::Place;
 
 fn check(place: &Place) -> (Option<i32>, String) {
@@ -29,6 +29,27 @@ fn the_most_that_it_takes_is_said() {
     let two = said("data = \"data\"\nworkers = 2\n[disk]\nchannels = 1048576\n");
     assert!(two.contains("history up to 512 MiB"), "{two}");
     assert!(two.contains("channels of the log up to 890 MiB"), "{two}");
+}
+
+/// What a server would take of the environment counts here, too.
+#[test]
+fn the_environment_counts_as_for_a_server() {
+    let place = Place::new();
+    place.write("sockeye.toml", "[backbone]\nentries = 2000\n");
+    let said = |variables: &[(&str, &str)]| {
+        let mut command = sockeye(&["config", "check", &place.path("sockeye.toml")]);
+        let output = command.envs(variables.iter().copied()).output().expect("the program starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let (status, problem) = said(&[]);
+    assert!(status == Some(1) && problem.contains("line 1: [backbone] needs a url"), "{problem}");
+    assert!(problem.contains("SOCKEYE_BACKBONE"), "{problem}");
+    let url = ("SOCKEYE_BACKBONE", "redis://127.0.0.1");
+    assert_eq!(said(&[url]), (Some(0), String::new()));
+    let (status, problem) = said(&[url, ("SOCKEYE_DATA", "data")]);
+    assert!(status == Some(1) && problem.contains("exclude each other"), "{problem}");
+    let (status, problem) = said(&[url, ("SOCKEYE_LISTEN", "nowhere")]);
+    assert!(status == Some(2) && problem.contains("variable SOCKEYE_LISTEN"), "{problem}");
 }
 
 #[test]
