@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,7 +24,7 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 #[derive(Clone, Debug, Args)]
 pub(crate) struct CertOptions {
     /// Names and addresses for which the certificate is good.
-    #[arg(value_name = "NAME", default_values = NAMES)]
+    #[arg(value_name = "NAME", default_values = NAMES, value_parser = name)]
     names: Vec<String>,
 
     /// Directory for ca.pem, cert.pem and key.pem, which must not be there yet.
@@ -53,6 +54,21 @@ pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
     ))
 }
 
+/// A name that a client may ask for: a host's, also with `*` as its first label, or an address.
+fn name(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_');
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_letter);
+    let is_name = text.len() <= 253 && host.split('.').all(is_label);
+    match is_name || text.parse::<IpAddr>().is_ok() {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("expected the name of a host, as example.com or *.example.com, or an address"
+                .into())
+        }
+    }
+}
+
 /// Makes a certificate for this machine in a directory that has none. Refuses a directory in which one of the three
 /// files is missing.
 pub(crate) fn ensure(dir: &Path) -> Result<(), Failure> {
@@ -78,6 +94,10 @@ pub(crate) fn files(dir: &Path) -> [PathBuf; 3] {
 
 /// Writes the three files, none of which is there.
 fn create(dir: &Path, names: &[String]) -> Result<[PathBuf; 3], Failure> {
+    if dir.exists() && !dir.is_dir() {
+        let what = "is no directory; name one that is empty or not there";
+        return Err(Failure(format!("{} {what}", dir.display())));
+    }
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -166,7 +186,17 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::civil;
+    use super::{civil, name};
+
+    #[test]
+    fn names_are_those_that_a_client_may_ask_for() {
+        for good in ["localhost", "a.example.com", "*.example.com", "127.0.0.1", "::1", "my_box"] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "a b", "http://a", "a:80", "*", "a.*.b", ".a", "a..b", "[::1]", "é.fr"] {
+            assert!(name(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn days_are_dates() {

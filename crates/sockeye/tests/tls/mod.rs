@@ -171,6 +171,11 @@ fn a_development_certificate_serves_https() {
         std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key).expect("it").permissions());
     assert_eq!(mode & 0o777, 0o600, "nobody else reads the key");
     bad(&run(&["cert", "--out", &dir]), 1, "is there already");
+    bad(&run(&["cert", "--out", &format!("{dir}/ca.pem")]), 1, "ca.pem is no directory");
+    let refused = run(&["cert", "a b"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("'a b' for '[NAME]...': expected the name of a host"), "{said}");
 
     let server = Secured::start(&place, &["--cert", &cert, "--key", &key]);
     let client = client(&[&ca], None);
