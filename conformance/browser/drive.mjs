@@ -253,6 +253,29 @@ async function checkLooks(page, name) {
   }
 }
 
+/* In a wide window: no half of a card is empty, and no state of a pane moves what is below it. */
+async function checkFit(page) {
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await check("the halves of the echo end at the same height", async () => {
+    const ends = await page.evaluate(() => [...document.querySelectorAll(".half")].map((half) =>
+      Math.round(half.lastElementChild.getBoundingClientRect().bottom)));
+    if (ends.length !== 2 || Math.abs(ends[0] - ends[1]) > 12) throw new Error(`they end at ${ends}`);
+  });
+  await check("a pane that opens its line is as high as one that is live", async () => {
+    const found = await page.evaluate(() => {
+      const titles = [...document.querySelectorAll(".pane .title")];
+      return ["Live", "Opening", "Retrying", "Resting"].map((text) => titles.map((title) => {
+        const badge = title.querySelector(".badge"), before = badge.textContent;
+        badge.textContent = text;
+        const height = title.offsetHeight;
+        badge.textContent = before;
+        return height;
+      }));
+    });
+    same(new Set(found.flat()).size, 1, "the number of heights of a title");
+  });
+}
+
 async function main() {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
@@ -276,6 +299,7 @@ async function main() {
     await demo.at("echo-burst").click();
     await checkScript(demo, origin);
     await checkLooks(page, "page");
+    await checkFit(page);
     await checkPerformance(page, origin);
     await checkLooks(page, "performance");
     await checkAdmin(page, origin);

@@ -154,6 +154,9 @@ async function checkPage(page, origin, looks) {
     await until("the panes", async () =>
       (await page.locator("[data-part=state][data-state=live]").count()) === 4);
   });
+  await check("the page says how a command trusts a certificate for development", async () => {
+    same(await page.getByTestId("trust").isVisible(), true, "that the hint is shown");
+  });
   await looks(page, "secure");
 }
 

@@ -301,6 +301,11 @@ impl Config {
         self.tls.get_or_insert_default().dev_authority = Some(ca);
     }
 
+    /// The authority of the certificate for development, if the server speaks TLS with one.
+    pub(crate) fn dev_authority(&self) -> Option<&Path> {
+        self.tls.as_ref().and_then(|tls| tls.dev_authority.as_deref())
+    }
+
     /// Reads the text of a file; the problem says in which line, and what was expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| words::problem(text, &error))

@@ -1,6 +1,7 @@
 //! The demo application: its pages, a WebSocket echo, a clock of server-sent events.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use sockeye_http::{Date, Method};
 use sockeye_server::{
@@ -20,17 +21,28 @@ const SET_BACK_MIN: u64 = 2;
 /// Milliseconds between two looks at the machine's clock, by which `/clock` finds the turn of the second.
 const LOOK_MS: u64 = 20;
 
+/// Tells the page the file that curl needs to trust a certificate for development, or null.
+const AUTHORITY: &str = "/page/authority.json";
+
 pub(crate) struct Demo {
     /// The streams of `/clock`.
     watchers: BTreeSet<StreamKey>,
     /// The last second that was sent, counted from 1970: it goes on after a restart.
     second: u64,
     deadline: Time,
+    /// What [`AUTHORITY`] answers.
+    authority: Vec<u8>,
 }
 
 impl Demo {
-    pub(crate) fn new() -> Self {
-        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER }
+    /// The demo of a server whose certificate for development, if it has one, is vouched for by the authority in
+    /// this file.
+    pub(crate) fn new(authority: Option<&Path>) -> Self {
+        // From wherever somebody types the command.
+        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = authority.map(|path| absolute(path).display().to_string());
+        let authority = serde_json::json!({ "authority": path }).to_string().into_bytes();
+        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER, authority }
     }
 
     /// Sends the ticks after `last` up to the present one to `stream`.
@@ -77,7 +89,10 @@ impl App for Demo {
 
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer<Option<u64>> {
         let path = request.head.path();
-        let page = crate::pages::at(path);
+        let page = match path {
+            AUTHORITY => Some(crate::pages::json(&self.authority)),
+            _ => crate::pages::at(path),
+        };
         if page.is_none() && !matches!(path, "/echo" | "/clock") {
             return Reply::text(Status::NOT_FOUND, "no such page\n").into();
         }

@@ -17,6 +17,8 @@ const STYLE: Header = Header::from_static("Content-Type", "text/css; charset=utf
 const TEXT: Header = Header::from_static("Content-Type", "text/plain; charset=utf-8");
 const SCRIPT: Header = Header::from_static("Content-Type", "text/javascript; charset=utf-8");
 
+const JSON: Header = Header::from_static("Content-Type", "application/json");
+
 /// Path, type and text of each.
 const PAGES: [(&str, Header, &str); 15] = [
     ("/", HTML, include_str!("page/index.html")),
@@ -35,6 +37,11 @@ const PAGES: [(&str, Header, &str); 15] = [
     ("/page/admin.js", SCRIPT, include_str!("page/admin.js")),
     ("/page/performance.js", SCRIPT, include_str!("page/performance.js")),
 ];
+
+/// An answer of JSON to a page.
+pub(crate) fn json(text: &[u8]) -> Reply {
+    Reply::new(Status::OK, JSON, text.to_vec()).header(POLICY).header(NO_CACHE).header(NO_SNIFF)
+}
 
 /// The page at a path.
 pub(crate) fn at(path: &str) -> Option<Reply> {

@@ -134,7 +134,7 @@ fn serve<N: Net>(
     }
     announce(&addresses, &config);
     tell(&addresses, &config, &limits);
-    let demo = config.serves_demo().then(Demo::new);
+    let demo = config.serves_demo().then(|| Demo::new(config.dev_authority()));
     let front = Front::new(service, demo, parts(&config));
     let mut server = Server::new(net, front, limits).with_listeners(rules(&config));
     let reloader = Reloader::new(options, descriptors, config, (log, certificates));
@@ -377,8 +377,7 @@ fn examples(
     config: &Config,
 ) -> String {
     let shown = config.access.as_ref().map_or("", |access| access.shown());
-    let authority = config.tls.as_ref().and_then(|tls| tls.dev_authority.as_deref());
-    let authority = authority.filter(|_| url.starts_with("https:"));
+    let authority = config.dev_authority().filter(|_| url.starts_with("https:"));
     let trust = authority.map_or(String::new(), |ca| format!("--cacert {} ", ca.display()));
     let mut text = String::new();
     if config.serves_demo() && listener.parts.has(Part::Demo) {

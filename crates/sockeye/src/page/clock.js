@@ -1,5 +1,5 @@
 // The clock: an EventSource that resumes by itself, also over a restart of the server.
-import { badge, byId, element, fill } from "./common.js";
+import { badge, byId, element, fill, trust } from "./common.js";
 
 const CHIPS_MAX = 60;
 
@@ -31,7 +31,7 @@ function fault(kind, count, text) {
 
 /* As if the reader had left some ticks ago. */
 function showResume(n) {
-  fill("resume", `curl -N -H 'Last-Event-ID: ${Math.max(0, n - 10)}' ${location.origin}/clock`);
+  fill("resume", `curl ${option}-N -H 'Last-Event-ID: ${Math.max(0, n - 10)}' ${location.origin}/clock`);
 }
 
 function tick(event) {
@@ -81,6 +81,10 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-fill("curl", `curl -N ${location.origin}/clock`);
-showResume(0);
+let option = "";
+trust.then((it) => {
+  option = it;
+  fill("curl", `curl ${option}-N ${location.origin}/clock`);
+  showResume(latest ?? 0);
+});
 listen();

@@ -16,6 +16,18 @@ export const bytes = (count) =>
 /** The same host, as a WebSocket is asked for it. */
 export const socketOrigin = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}`;
 
+const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+async function askAuthority() {
+  if (location.protocol !== "https:" || !byId("trust")) return "";
+  const { authority } = await (await fetch("/page/authority.json")).json();
+  byId("trust").hidden = authority !== null;
+  return authority === null ? "" : `--cacert ${quoted(authority)} `;
+}
+
+/** The option, with a space behind it, by which a command trusts a certificate for development. */
+export const trust = askAuthority().catch(() => "");
+
 export function badge(node, state, text) {
   if (node.dataset.state !== state) node.dataset.state = state;
   if (node.textContent !== text) node.textContent = text;

@@ -1,5 +1,5 @@
 // The echo: every message comes back, and the time that it took is drawn.
-import { badge, byId, bytes, element, fill, ms, roundUp, socketOrigin } from "./common.js";
+import { badge, byId, bytes, element, fill, ms, roundUp, socketOrigin, trust } from "./common.js";
 
 const LOG_ROWS_MAX = 100, SAMPLES_MAX = 240, PREVIEW_CHARS = 120;
 const BURST_MESSAGES = 200, BINARY_BYTES = 4096, PROBE_MS = 500;
@@ -177,7 +177,7 @@ byId("echo-reconnect").addEventListener("click", () => {
 setInterval(probe, PROBE_MS);
 
 fill("echo-url", ws);
-fill("connect", `sockeye connect ${ws}`);
+trust.then((option) => fill("connect", `sockeye connect ${option}${ws}`));
 connect();
 
 /* ---------------------------------------------------------------- the page itself */

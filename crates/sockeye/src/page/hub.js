@@ -1,6 +1,6 @@
 // The channel: publishing into it, and four panes that read it side by side.
 
-import { badge, byId, fill } from "./common.js";
+import { badge, byId, fill, trust } from "./common.js";
 import { Ledger } from "./ledger.js";
 import { Pane } from "./pane.js";
 
@@ -102,10 +102,11 @@ async function ask(path, options = {}) {
 
 const path = (name) => `/v1/channels/${encodeURIComponent(name)}`;
 
-function showCommands(name) {
-  fill("publish-command", `curl -d 'hello from a terminal' ${location.origin}${path(name)}`);
+async function showCommands(name) {
+  const option = await trust;
+  fill("publish-command", `curl ${option}-d 'hello from a terminal' ${location.origin}${path(name)}`);
   fill("script", `import('${location.origin}/sockeye.js').then(({ Sockeye }) => new Sockeye('${location.origin}').subscribe(${JSON.stringify(name)}, { onitem: ({ data }) => data && console.log(data) }))`);
-  fill("subscribe-command", `curl -N '${location.origin}/v1/sse?${new URLSearchParams({ channel: name })}'`);
+  fill("subscribe-command", `curl ${option}-N '${location.origin}/v1/sse?${new URLSearchParams({ channel: name })}'`);
 }
 
 /* ---------------------------------------------------------------- publishing */

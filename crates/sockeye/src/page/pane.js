@@ -43,7 +43,7 @@ export class Pane {
 
   open() {
     this.close();
-    this.show("connecting", "Connecting");
+    this.show("connecting", "Opening");
     this.isCatchingUp = this.wasAway;
     const { times, ...options } = this.options;
     const hub = new Sockeye(location.origin, { ...options, times: { retryMaxMs: RETRY_MS_MAX, ...times } });
