@@ -33,7 +33,7 @@ const ECHO_EXAMPLES: &str = "\
 Examples:
   sockeye bench echo ws://127.0.0.1:8080/echo
   sockeye bench echo --connections 500 --bytes 1024 --pipeline 32 ws://127.0.0.1:8080/echo
-  sockeye bench echo --rate 20000 --duration 30 --pid 4711 ws://127.0.0.1:8080/echo
+  sockeye bench echo --rate 20000 --duration 30 --pid $(pgrep -nx sockeye) ws://127.0.0.1:8080/echo
   sockeye bench echo --cacert dev/ca.pem wss://localhost:8443/echo
   sockeye bench echo --http2 ws://127.0.0.1:8080/echo
 
@@ -49,7 +49,7 @@ command line. Ctrl-C ends the measurement: what was measured is printed, and the
 
 const IDLE_EXAMPLES: &str = "\
 Examples:
-  sockeye bench idle --connections 10000 --pid 4711 ws://127.0.0.1:8080/echo
+  sockeye bench idle --connections 10000 --pid $(pgrep -nx sockeye) ws://127.0.0.1:8080/echo
   sockeye bench idle --touch 64 --ping 10 --duration 60 ws://127.0.0.1:8080/echo
   sockeye bench idle --subprotocol sockeye.v1.json \\
       --send '{\"type\":\"subscribe\",\"channels\":[\"bench\"]}' ws://127.0.0.1:8080/v1/ws

@@ -58,12 +58,12 @@ The exit status is 0 after a drain, 1 if it cannot start, and 2 for a bad comman
 const CONFIG_EXAMPLES: &str = "\
 Examples:
   sockeye config default > sockeye.toml
-  sockeye config check sockeye.toml && kill -HUP 4711    # the server's process";
+  sockeye config check sockeye.toml && kill -HUP $(pgrep -nx sockeye)";
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
   sockeye token key HS256 --out users.key >> sockeye.toml
-  sockeye token new --key users.key --algorithm HS256 --user ann --channel 'chat:*' > ann.token
+  sockeye token new --key users.key --algorithm HS256 --user ann --channel chat:7 > ann.token
   sockeye token check --config sockeye.toml < ann.token";
 
 const BENCH_EXAMPLES: &str = "\

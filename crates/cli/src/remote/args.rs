@@ -114,7 +114,8 @@ const SUBSCRIBE_EXAMPLES: &str = "\
 Examples:
   sockeye subscribe news
   sockeye subscribe --from earliest --count 10 orders | jq .data
-  sockeye subscribe --transport sse --cursor 1mubbs7i8-15 'chat:*' news
+  sockeye subscribe --transport sse chat:7 news
+  sockeye subscribe --cursor 1mubbs7i8-15 news      # the cursor that another run told
 
 In a pipe, each line is a JSON object with a `type`: message, gap, sync (all that was missed is there),
 end (of a channel) or error (a channel was refused). Gaps say where messages may be missing.

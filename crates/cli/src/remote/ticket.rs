@@ -10,7 +10,7 @@ use super::{Break, Remote};
 const EXAMPLES: &str = "\
 Examples:
   export SOCKEYE_API_KEY=\"$(cat shop.key)\"
-  sockeye ticket --user ann --channel 'chat:*' --publish chat:7
+  sockeye ticket --user ann --channel chat:7 --publish chat:7
   curl -N \"http://127.0.0.1:8080/v1/sse?channel=chat:7&ticket=$(sockeye ticket --channel chat:7)\"
 
 A ticket opens one stream. An event stream or a poll that comes back with its last cursor is the same

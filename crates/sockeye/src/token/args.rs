@@ -72,7 +72,8 @@ pub(crate) enum KeyKind {
 
 const NEW_EXAMPLES: &str = "\
 Examples:
-  sockeye token new --key users.key --algorithm HS256 --user ann --channel 'chat:*' --publish chat:7
+  sockeye token new --key users.key --algorithm HS256 --user ann --channel chat:7 --publish chat:7
+  sockeye token key EdDSA --out users.pem >> sockeye.toml
   sockeye token new --key users.pem --algorithm EdDSA --user ann --channel news --life 15m --json
   SOCKEYE_TOKEN=\"$(sockeye token new --key users.key --algorithm HS256 --channel news)\" \\
     sockeye subscribe news
