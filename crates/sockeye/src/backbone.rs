@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sockeye_backbone::engine::{Engine, Kept, TroubleKind};
-use sockeye_backbone::entry::Rules;
+use sockeye_backbone::entry::{Evidence, Rules};
 use sockeye_backbone::node::{Node, NodeSettings, Notice, OnOtherRules, Status, Stop};
 use sockeye_service::sequencing::LoopBackbone;
 use sockeye_service::wire::Level;
@@ -162,7 +162,7 @@ impl SharedNode {
                 log::warn!(epoch = epoch.0, entry; "a new epoch of the backbone: all clients have a gap");
             }
             Notice::EndsEpoch(why) => {
-                log::warn!(why:?; "this node ends the epoch of the backbone");
+                log::warn!("this node ends the epoch of the backbone: {}", words(why));
             }
             Notice::Unreadable(position) => self.unreadable.tell(position),
             Notice::OtherRules(what) => {
@@ -205,6 +205,16 @@ impl SharedNode {
         self.progress_told = Instant::now();
         let (seconds, done) = (self.started.elapsed().as_secs(), status.restored);
         log::info!(seconds, done, all = status.retained(); "starting: reading the backbone");
+    }
+}
+
+/// Why an epoch ends, for a person.
+const fn words(why: Evidence) -> &'static str {
+    match why {
+        Evidence::LostTail => "the log ends before what this node has read",
+        Evidence::OtherEntries => "the log has other entries than this node has read",
+        Evidence::OtherWitness => "another node has read other entries than this one",
+        Evidence::OtherIdentity => "it is another log, or another server has it",
     }
 }
 
