@@ -68,10 +68,13 @@ async def kill_redis(world):
     await asyncio.to_thread(world.redis.start)
 
 
-async def stop_redis(world, seconds=3):
-    """Longer than the nodes' patience."""
+async def stop_redis(world):
+    """Until no node is ready. The balancer still leads to those that live: they serve what they have, and refuse."""
     world.redis.signal(signal.SIGSTOP)
-    await asyncio.sleep(seconds)
+    while any([(await asyncio.to_thread(node.ask, "/readyz"))[0] == 200 for node in world.nodes]):
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1)  # two rounds of the balancer's questions
+    await asyncio.to_thread(world.balancer.serves_without_log)
     world.redis.signal(signal.SIGCONT)
 
 

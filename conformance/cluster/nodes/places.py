@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 
+import httpx
 import redis
 
 PATIENCE_S = 60
@@ -213,6 +214,14 @@ class Balancer(Place):
             return False
         finally:
             connection.close()
+
+    def serves_without_log(self):
+        """History comes from memory, and a publication is told to come back."""
+        base = f"http://{self.host}:{self.port}/v1"
+        page = httpx.get(f"{base}/poll?channel=cluster:0&cursor=earliest&wait=0", trust_env=False)
+        assert page.status_code == 200 and page.json()["messages"], f"{page.status_code} {page.text[:200]}"
+        refused = httpx.post(f"{base}/channels/refused:1", content="refused", trust_env=False, timeout=20)
+        assert refused.status_code == 503 and "Retry-After" in refused.headers, f"{refused.status_code} {refused.text[:200]}"
 
     def __exit__(self, *_):
         """nginx has processes of its own, which its own end ends."""
