@@ -75,7 +75,7 @@ def main():
             lags += here
             print(said, flush=True)
             counts[not is_right] += 1
-    print(f"{lags} gaps at nodes that lag: openings do not wait yet")
+    print(f"{lags} gaps at nodes that lag for longer than openings wait")
     print(f"nodes: {counts[0]} passed, {counts[1]} failed")
     sys.exit(0 if counts[0] and not counts[1] else 1)
 
