@@ -4,3 +4,4 @@ pub(crate) mod answers;
 pub(crate) mod content;
 pub(crate) mod input;
 pub(crate) mod refusals;
+mod requests;
