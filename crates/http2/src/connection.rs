@@ -48,6 +48,8 @@ pub struct Connection {
     pub(crate) peer: Peer,
     pub(crate) going: Going,
     pub(crate) unsent_control_bytes: u32,
+    /// The peer's greatest stream when all our output was last sent.
+    pub(crate) sent_up_to: StreamId,
     /// Heads of frames that were read, modulo 2^32.
     pub(crate) frames: u32,
     /// RST_STREAM frames that were sent, modulo 2^32.
@@ -113,6 +115,7 @@ impl Connection {
             },
             going: Going::Not,
             unsent_control_bytes: 0,
+            sent_up_to: StreamId::CONNECTION,
             frames: 0,
             resets_sent: 0,
             settings_acked: false,
@@ -249,9 +252,11 @@ impl Connection {
     }
 
     /// Says that all output so far has been written to the transport. Replies that are never written end
-    /// the connection at [`Limits::control_bytes_max`](crate::Limits::control_bytes_max).
+    /// the connection at [`Limits::control_bytes_max`](crate::Limits::control_bytes_max), and resets of streams whose
+    /// answers were never written count as [`Flood::Resets`](crate::Flood::Resets).
     pub const fn output_sent(&mut self) {
         self.unsent_control_bytes = 0;
+        self.sent_up_to = self.streams.last();
     }
 
     /// Asks the peer for an answer, [`Event::Pong`](crate::Event::Pong).

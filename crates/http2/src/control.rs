@@ -85,11 +85,13 @@ impl Connection {
     }
 
     pub(crate) fn on_rst_stream(&mut self, stream: StreamId, code: ErrorCode) -> Handled {
-        let has_head = self.streams.find(stream).is_none_or(|stream| stream.sent_head);
+        let is_answered = self.streams.find(stream).is_none_or(|stream| stream.sent_head);
+        // Behind an answer that is not written yet the peer did not wait for it, either.
+        let is_rapid = !is_answered || stream > self.sent_up_to;
         match self.transition(stream, Input::ReceiveRst) {
             Action::Deliver => {
                 // [http2:10.5-rapid-reset]
-                if !has_head && self.role == Role::Server {
+                if is_rapid && self.role == Role::Server {
                     self.buckets.add(Flood::Resets, &self.config.limits)?;
                 }
                 Ok(Some(Event::Reset { stream, cause: ResetCause::Peer(code) }))

@@ -55,7 +55,7 @@ pub enum ConnectionError {
 /// The kinds of frames that are counted (RFC 9113 §10.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flood {
-    /// Streams that end before our head: by the peer's RST_STREAM, or by ours for the peer's fault.
+    /// Streams that end before our head is written: by the peer's RST_STREAM, or by ours for the peer's fault.
     Resets,
     /// PING, answers included.
     Pings,

@@ -66,7 +66,7 @@ pub struct Limits {
     /// Streams that we reset and remember, so that late frames on them are no error. A caller that resets
     /// more at once may take the frames on their way for errors.
     pub closed_streams_max: u32,
-    /// Streams that end before our head: [`Flood::Resets`](crate::Flood::Resets).
+    /// Streams that end before our head is written: [`Flood::Resets`](crate::Flood::Resets).
     pub resets: Rate,
     /// PING frames, answers to ours included.
     pub pings: Rate,

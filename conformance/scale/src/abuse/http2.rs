@@ -171,6 +171,18 @@ fn floods() -> Vec<Flood> {
     vec![
         flood("rapid reset", &[], |at| [post(2 * at + 1), cancel(2 * at + 1)].concat(), 128 << 10),
         flood(
+            "rapid reset of answers",
+            &[],
+            |at| [get(2 * at + 1, "/healthz"), cancel(2 * at + 1)].concat(),
+            128 << 10,
+        ),
+        flood(
+            "rapid reset of event streams",
+            &[],
+            |at| [get(2 * at + 1, super::EVENTS), cancel(2 * at + 1)].concat(),
+            128 << 10,
+        ),
+        flood(
             "made you reset",
             &[],
             |at| {
