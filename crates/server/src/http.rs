@@ -12,7 +12,7 @@ use crate::connection::{Connection, Phase, Single};
 use crate::context::Context;
 use crate::http2::input;
 use crate::key::StreamKey;
-use crate::request::Refused;
+use crate::request::{Bound, Refused};
 use crate::request_reader::whole_body;
 use crate::responses::{add, content};
 use crate::serve::{Asked, serve};
@@ -138,7 +138,9 @@ pub(crate) fn refuse<A: App>(core: &mut Core, app: &mut A, key: Key, status: Sta
         .then(|| format!("the body is over {} bytes", core.limits.body_bytes_max));
     let reason = bounded.as_deref().unwrap_or(reason);
     // [server:refusal-words]
-    let wording = app.refusal(&Refused { status, reason, head: head.as_deref(), stream: None });
+    let bound = bounded.is_some().then_some(Bound::Body);
+    let refused = Refused { status, reason, head: head.as_deref(), stream: None, bound };
+    let wording = app.refusal(&refused);
     let wording = wording.unwrap_or_else(|| Wording::text(status.reason()));
     let body = content(head.is_some_and(|head| head.method() == Method::HEAD), &wording.body);
     let response = Response::new(status).date(core.date).connection(Persistence::Close);

@@ -57,7 +57,7 @@ pub use key::StreamKey;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use proxy_net::{ProxyNet, ProxySocket};
-pub use request::{Opened, Refused, Request};
+pub use request::{Bound, Opened, Refused, Request};
 pub use send_error::SendError;
 pub use server::Server;
 pub use shared::{SharedEvent, SharedMessage};

@@ -85,7 +85,7 @@ fn refuse_upgrade<A: App>(
     let Some(connection) = core.connections.get_mut(key) else { return };
     core.stats.refused += 1;
     let (status, reason) = (reject.status(), &*reject.to_string());
-    let refused = Refused { status, reason, head: Some(head), stream: None };
+    let refused = Refused { status, reason, head: Some(head), stream: None, bound: None };
     let (wording, out) = (app.refusal(&refused), connection.outbox.tail(&mut core.pool));
     match &wording {
         // [server:refusal-words]

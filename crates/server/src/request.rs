@@ -54,6 +54,18 @@ pub struct Refused<'r> {
     /// The held request that the application did not answer in time. Its head is not known any
     /// more, and [`Hold::headers`](crate::Hold::headers) are in the response anyway.
     pub stream: Option<StreamKey>,
+    /// The bound that the request is over, if [`Limits`](crate::Limits) can have another. The reason says how much it is.
+    pub bound: Option<Bound>,
+}
+
+/// A bound of [`Limits`](crate::Limits) on requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bound {
+    /// [`Limits::body_bytes_max`](crate::Limits::body_bytes_max).
+    Body,
+    /// The bounds of fields in [`Limits::http2`](crate::Limits::http2).
+    Http2Fields,
 }
 
 /// How a stream began.

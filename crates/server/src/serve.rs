@@ -143,7 +143,8 @@ fn misdirect<A: App>(core: &mut Core, app: &mut A, key: Key, asked: Asked<'_, '_
     let status = Status::MISDIRECTED_REQUEST;
     let reason = "the certificate of this connection is not good for that host";
     // [server:refusal-words]
-    let wording = app.refusal(&Refused { status, reason, head: Some(asked.head()), stream: None });
+    let refused = Refused { status, reason, head: Some(asked.head()), stream: None, bound: None };
+    let wording = app.refusal(&refused);
     let Wording { headers, body } = wording.unwrap_or_else(|| Wording::text(status.reason()));
     responses::write_reply(core, key, asked.terms(), &Reply { status, headers, body }, &[]);
 }

@@ -103,7 +103,8 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
 /// Answers a held request with 503 in the application's words, because its time is over.
 fn time_out_held<A: App>(core: &mut Core, app: &mut A, stream: StreamKey) {
     let (status, reason) = (Status::SERVICE_UNAVAILABLE, "there was no answer in time");
-    let wording = app.refusal(&Refused { status, reason, head: None, stream: Some(stream) });
+    let refused = Refused { status, reason, head: None, stream: Some(stream), bound: None };
+    let wording = app.refusal(&refused);
     responses::give_up(core, stream, wording, CloseCause::Timeout(Deadline::Hold));
 }
 

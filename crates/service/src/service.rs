@@ -8,8 +8,8 @@ use std::sync::Arc;
 use sockeye_auth::UnixTime;
 use sockeye_hub::{Config, Epoch, Start, SubscriberKey};
 use sockeye_server::{
-    Answer, App, CloseCause, CloseCode, Context, Holder, Message, Opened, Refused, Reply, Request,
-    StreamKey, Time, Wording,
+    Answer, App, Bound, CloseCause, CloseCode, Context, Holder, Message, Opened, Refused, Reply,
+    Request, StreamKey, Time, Wording,
 };
 
 use crate::certificates::CertificateState;
@@ -320,14 +320,13 @@ impl App for Service {
         let code = Code::of_status(refused.status);
         count(&mut self.counters.requests_refused, code.as_str());
         let reason = refused.reason;
-        let problem = Problem::new(
-            code,
-            match code {
-                // The program's setting of the server's bound.
-                Code::TooLarge => format!("{reason} (publish_bytes)"),
-                _ => reason.to_owned(),
-            },
-        );
+        // The program's setting of the server's bound.
+        let setting = match refused.bound {
+            Some(Bound::Body) => " (publish_bytes)",
+            Some(Bound::Http2Fields) => " ([http2] head_bytes, head_fields)",
+            Some(_) | None => "",
+        };
+        let problem = Problem::new(code, format!("{reason}{setting}"));
         let Reply { mut headers, body, .. } = json(refused.status, problem.to_json());
         if let Some(head) = refused.head {
             // [service:cors-every-answer]

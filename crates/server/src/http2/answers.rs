@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::branches::{add, answer, send_head, send_whole};
 use crate::framing::Framing;
 use crate::opening::{self, EVENT_STREAM, OpenedStream};
-use crate::request::{Opened, Refused};
+use crate::request::{Bound, Opened, Refused};
 use crate::state::Core;
 use crate::stream::{EventsStream, Kind};
 
@@ -27,7 +27,12 @@ pub(crate) fn refuse<A: App>(
     (is_head, head): (bool, Option<&RequestHead<'_, '_>>),
 ) {
     // [server:refusal-words]
-    let wording = app.refusal(&Refused { status, reason, head, stream: None });
+    let bound = match status {
+        Status::CONTENT_TOO_LARGE => Some(Bound::Body),
+        Status::REQUEST_HEADER_FIELDS_TOO_LARGE => Some(Bound::Http2Fields),
+        _ => None,
+    };
+    let wording = app.refusal(&Refused { status, reason, head, stream: None, bound });
     let Wording { headers, body } = wording.unwrap_or_else(|| Wording::text(status.reason()));
     answer(core, key, is_head, &Reply { status, headers, body }, &[]);
 }
@@ -89,7 +94,7 @@ fn refuse_upgrade<A: App>(
         Reject::Upgrade => "a WebSocket is opened by CONNECT here",
         _ => &*reject.to_string(),
     };
-    let refused = Refused { status, reason, head: Some(head), stream: None };
+    let refused = Refused { status, reason, head: Some(head), stream: None, bound: None };
     let wording = app.refusal(&refused);
     let Wording { headers, body } = wording.unwrap_or_else(|| Wording {
         body: reason.to_owned().into_bytes().into(),

@@ -9,6 +9,7 @@ use super::answers::refuse;
 use crate::app::App;
 use crate::limits::Limits;
 use crate::state::Core;
+use crate::trunk::Branch;
 
 /// The rule of both versions that a head breaks.
 pub(super) fn broken_rule(
@@ -43,11 +44,18 @@ pub(super) fn refuse_request<A: App>(
 
 /// Refuses a head that is over its bounds. Some of its fields are missing.
 pub(super) fn too_large<A: App>(core: &mut Core, app: &mut A, branch: Key, fields: &FieldBuffer) {
-    let status = match fields.target_is_over(core.limits.http.target_bytes_max) {
-        true => Status::URI_TOO_LONG,
-        false => Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    };
-    refuse(core, app, branch, status, "the head is too large", (fields.is_head(), None));
+    let of = (fields.is_head(), None);
+    if fields.target_is_over(core.limits.http.target_bytes_max) {
+        let error = Error::TargetTooLong;
+        return refuse(core, app, branch, error.status(), &error.to_string(), of);
+    }
+    let Some(Branch { trunk, .. }) = core.branch(branch) else { return };
+    // The bounds of the connection, which are older than those of a reload.
+    let Some(bounds) = core.trunk(trunk).map(|it| it.protocol.limits().fields) else { return };
+    let reason =
+        format!("the head is over {} bytes or {} fields", bounds.list_bytes_max, bounds.fields_max);
+    let status = Status::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    refuse(core, app, branch, status, &reason, of);
 }
 
 /// Refuses a request for the length of its content.
