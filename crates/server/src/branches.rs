@@ -63,7 +63,9 @@ impl Core {
         let Some(branch) = self.branch(key) else { return };
         let Some(mut connection) = self.connections.remove(key) else { return };
         debug_assert!(connection.stream().is_none(), "its end was told");
+        let waited = if connection.is_stalled() { 0 } else { connection.outbox.len() };
         connection.outbox.clear(&mut self.pool);
+        self.leave_line(branch, waited);
         self.note_answer(key, 0);
         self.branches[key.index()] = None;
         self.branch_count -= 1;
@@ -79,7 +81,10 @@ impl Core {
         });
         match is_over {
             Some(true) => self.close_gracefully(branch.trunk, CloseCause::Finished),
-            Some(false) => self.arm(branch.trunk),
+            Some(false) => {
+                self.arm(branch.trunk);
+                self.answer_again(branch.trunk);
+            }
             None => {}
         }
     }
@@ -114,6 +119,52 @@ impl Core {
             && let Some(trunk) = self.trunk(of)
         {
             trunk.answer_bytes = trunk.answer_bytes + bytes as usize - before as usize;
+            // A new answer waits for its turn.
+            trunk.lined_up_bytes += bytes.saturating_sub(before) as usize;
+        }
+    }
+
+    /// Notes that `bytes` of the answer on `branch` wait for their turn no longer, if it has one.
+    pub(crate) fn leave_line(&mut self, branch: Branch, bytes: usize) {
+        if branch.answer > 0
+            && let Some(trunk) = self.trunk(branch.trunk)
+        {
+            trunk.lined_up_bytes = trunk.lined_up_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// The window of the branch `key` at `place` is open, and only its turn is awaited.
+    pub(crate) fn wait_for_turn(&mut self, key: Key, place: Branch) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !connection.is_stalled() {
+            return;
+        }
+        connection.caught_up(self.now, &self.limits);
+        let waiting = connection.outbox.len();
+        if place.answer > 0
+            && let Some(trunk) = self.trunk(place.trunk)
+        {
+            trunk.lined_up_bytes += waiting;
+        }
+        self.arm(key);
+    }
+
+    /// Visits the trunk `key` again if complete requests wait there and the peer has taken enough answers.
+    pub(crate) fn answer_again(&mut self, key: Key) {
+        let is_waiting = |trunk: &mut Trunk| trunk.contents.next_complete().is_some();
+        if self.trunk(key).is_some_and(is_waiting) {
+            self.serve_again(key);
+        }
+    }
+
+    #[cold]
+    fn serve_again(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let may_answer = !connection.owes_reading(&self.limits);
+        let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return };
+        if may_answer {
+            trunk.answers_again = true;
+            self.look_again(key);
         }
     }
 

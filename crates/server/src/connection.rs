@@ -370,6 +370,16 @@ impl Connection {
         }
     }
 
+    /// Whether the peer of a trunk has to take answers before it gets others, as on HTTP/1.1: some while the socket
+    /// takes nothing, or else a lot. Answers that wait for a window do not count. [server:http2-answers-wait]
+    pub(crate) fn owes_reading(&self, limits: &Limits) -> bool {
+        let Phase::Rare(Rare::Http2(trunk)) = &self.phase else { return false };
+        match self.readiness.writable() {
+            true => trunk.lined_up_bytes > limits.outbox_pause_bytes,
+            false => trunk.lined_up_bytes > 0 || !self.outbox.is_empty(),
+        }
+    }
+
     /// Whether another request is here that may be answered now.
     pub(crate) fn may_go_on(&self, limits: &Limits) -> bool {
         self.has_leftover() && !self.is_halted() && self.outbox.len() <= self.pause_bytes(limits)
@@ -381,7 +391,7 @@ impl Connection {
         match &self.phase {
             Phase::Single(Single { stream: Some(stream), .. }) => stream.has_leftover,
             Phase::Single(Single { requests: Some(requests), .. }) => requests.has_leftover(),
-            Phase::Rare(Rare::Http2(trunk)) => trunk.leftover.is_some(),
+            Phase::Rare(Rare::Http2(trunk)) => trunk.leftover.is_some() || trunk.answers_again,
             Phase::Single(_) | Phase::Rare(Rare::Content(_) | Rare::Over(_)) => false,
         }
     }

@@ -1,9 +1,11 @@
-//! Requests of HTTP/2 whose content is not complete, as they are kept.
+//! Requests of HTTP/2 that are not complete, or that wait for their turn, as they are kept.
+
+use std::collections::VecDeque;
 
 use sockeye_http2::{FieldBuffer, StreamId};
 use sockeye_reactor::Time;
 
-/// A request on a branch whose content is not complete.
+/// A request on a branch that cannot be served yet.
 pub(crate) struct Content {
     pub(crate) fields: FieldBuffer,
     pub(crate) body: Vec<u8>,
@@ -16,11 +18,14 @@ impl Content {
     }
 }
 
-/// The requests of one trunk whose content is not complete.
+/// The requests of one trunk that are kept.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// Each stream, and when its request began. Streams are in order, so the oldest one is the first.
+    /// Each stream whose content is not complete, and when its request began. Streams are in order, so the oldest one is
+    /// the first.
     streams: Vec<(StreamId, Time)>,
+    /// The streams whose requests are complete and wait until the peer has taken answers, in the order of their ends.
+    complete: VecDeque<StreamId>,
     /// Bytes of all of them, those of their fields included.
     bytes: usize,
     /// When their clocks last started afresh.
@@ -29,14 +34,30 @@ pub(crate) struct Contents {
 
 impl Default for Contents {
     fn default() -> Self {
-        Self { streams: Vec::new(), bytes: 0, restarted: Time::from_millis(0) }
+        Self {
+            streams: Vec::new(),
+            complete: VecDeque::new(),
+            bytes: 0,
+            restarted: Time::from_millis(0),
+        }
     }
 }
 
 impl Contents {
-    /// Adds the request of `stream`, which is above all others.
+    /// Adds the request of `stream`, which is above all others. Its content follows.
     pub(crate) fn add(&mut self, stream: StreamId, now: Time) {
         self.streams.push((stream, now));
+    }
+
+    /// The request of `stream` is complete, and waits.
+    pub(crate) fn complete(&mut self, stream: StreamId) {
+        self.forget_incomplete(stream);
+        self.complete.push_back(stream);
+    }
+
+    /// The complete request that is next.
+    pub(crate) fn next_complete(&self) -> Option<StreamId> {
+        self.complete.front().copied()
     }
 
     /// Counts `bytes` more of them.
@@ -44,26 +65,36 @@ impl Contents {
         self.bytes += bytes;
     }
 
-    /// The youngest of several, while all together have more than `max` bytes.
+    /// The youngest of several, while all together have more than `max` bytes. Complete ones come first.
     pub(crate) fn excess(&self, max: usize) -> Option<StreamId> {
-        let (stream, _) = self.streams.last()?;
-        (self.bytes > max && self.streams.len() > 1).then_some(*stream)
+        if self.bytes <= max || self.streams.len() + self.complete.len() <= 1 {
+            return None;
+        }
+        let incomplete = self.streams.last().map(|(stream, _)| *stream);
+        incomplete.or_else(|| self.complete.back().copied())
     }
 
     /// Takes a request off that has so many bytes.
     pub(crate) fn remove(&mut self, stream: StreamId, bytes: usize) {
-        if let Ok(at) = self.streams.binary_search_by_key(&stream, |(stream, _)| *stream) {
-            self.streams.remove(at);
+        if self.forget_incomplete(stream) {
+            self.bytes -= bytes;
+        } else if let Some(at) = self.complete.iter().position(|it| *it == stream) {
+            self.complete.remove(at);
             self.bytes -= bytes;
         }
     }
 
-    /// The oldest one.
+    fn forget_incomplete(&mut self, stream: StreamId) -> bool {
+        let found = self.streams.binary_search_by_key(&stream, |(stream, _)| *stream);
+        found.map(|at| self.streams.remove(at)).is_ok()
+    }
+
+    /// The oldest one whose content is not complete.
     pub(crate) fn first(&self) -> Option<StreamId> {
         self.streams.first().map(|(stream, _)| *stream)
     }
 
-    /// When the clock of the oldest one began; `NEVER` if there is none.
+    /// When its clock began; `NEVER` if there is none.
     pub(crate) fn oldest(&self) -> Time {
         self.streams.first().map_or(Time::NEVER, |(_, since)| (*since).max(self.restarted))
     }

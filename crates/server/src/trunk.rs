@@ -26,10 +26,15 @@ pub(crate) struct Trunk {
     pub(crate) ready: VecDeque<Key>,
     /// Input that waits for another visit.
     pub(crate) leftover: Option<Leftover>,
-    /// The requests whose content is not complete.
+    /// The requests that are not complete, or wait until the peer has taken answers.
     pub(crate) contents: Contents,
     /// Bytes of the answers of which a part is not in frames yet. Each counts as a whole.
     pub(crate) answer_bytes: usize,
+    /// Bytes of answers that are not in frames and wait for no window: their turn will come, or the socket takes
+    /// nothing.
+    pub(crate) lined_up_bytes: usize,
+    /// The next visit goes on with complete requests.
+    pub(crate) answers_again: bool,
     /// Frames that were paid for.
     frames: u32,
     /// Resets of ours that were counted.
@@ -64,6 +69,8 @@ impl Trunk {
             leftover: None,
             contents: Contents::default(),
             answer_bytes: 0,
+            lined_up_bytes: 0,
+            answers_again: false,
             frames: 0,
             resets: 0,
             ticked: now,

@@ -1,16 +1,16 @@
-//! The sum of the requests whose content is not complete.
+//! The sum of the requests that are not complete, or wait.
 
-use sockeye_http2::{ErrorCode, FieldBuffer};
+use sockeye_http2::{ErrorCode, FieldBuffer, StreamId};
 use sockeye_reactor::Key;
 
 use crate::cause::CloseCause;
-use crate::connection::{Phase, Rare, Single};
+use crate::connection::{Phase, Rare, Single, life};
 use crate::contents::Content;
 use crate::state::Core;
 use crate::trunk::Branch;
 
 impl Core {
-    /// Begins to collect the content of the request on the branch `key`.
+    /// Keeps the request on the branch `key`, whose content may follow.
     pub(crate) fn begin_content(&mut self, key: Key, fields: &FieldBuffer) {
         let Some(branch) = self.branch(key) else { return };
         // The loop's own buffer may have the room of a larger head. A clone has just its own.
@@ -24,6 +24,24 @@ impl Core {
         self.arm(branch.trunk);
     }
 
+    /// The request on the branch `key` is complete, and waits until the peer has taken answers.
+    pub(crate) fn put_off(&mut self, key: Key) {
+        let Some(Branch { trunk, stream, .. }) = self.branch(key) else { return };
+        // Above the bound of all contents it is gone already.
+        let is_kept = self.connections.get(key).is_some_and(|it| it.life() == life::State::Open);
+        if let (true, Some(trunk)) = (is_kept, self.trunk(trunk)) {
+            trunk.contents.complete(stream);
+        }
+    }
+
+    /// Refuses a request on `stream` of the trunk `key`. The client may send it again (RFC 9113 §8.7).
+    pub(crate) fn refuse_stream(&mut self, key: Key, stream: StreamId) {
+        self.stats.refused += 1;
+        self.with_trunk(key, |trunk, out| {
+            let _ = trunk.protocol.reset(stream, ErrorCode::REFUSED_STREAM, out);
+        });
+    }
+
     /// Counts `bytes` more of the contents of the trunk `key`. Above their bound the youngest request is
     /// refused, so that the oldest can be completed. The client may send it again (RFC 9113 §8.7).
     /// [server:http2-contents-bounded]
@@ -35,10 +53,7 @@ impl Core {
             let max = trunk.protocol.limits().connection_window_bytes as usize;
             let Some(stream) = trunk.contents.excess(max) else { return };
             let Some(branch) = trunk.branch(stream) else { return };
-            self.stats.refused += 1;
-            self.with_trunk(key, |trunk, out| {
-                let _ = trunk.protocol.reset(stream, ErrorCode::REFUSED_STREAM, out);
-            });
+            self.refuse_stream(key, stream);
             self.abort(branch, CloseCause::Overflow);
         }
     }

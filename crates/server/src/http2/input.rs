@@ -8,6 +8,7 @@ use sockeye_reactor::{Key, Ready, Time};
 
 use super::refusals;
 use super::requests::serve_fields;
+use super::waiting::{has_unread_answers, must_wait, serve_kept, serve_waiting};
 use crate::app::App;
 use crate::budget::FRAME_UNITS;
 use crate::cause::{CloseCause, Deadline};
@@ -18,9 +19,6 @@ use crate::state::Core;
 use crate::stream::Kind;
 use crate::trunk::{Branch, Trunk};
 use crate::websocket;
-
-/// A visit stops when this many times `outbox_pause_bytes` of answers wait for the flush.
-const ANSWER_VISITS: usize = 4;
 
 /// The connection `key`, which has brought no request, speaks HTTP/2.
 pub(crate) fn begin(core: &mut Core, key: Key) {
@@ -45,8 +43,9 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, bytes: &mu
     }
 }
 
-/// Takes in the bytes of the trunk `key` that had to wait.
+/// Serves the requests of the trunk `key` that had to wait, and takes in the bytes behind them.
 pub(crate) fn go_on<A: App>(core: &mut Core, app: &mut A, key: Key) {
+    serve_waiting(core, app, key);
     let Some(mut leftover) = core.trunk(key).and_then(|trunk| trunk.leftover.take()) else {
         return;
     };
@@ -83,8 +82,7 @@ fn converse<'b, A: App>(
             break;
         };
         let outbox = &mut connection.outbox;
-        let is_full = outbox.len() > core.limits.outbox_pause_bytes
-            || trunk.answer_bytes > ANSWER_VISITS * core.limits.outbox_pause_bytes;
+        let is_full = outbox.len() > core.limits.outbox_pause_bytes;
         // [server:http2-share]
         if heard && (core.budget.share_is_spent() || is_full) {
             break;
@@ -178,28 +176,22 @@ fn take_request<A: App>(
     fields: &FieldBuffer,
 ) {
     if has_unread_answers(core, key) {
-        // The client may send it again (RFC 9113 §8.7). [server:http2-answers-bounded]
-        core.stats.refused += 1;
-        core.with_trunk(key, |trunk, out| {
-            let _ = trunk.protocol.reset(stream, ErrorCode::REFUSED_STREAM, out);
-        });
-        return;
+        return core.refuse_stream(key, stream);
     }
     let Some(branch) = core.add_branch(key, stream) else { return };
-    if !end_stream && fields.protocol().is_none() {
-        return expect_content(core, app, branch, fields);
+    if fields.protocol().is_none() {
+        if !end_stream {
+            return expect_content(core, app, branch, fields);
+        }
+        if must_wait(core, key) {
+            core.begin_content(branch, fields);
+            return core.put_off(branch);
+        }
     }
     serve_fields(core, app, branch, fields, &[]);
     if end_stream {
         take_end(core, app, branch);
     }
-}
-
-/// Whether more of the answers on the trunk `key` waits for the peer than may come from it.
-fn has_unread_answers(core: &mut Core, key: Key) -> bool {
-    core.trunk(key).is_some_and(|trunk| {
-        trunk.answer_bytes > trunk.protocol.limits().connection_window_bytes as usize
-    })
 }
 
 /// Keeps the fields of a request until its content is complete. [server:http2-content]
@@ -316,8 +308,10 @@ fn take_end<A: App>(core: &mut Core, app: &mut A, branch: Key) {
     let Some(connection) = core.connections.get_mut(branch) else { return };
     match &mut connection.phase {
         Phase::Rare(Rare::Content(_)) => {
-            if let Some(content) = core.take_content(branch) {
-                serve_fields(core, app, branch, &content.fields, &content.body);
+            let Some(Branch { trunk, .. }) = core.branch(branch) else { return };
+            match must_wait(core, trunk) {
+                true => core.put_off(branch),
+                false => serve_kept(core, app, branch),
             }
         }
         // The WebSocket's bytes that wait are served before its end. [rfc8441:end-before-close]

@@ -54,9 +54,15 @@ impl<N: Net, A: App> Server<N, A> {
         list.truncate(at);
     }
 
-    /// Writes out what waits for the trunk `key` and its branches. The caller spends the units of one write
-    /// and of all bytes. [server:http2-flush-bounded]
+    /// Writes out what waits for the trunk `key` and its branches, and lets requests go on that waited for that. The
+    /// caller spends the units of one write and of all bytes.
     pub(super) fn flush_trunk(&mut self, key: Key) {
+        self.write_trunk(key);
+        self.core.answer_again(key);
+    }
+
+    /// [server:http2-flush-bounded]
+    fn write_trunk(&mut self, key: Key) {
         let before = self.core.stats.bytes_sent;
         let opened =
             self.core.trunk(key).is_some_and(|trunk| trunk.protocol.connection_capacity() > 0);
@@ -129,8 +135,9 @@ impl<N: Net, A: App> Server<N, A> {
             connection.dirty = false;
             return Turn::Over;
         }
-        let owes_end = connection.owes_end();
+        let (owes_end, is_in_line) = (connection.owes_end(), !connection.is_stalled());
         let mut outbox = core::mem::take(&mut connection.outbox);
+        let waiting = outbox.len();
         let Some(carrier) = core.connections.get_mut(of) else { return Turn::Over };
         let Phase::Rare(Rare::Http2(trunk)) = &mut carrier.phase else { return Turn::Over };
         let end = if owes_end { EndStream::Yes } else { EndStream::No };
@@ -145,6 +152,9 @@ impl<N: Net, A: App> Server<N, A> {
         if head.len > 0 || head.is_end {
             core.budget.spend(FRAME_UNITS);
             outbox.move_to(&mut carrier.outbox, head.len, &mut core.pool);
+        }
+        if is_in_line && place.answer > 0 {
+            core.leave_line(place, waiting - outbox.len());
         }
         let Some(connection) = core.connections.get_mut(key) else { return Turn::Over };
         connection.outbox = outbox;
@@ -171,11 +181,7 @@ impl<N: Net, A: App> Server<N, A> {
             self.note_shut(key, head.len);
             return Turn::Over;
         }
-        // Its window is open, and only its turn is awaited.
-        if connection.is_stalled() {
-            connection.caught_up(core.now, &core.limits);
-            core.arm(key);
-        }
+        core.wait_for_turn(key, place);
         Turn::Again
     }
 
@@ -201,8 +207,13 @@ impl<N: Net, A: App> Server<N, A> {
     fn note_shut(&mut self, key: Key, bytes: usize) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get_mut(key) else { return };
+        let was_in_line = !connection.is_stalled();
         if connection.note_blocked(bytes, core.now, &core.limits) {
             return timers::give_up(core, &mut self.app, key, Deadline::WriteStall);
+        }
+        let waiting = connection.outbox.len();
+        if let (true, Some(branch)) = (was_in_line, core.branch(key)) {
+            core.leave_line(branch, waiting);
         }
         core.arm(key);
         self.after_flush(key);

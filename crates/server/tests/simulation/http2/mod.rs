@@ -7,6 +7,7 @@ mod dribbles;
 mod random;
 mod refusals;
 mod streams;
+mod waiting;
 
 use sockeye_http2::{EndStream, ErrorCode, PREFACE, StreamId};
 use sockeye_server::{CloseCause, Deadline, Limits};
