@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use sockeye_auth::{Grants, Identity, Keys};
-use sockeye_hub::{Cursor, Epoch, Kind, Seq};
+use sockeye_hub::{Config, Cursor, Epoch, Kind, Seq};
 use sockeye_server::Time;
 use sockeye_service::sequencing::{
     Backbone, Figures, Full, Health, LogClock, Offer, Outcome, Sequenced, SharedLog, Ticket,
 };
 use sockeye_service::wire::{Data, Level, Payload};
-use sockeye_service::{Access, Holdings};
+use sockeye_service::{Access, Holdings, Namespaces};
 
 use crate::common::{Events, Running, Setup, Socket, ask, guarded_by, start};
 
@@ -288,8 +288,36 @@ fn who_goes_while_it_waits_is_told_the_cursor_that_it_came_with() {
     server.run(sockeye_server::Server::drain);
     assert_eq!(events.until("$goaway")["cursor"], "18-3");
     let poll = poll.join().expect("an answer");
-    assert_eq!((poll.status, poll.header("Sockeye-Cursor")), (204, Some("18-3")));
+    // With 204 its client would take itself for caught up.
+    assert_eq!((poll.status, &poll.json()["error"]["code"]), (503, &json!("unavailable")));
+    assert!(poll.header("Retry-After").is_some());
     server.wait_until(|service| service.holdings() == Holdings::default());
+}
+
+/// [service:opening-waits] [service:revoked] Its cursor was not judged, so nobody says that it has everything.
+#[test]
+fn a_poll_whose_rights_change_while_it_waits_is_to_come_again() {
+    let guarded = |subscribe| {
+        let everybody = Identity { subscribe, ..Identity::anonymous() };
+        let guard = guarded_by(Keys::new(sockeye_auth::Limits::default()), everybody);
+        Access::Guarded(Box::new(guard))
+    };
+    let (server, backbone) = waiting_as(LONG_MS, |setup| {
+        setup.access = Some(guarded(Grants::everything()));
+    });
+    let (addr, path) = (server.addr, "/v1/poll?channel=c&cursor=18-3&wait=20");
+    let poll = std::thread::spawn(move || ask(addr, "GET", path, "", ""));
+    wait_for_openings(&server, 1);
+    let others = guarded(Grants::default());
+    server.run(move |server| {
+        server.with_app(|service, context| {
+            let limits = sockeye_service::Limits::default();
+            service.reload(others, Namespaces::default(), Config::default(), limits, context);
+        });
+    });
+    backbone.say(&server, [Outcome::Epoch(Epoch(9))]);
+    let poll = poll.join().expect("an answer");
+    assert_eq!((poll.status, &poll.json()["error"]["code"]), (503, &json!("unavailable")));
 }
 
 /// [service:bound-openings] A user or an address has an eighth of the room: here one opening.

@@ -21,7 +21,7 @@ use crate::engine::access::Standing;
 use crate::engine::archive::Waiter;
 use crate::engine::handshakes::Places;
 use crate::engine::{Principal, Taken, Watch, units};
-use crate::wire::{CursorText, Gap, PollBody, Problem, Query, Rest};
+use crate::wire::{Code, CursorText, Gap, PollBody, Problem, Query, Rest};
 use crate::{Pending, Service};
 
 /// Whether a poll may be held.
@@ -195,7 +195,7 @@ impl Service {
         // [service:opening-waits] It may find its cursor at another machine.
         let goes_on_elsewhere = context.is_draining() && self.engine.is_ahead(*start).is_some();
         if has_lost_rights || goes_on_elsewhere {
-            return Ok(Some(self.nothing(self.engine.begin_again_at(*start), who)));
+            return self.come_again(*start, who).map(Some);
         }
         let channels: Vec<&str> = channels.iter().map(String::as_str).collect();
         let asked = Asked { channels: &channels, caching: *caching, start: *start, until: *until };
@@ -332,6 +332,20 @@ impl Service {
         let limits = &self.engine.limits;
         let by_archive = self.engine.now + limits.archive_ms_max.min(limits.wait_ms_max);
         Ok(Polled::Waits(subscriber, asked.until.map_or(by_archive, |it| it.max(by_archive))))
+    }
+
+    /// The answer to a poll that is to come again with what it came with.
+    ///
+    /// [service:opening-waits] A 204 says that the client has everything up to its cursor. That is not known of a
+    /// cursor which this service cannot keep, and has not told a gap for.
+    fn come_again(&self, start: Start, who: &Principal) -> Result<Reply, Problem> {
+        match self.engine.hub.fault(start) {
+            None => Ok(self.nothing(self.engine.begin_again_at(start), who)),
+            Some(_) => {
+                let message = "come again with the cursor: it was not judged";
+                Err(Problem::new(Code::Unavailable, message))
+            }
+        }
     }
 
     /// The answer to a poll that gets nothing.

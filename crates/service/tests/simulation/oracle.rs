@@ -274,6 +274,13 @@ impl Ledger {
         self.claim(at);
     }
 
+    /// An empty answer to a poll says that the client has everything up to there. Of a cursor that is none, nobody says
+    /// so before the gap.
+    pub(crate) fn hear_empty(&mut self, at: Position, totals: &mut Totals) {
+        assert!(!self.is_own_word(at), "{at:?} was not judged");
+        self.hear_poll(&[], at, totals);
+    }
+
     /// A poll is answered that nothing has changed since the cursor of another answer. A client whose own cursor is
     /// lost need not hear of that yet: it misses nothing.
     pub(crate) fn check_unchanged(&self, targets: &[String], since: Held, settled: u64) {
@@ -469,6 +476,7 @@ impl Ledger {
         assert_eq!(gaps, self.gaps_here, "gaps declared, and gaps counted");
         self.gaps_here = 0;
         self.rewound = false;
+        assert!(!self.is_own_word(at), "a sync at {at:?}, which was not judged");
         self.claim(at);
         let Some(Held { place: Some(place), .. }) = self.cursor else { panic!("a sync nowhere") };
         for account in &mut self.accounts {

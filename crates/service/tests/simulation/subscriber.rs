@@ -309,13 +309,9 @@ impl Subscriber {
                 self.ledger.hear_poll(&said, at, totals);
             }
             204 => {
-                // A machine that drains sends away who waits for a cursor.
-                let at = cursor.expect("a cursor");
-                let is_own = self.ledger.cursor().is_some_and(|own| own.at == at);
-                assert!(asked.waits || is_own || self.ledger.is_own_word(at), "nothing at {at:?}");
-                assert!(body.is_empty());
-                totals.late_polls += u64::from(asked.waits);
-                self.ledger.hear_poll(&[], at, totals);
+                assert!(asked.waits && body.is_empty());
+                totals.late_polls += 1;
+                self.ledger.hear_empty(cursor.expect("a cursor"), totals);
             }
             304 => {
                 totals.not_modified += 1;
@@ -327,6 +323,13 @@ impl Subscriber {
             408 => {}
             // History that only the archive has cannot be read now.
             503 if self.truth.borrow().has_archive => totals.turned_away += 1,
+            // Requests that wait for a cursor have the places of others that would wait for their turn. A machine that
+            // drains sends them to another one.
+            503 if self.truth.borrow().lags => {
+                let is_known = ["overloaded", "unavailable"].iter().any(|code| body.contains(code));
+                assert!(is_known, "{body}");
+                totals.turned_away += 1;
+            }
             other => panic!("{other} to a poll: {body}"),
         }
         let here = self.ledger.cursor();
