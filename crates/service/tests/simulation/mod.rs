@@ -61,6 +61,9 @@ const SEEDS: u64 = 10_000;
 const LAG_MS: usize = 60;
 const OPENING_WAIT_MS: u64 = 300;
 
+/// How long a turn takes when everybody catches up, in milliseconds.
+const CALM_TURN_MS: u64 = 30;
+
 /// Turns in which everybody plays tricks.
 const TURNS: usize = 150;
 
@@ -467,7 +470,7 @@ impl<N: Net + From<SimNet>> Run<N> {
             self.server_turn();
             // Slower than the fastest heartbeat, also on a line that takes less in a turn than a
             // heartbeat has: otherwise an outbox is never empty.
-            self.advance(30);
+            self.advance(CALM_TURN_MS);
             assert!(turn < 6_000, "somebody never catches up with {goal:?}: {}", self.state());
         }
     }
@@ -547,6 +550,11 @@ fn plan(
         service_limits.opening_wait_ms = OPENING_WAIT_MS;
         // A clock that jumps ends a wait that was long enough.
         faults.clock_jump = 0;
+        // A poll that waited for its turn asks the archive in that turn, and has the answer in the next one at the
+        // earliest. Patience for less than a turn would turn it away for ever.
+        for patience_ms in [&mut service_limits.wait_ms_max, &mut service_limits.archive_ms_max] {
+            *patience_ms = (*patience_ms).max(4 * CALM_TURN_MS);
+        }
     }
     Plan {
         faults,
