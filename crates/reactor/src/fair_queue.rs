@@ -8,6 +8,9 @@ use std::hash::RandomState;
 /// Holders without an item that are remembered, besides as many as there are items.
 const IDLE_HOLDERS_MAX: usize = 1_024;
 
+/// A holder without an item is remembered until the others have got so many times the credit.
+const CREDITS_REMEMBERED: u64 = 16;
+
 /// Items of work that wait, of many holders: self-clocked fair queueing (Golestani, 1994).
 ///
 /// A holder is whoever the work is done for: an address, a user. [`take`](Self::take) takes an item of the
@@ -41,11 +44,18 @@ const IDLE_HOLDERS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct FairQueue<H, T, S = RandomState> {
     holders: HashMap<H, Known<T>, S>,
-    /// The holders whose item is not under way.
+    /// The holders with items, but for that of the item under way.
     order: BTreeMap<Place, H>,
+    /// The holders without an item that have got more than the virtual time. If each item were done piece by piece
+    /// with all others, theirs would still be under way.
+    ahead: BTreeMap<Place, H>,
+    /// The other holders without an item.
+    idle: BTreeMap<Place, H>,
     /// The virtual time, in units that one holder gets: the latest beginning of an item, or later if new
     /// holders got units.
     now: u64,
+    /// Units of new holders that are not in the virtual time yet, because they are less than one for each holder.
+    rest: u64,
     /// Whether the holder of the item under way was new.
     under_way: Option<bool>,
     arrivals: u64,
@@ -71,8 +81,20 @@ struct Known<T> {
 
 impl<H, T, S: Default> Default for FairQueue<H, T, S> {
     fn default() -> Self {
-        let (holders, order) = (HashMap::default(), BTreeMap::new());
-        Self { holders, order, now: 0, under_way: None, arrivals: 0, len: 0, credit: 0 }
+        let holders = HashMap::default();
+        let (order, ahead, idle) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self {
+            holders,
+            order,
+            ahead,
+            idle,
+            now: 0,
+            rest: 0,
+            under_way: None,
+            arrivals: 0,
+            len: 0,
+            credit: 0,
+        }
     }
 }
 
@@ -107,7 +129,9 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
                     return;
                 }
                 let Some(place) = known.place else { return };
-                self.order.remove(&place);
+                if self.ahead.remove(&place).is_none() {
+                    self.idle.remove(&place);
+                }
                 known.begins = known.begins.max(self.now.saturating_sub(self.credit));
             }
             Entry::Vacant(none) => {
@@ -121,25 +145,15 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
 
     /// Takes the next item. Call [`done`](Self::done) with its holder before the next call.
     pub fn take(&mut self) -> Option<(H, T)> {
-        if self.len == 0 {
-            return None;
-        }
-        while let Some(((_, was_here, _), holder)) = self.order.pop_first() {
-            let Entry::Occupied(mut entry) = self.holders.entry(holder) else { continue };
-            let known = entry.get_mut();
-            match known.items.pop_front() {
-                Some(item) => {
-                    self.len -= 1;
-                    known.place = None;
-                    self.under_way = Some(!was_here);
-                    self.now = self.now.max(known.begins);
-                    return Some((holder, item));
-                }
-                // The others have got so much more, and it has no item: forget it.
-                None => drop(entry.remove()),
-            }
-        }
-        None
+        let ((ends, was_here, _), holder) = self.order.pop_first()?;
+        self.pass(ends);
+        let known = self.holders.get_mut(&holder)?;
+        let item = known.items.pop_front()?;
+        self.len -= 1;
+        known.place = None;
+        self.under_way = Some(!was_here);
+        self.now = self.now.max(known.begins);
+        Some((holder, item))
     }
 
     /// Says that the item of `holder` that was taken last was so many units of work.
@@ -151,24 +165,29 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         let Some(was_new) = under_way else { return };
         if was_new {
             // Without this, new holders that keep coming would starve the known ones.
-            let part = units.div_ceil(self.holders.len().max(1) as u64);
-            self.now = self.now.saturating_add(part);
+            let sharing = (self.order.len() + self.ahead.len() + 1) as u64;
+            let units = self.rest.saturating_add(units);
+            self.now = self.now.saturating_add(units / sharing);
+            self.rest = units % sharing;
         }
         let Some(known) = self.holders.get_mut(&holder) else { return };
         known.begins = known.begins.saturating_add(units);
         known.units = units;
-        // A holder without an item stays until the others have got as much, and twice the credit.
         self.file(holder, true);
     }
 
     /// Takes back the last item of `holder`, if one waits.
     pub fn cancel(&mut self, holder: &H) -> Option<T> {
-        let item = self.holders.get_mut(holder)?.items.pop_back()?;
+        let known = self.holders.get_mut(holder)?;
+        let item = known.items.pop_back()?;
+        let place = known.place.filter(|_| known.items.is_empty());
         self.len -= 1;
-        match self.under_way {
-            None if self.len == 0 => self.clear(),
-            None if self.order.len() > 2 * self.len + IDLE_HOLDERS_MAX => self.forget_idle(),
-            None | Some(_) => {}
+        if let Some(place) = place {
+            self.order.remove(&place);
+            self.file(*holder, true);
+        }
+        if self.under_way.is_none() && self.len == 0 {
+            self.clear();
         }
         Some(item)
     }
@@ -183,30 +202,44 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         self.len == 0
     }
 
-    /// Gives a holder its place in the order.
+    /// Gives a holder its place in the order, or among those without an item.
     fn file(&mut self, holder: H, was_here: bool) {
         let Some(known) = self.holders.get_mut(&holder) else { return };
-        // Whoever comes again soon keeps its credit.
-        let stay = if known.items.is_empty() { self.credit.saturating_mul(2) } else { 0 };
-        let ends = known.begins.saturating_add(known.units).saturating_add(stay);
-        let place = (ends, was_here, self.arrivals);
+        let place = (known.begins.saturating_add(known.units), was_here, self.arrivals);
         self.arrivals += 1;
         known.place = Some(place);
-        self.order.insert(place, holder);
+        if !known.items.is_empty() {
+            self.order.insert(place, holder);
+            return;
+        }
+        self.ahead.insert(place, holder);
+        if self.ahead.len() + self.idle.len() > IDLE_HOLDERS_MAX + self.len {
+            let first = self.idle.pop_first().or_else(|| self.ahead.pop_first());
+            first.and_then(|(_, holder)| self.holders.remove(&holder));
+        }
     }
 
-    /// Forgets the holders without an item. Without this, holders that come and go while nothing is taken
-    /// would be remembered without end.
-    fn forget_idle(&mut self) {
-        self.holders.retain(|_, known| !known.items.is_empty());
-        self.order.retain(|_, holder| self.holders.contains_key(holder));
+    /// Says that the item which is taken is expected to end at this virtual time. Forgets the holders without an item
+    /// that have got so much less than the others that they would have no more credit for it.
+    fn pass(&mut self, ends: u64) {
+        while let Some(entry) = self.ahead.first_entry().filter(|it| it.key().0 <= self.now) {
+            let (place, holder) = entry.remove_entry();
+            self.idle.insert(place, holder);
+        }
+        let stay = self.credit.saturating_mul(CREDITS_REMEMBERED);
+        let is_over = |place: &Place| place.0.saturating_add(stay) <= ends;
+        while let Some(entry) = self.idle.first_entry().filter(|it| is_over(it.key())) {
+            self.holders.remove(&entry.remove());
+        }
     }
 
     /// Forgets what the holders have got.
     fn clear(&mut self) {
         self.holders.clear();
         self.order.clear();
-        (self.now, self.under_way) = (0, None);
+        self.ahead.clear();
+        self.idle.clear();
+        (self.now, self.rest, self.under_way) = (0, 0, None);
     }
 }
 
@@ -350,6 +383,33 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_with_items_larger_than_expected_does_not_delay_a_modest_holder() {
+        let mut queue = FairQueue::new().with_credit(100);
+        let modest = 1_000;
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            (0..250).for_each(|holder| queue.add_sized(holder, 770, 700));
+            // The modest one asks for 20 units each time that the crowd has got 20,000.
+            for _ in 0..10 {
+                queue.add_sized(modest, 20, 10);
+                let before = core::iter::from_fn(|| {
+                    let (holder, cost) = queue.take()?;
+                    queue.done(holder, cost);
+                    (holder != modest).then_some(cost)
+                });
+                waits.push(before.sum::<u64>());
+                for _ in 0..26 {
+                    let Some((holder, cost)) = queue.take() else { break };
+                    queue.done(holder, cost);
+                }
+            }
+        }
+        // It is new for the first time only.
+        let longest = waits[1..].iter().max();
+        assert!(longest.is_some_and(|longest| *longest <= 770), "{waits:?}");
+    }
+
+    #[test]
     fn an_item_that_is_taken_back_is_not_served() {
         let mut queue = FairQueue::new();
         for (holder, item) in [(1, 'a'), (2, 'b'), (1, 'c')] {
@@ -369,7 +429,9 @@ mod tests {
         for holder in 1..100_000 {
             queue.add(holder, 'b');
             assert_eq!(queue.cancel(&holder), Some('b'));
-            assert!(queue.order.len().max(queue.holders.len()) <= 2 * IDLE_HOLDERS_MAX);
+            assert!(queue.holders.len() <= IDLE_HOLDERS_MAX + 2);
+            let filed = queue.order.len() + queue.ahead.len() + queue.idle.len();
+            assert_eq!(filed, queue.holders.len());
         }
         assert_eq!((queue.len(), queue.take()), (1, Some((0, 'a'))));
     }
@@ -389,5 +451,6 @@ mod tests {
         }
         assert!(queue.is_empty() && a.next().is_none() && b.next().is_none());
         assert!(queue.holders.is_empty() && queue.order.is_empty());
+        assert!(queue.ahead.is_empty() && queue.idle.is_empty());
     }
 }

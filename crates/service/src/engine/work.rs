@@ -43,23 +43,49 @@ pub(crate) enum Task {
     Request(Payer),
 }
 
-impl Task {
-    /// The units of its next step, before the payer's first step has shown how many they are.
-    const fn units_expected(self) -> u64 {
-        match self {
-            Self::Answer(_) => units::POLL + units::PULL + units::ITEM,
-            Self::CatchUp(_)
-            | Self::Open(_)
-            | Self::PullAll
-            | Self::AnswerAll
-            | Self::Publish(_)
-            | Self::Page(_)
-            | Self::Request(_)
-            | Self::Judge
-            | Self::Count
-            | Self::FanOut
-            | Self::Drop => units::STEP,
+/// What steps of tasks have taken of late, on average. The first step of a payer is expected to take as much. Where a
+/// crowd's steps take more than expected, a payer that asks for little waits for many of them.
+#[derive(Debug)]
+struct Expected([u64; Self::KINDS]);
+
+impl Expected {
+    const KINDS: usize = 4;
+    /// The latest step has a part of 1 in so many in the average, as a power of two.
+    const SHIFT: u32 = 4;
+
+    /// The place of the average for a task; `None` for walks over everybody and for jobs.
+    const fn place(task: Task) -> Option<usize> {
+        match task {
+            Task::Answer(_) => Some(0),
+            Task::CatchUp(_) | Task::Open(_) => Some(1),
+            Task::Page(_) => Some(2),
+            Task::Request(_) => Some(3),
+            Task::PullAll
+            | Task::AnswerAll
+            | Task::Publish(_)
+            | Task::Judge
+            | Task::Count
+            | Task::FanOut
+            | Task::Drop => None,
         }
+    }
+
+    fn of(&self, task: Task) -> u64 {
+        Self::place(task).map_or(units::STEP, |place| self.0[place] >> Self::SHIFT)
+    }
+
+    /// Notes that a step took so many units. A task that was only handed on has taken none.
+    fn note(&mut self, task: Task, units: u64) {
+        let Some(place) = Self::place(task).filter(|_| units > 0) else { return };
+        let sum = self.0[place];
+        self.0[place] = (sum - (sum >> Self::SHIFT)).saturating_add(units);
+    }
+}
+
+impl Default for Expected {
+    fn default() -> Self {
+        let answer = units::POLL + units::PULL + units::ITEM;
+        Self([answer, units::STEP, units::STEP, units::STEP].map(|units| units << Self::SHIFT))
     }
 }
 
@@ -91,8 +117,9 @@ pub(crate) struct Work {
     tasks: FairQueue<Payer, Task>,
     /// Jobs that publish. They wait while the log has enough (`dialect/publishing/pace.rs`).
     jobs: FairQueue<Payer, u64>,
-    /// The step under way is one of a job.
-    is_job: bool,
+    /// The task of the step under way.
+    under_way: Option<Task>,
+    expected: Expected,
     /// Units that jobs have got more than tasks, since one of the queues was empty.
     ahead: i64,
     /// Streams that are still to be looked at for a [`Task::PullAll`].
@@ -148,7 +175,8 @@ impl Default for Work {
             // [service:task-credit]
             tasks: FairQueue::new().with_credit(CREDIT_UNITS),
             jobs: FairQueue::new(),
-            is_job: false,
+            under_way: None,
+            expected: Expected::default(),
             ahead: 0,
             pull_all: Walk::default(),
             answer_all: Walk::default(),
@@ -161,7 +189,7 @@ impl Work {
     /// Puts a task behind the others of its payer. Sessions and jobs are bounded, and each has few
     /// tasks.
     pub(crate) fn add(&mut self, payer: Payer, task: Task) {
-        let units = task.units_expected().div_ceil(u64::from(payer.weight));
+        let units = self.expected.of(task).div_ceil(u64::from(payer.weight));
         match task {
             Task::Publish(job) => self.jobs.add_sized(payer, job, units),
             _ => self.tasks.add_sized(payer, task, units),
@@ -195,19 +223,23 @@ impl Work {
         if !both {
             self.ahead = 0;
         }
-        self.is_job = if both { self.ahead <= 0 } else { may_publish && !self.jobs.is_empty() };
-        match self.is_job {
+        let is_job = if both { self.ahead <= 0 } else { may_publish && !self.jobs.is_empty() };
+        let next = match is_job {
             true => self.jobs.take().map(|(payer, job)| (payer, Task::Publish(job))),
             false => self.tasks.take(),
-        }
+        };
+        self.under_way = next.map(|(_, task)| task);
+        next
     }
 
     /// Charges the step that was taken last to its payer: the units that it has spent, and `beside`, those
     /// that it will bring about or that were spent for it before. [service:fair-work]
     pub(crate) fn charge(&mut self, payer: Payer, spent: u64, beside: u64) {
+        let Some(task) = self.under_way.take() else { return };
+        self.expected.note(task, spent + beside);
         let units = (spent + beside).div_ceil(u64::from(payer.weight));
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
-        match self.is_job {
+        match matches!(task, Task::Publish(_)) {
             true => {
                 self.ahead = self.ahead.saturating_add(spent);
                 self.jobs.done(payer, units);
