@@ -417,8 +417,9 @@ impl App for Service {
     fn on_timer(&mut self, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         self.engine.deliver_burst(context);
+        self.engine.hear_archive_before_ends(context.part_units() * 7 / 8, context);
         while let Some(subscriber) = self.engine.do_what_is_due(context) {
-            self.answer_late(subscriber, context);
+            self.answer_due(subscriber, context);
             // [service:turn-yields] The others are still due in the next turn.
             if context.units_left() == 0 {
                 return;

@@ -176,6 +176,11 @@ impl Reading {
         ReadingCounters { streams: streams as u64, requests: requests as u64, ..self.counters }
     }
 
+    /// Whether a page for this session is here, and waits for its task.
+    pub(crate) fn has_page_for(&self, key: SubscriberKey) -> bool {
+        self.arrived.get(&Asker::Session(key)).is_some_and(|arrival| arrival.page.is_some())
+    }
+
     /// Forgets a session that is gone.
     pub(crate) fn forget(&mut self, key: SubscriberKey) {
         self.patience.remove(&key);
@@ -459,6 +464,14 @@ impl<D: Dialect> Engine<D> {
             if out.units_left() <= reserve {
                 return out.come_back();
             }
+        }
+    }
+
+    /// Hears the archive before polls end because their time is over: an answer that has come meanwhile is in time.
+    /// [service:archive-page-first]
+    pub(crate) fn hear_archive_before_ends(&mut self, reserve: u64, out: &mut impl Outlet<D>) {
+        if !self.reading.asked.is_empty() {
+            self.hear_archive(reserve, out);
         }
     }
 

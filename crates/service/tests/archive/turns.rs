@@ -63,6 +63,31 @@ fn publish(world: &mut World, count: usize) {
     }
 }
 
+/// The time of a poll is over when the loop looks, and its page is there, or is not. [service:archive-page-first]
+#[test]
+fn a_poll_whose_time_is_over_gets_the_page_that_is_there() {
+    for (channel, is_slow, status) in
+        [("c", false, "200"), ("d", false, "200"), ("c", true, "503"), ("d", true, "503")]
+    {
+        let disk = Naive::default();
+        disk.disk().is_slow = true;
+        let mut world = world(&disk, |limits| limits.archive_ms_max = 20);
+        let poll = format!(
+            "GET /v1/poll?channel={channel}&cursor=17-1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        );
+        let mut peer = ask_from(&world, 1, 1, &poll).remove(0);
+        (0..10).for_each(|_| world.turn());
+        assert_eq!((disk.disk().asked.len(), read(&mut peer)), (1, String::new()), "{channel}");
+        disk.disk().is_slow = is_slow;
+        world.net.advance(30);
+        world.turn();
+        let answer = read(&mut peer);
+        assert_eq!(answer.get(9..12), Some(status), "{channel}, {is_slow}: {answer}");
+        assert_eq!(answer.contains(r#""data":"2""#), (channel, is_slow) == ("c", false));
+        assert_eq!(world.server.app().holdings(), Holdings::default());
+    }
+}
+
 /// A thousand pages for one address, and the first one for another: it does not wait for them, neither
 /// for the archive nor in a turn. [service:fair-archive]
 #[test]

@@ -15,6 +15,10 @@ use crate::engine::{Principal, Session, Task, units};
 use crate::sequencing::Unavailable;
 use crate::wire::{CursorText, PollBody, Rest};
 
+/// When a poll whose time is over is looked at again, if its page is here, in milliseconds: the page is a task of this
+/// turn, or of a later one.
+const PAGE_TASK_MS: u64 = 1;
+
 impl Service {
     /// Keeps a poll whose request is held now.
     pub(crate) fn open_poll(
@@ -41,6 +45,15 @@ impl Service {
     /// reload ends it.
     pub(crate) fn answer_late(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
         self.answer(subscriber, Patience::None, context);
+    }
+
+    /// Answers a poll whose time is over, unless a page of the archive is here for it. The page comes first: a loop
+    /// that is late would otherwise refuse the poll, and each one after it. [service:archive-page-first]
+    pub(crate) fn answer_due(&mut self, subscriber: SubscriberKey, context: &mut Context<'_>) {
+        match self.engine.reading.has_page_for(subscriber) {
+            true => self.engine.set_due(subscriber, self.engine.now + PAGE_TASK_MS),
+            false => self.answer_late(subscriber, context),
+        }
     }
 
     /// Answers every poll, some in a step, because the server shuts down.
