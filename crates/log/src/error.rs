@@ -120,7 +120,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What an SQLite code says of the database, for a person. The code may be an extended one.
+/// The words for a person behind a code of SQLite, which may be an extended one.
 const fn meaning(code: i32) -> &'static str {
     match code & 0xff {
         ffi::SQLITE_EMPTY => {

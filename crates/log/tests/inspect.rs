@@ -114,7 +114,7 @@ fn a_log_without_its_end_is_told() {
     assert!(matches!(parts.last(), Some(Part::End(_))), "what is there can be saved");
 }
 
-/// What a file that was taken away leaves is named in words, and the file, too. [log:tail]
+/// The error names the file that was taken away, and says in words what is wrong. [log:tail]
 #[test]
 fn a_log_without_one_of_its_files_is_told() {
     let (dir, cut, copy) = (Dir::new("gone"), Dir::new("gone-file"), Dir::new("gone-copy"));

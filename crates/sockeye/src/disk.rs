@@ -428,7 +428,7 @@ fn tell(dir: &Path, found: &Recovered) {
     }
 }
 
-/// What a damaged log means, where it is now, and what to do.
+/// Tells a person that the log was damaged, where it is now, and what to do.
 fn set_aside(dir: &Path, damage: Damage) -> String {
     let place = dir.display();
     let database = match damage {

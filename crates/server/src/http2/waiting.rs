@@ -18,8 +18,8 @@ pub(super) fn must_wait(core: &Core, key: Key) -> bool {
     trunk.contents.next_complete().is_some() || connection.owes_reading(&core.limits)
 }
 
-/// [server:http2-answers-wait] Serves complete requests of the trunk `key` that waited, until its share of the turn is spent or the peer has to
-/// take answers again.
+/// Serves complete requests of the trunk `key` that waited, until its share of the turn is spent or the peer has to
+/// take answers again. [server:http2-answers-wait]
 pub(super) fn serve_waiting<A: App>(core: &mut Core, app: &mut A, key: Key) {
     let Some(trunk) = core.trunk(key) else { return };
     if !core::mem::take(&mut trunk.answers_again) {

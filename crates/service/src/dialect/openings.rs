@@ -12,7 +12,7 @@ use crate::engine::openings::Opener;
 use crate::engine::{Task, Watch};
 use crate::wire::Id;
 
-/// What a stream that waits is to subscribe.
+/// The subscription of a stream that waits.
 #[derive(Debug)]
 pub(crate) struct Opening {
     how: How,

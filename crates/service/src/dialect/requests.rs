@@ -128,8 +128,8 @@ impl Service {
         draining.into_iter().chain(log).chain(missing).collect()
     }
 
-    /// What troubles a server that takes clients: clocks that disagree, and certificates that need
-    /// somebody. A full namespace, which troubles only those who publish in it, comes after these.
+    /// Troubles of a server that takes clients: clocks that disagree, and certificates that need
+    /// somebody. A full namespace comes after these, because it troubles only those who publish in it.
     /// [service:storage]
     fn remarks(&self, context: &Context<'_>) -> impl Iterator<Item = &'static str> + use<> {
         // [service:clock-trouble]

@@ -20,7 +20,7 @@ const NAME_BYTES: usize = 32;
 /// A holder may have this part of the room for waits.
 const HOLDERS: usize = 8;
 
-/// Who waits.
+/// The stream or the request that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Opener {
     /// A stream that subscribes.

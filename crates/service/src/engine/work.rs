@@ -43,8 +43,8 @@ pub(crate) enum Task {
     Request(Payer),
 }
 
-/// What steps of tasks have taken of late, on average. The first step of a payer is expected to take as much. Where a
-/// crowd's steps take more than expected, a payer that asks for little waits for many of them.
+/// Averages of the units that steps of tasks took of late. A payer's first step is expected to take as much. If the
+/// steps of a crowd took more than expected, a payer that asks for little would wait for many of them.
 #[derive(Debug)]
 struct Expected([u64; Self::KINDS]);
 

@@ -114,7 +114,7 @@ impl<'l> Names<'l> {
     }
 }
 
-/// What is wrong with a line, and at which column: the caller has the number of the line.
+/// Says what is wrong with a line, and at which column. The caller has the number of the line.
 fn problem(why: &serde_json::Error) -> String {
     let text = why.to_string().replace(" at line 1 column ", " at column ");
     match why.is_syntax() || why.is_eof() {

@@ -31,7 +31,7 @@ fn the_most_that_it_takes_is_said() {
     assert!(two.contains("channels of the log up to 890 MiB"), "{two}");
 }
 
-/// What a server would take of the environment counts here, too.
+/// The environment counts here as it does for a server.
 #[test]
 fn the_environment_counts_as_for_a_server() {
     let place = Place::new();

@@ -71,7 +71,7 @@ fn a_peer_that_does_not_read_gets_few_answers() {
     assert_eq!(stage.server.stats().refused, 0);
 }
 
-/// What the peer says about its windows and streams is heard meanwhile. [server:http2-answers-wait]
+/// Frames about windows and streams are handled meanwhile. [server:http2-answers-wait]
 #[test]
 fn frames_behind_requests_that_wait_are_heard() {
     let mut stage = stage();
