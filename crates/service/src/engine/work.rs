@@ -43,51 +43,28 @@ pub(crate) enum Task {
     Request(Payer),
 }
 
-/// Averages of the units that steps of tasks took of late. A payer's first step is expected to take as much. If the
-/// steps of a crowd took more than expected, a payer that asks for little would wait for many of them.
-#[derive(Debug)]
-struct Expected([u64; Self::KINDS]);
-
-impl Expected {
-    const KINDS: usize = 4;
-    /// The latest step has a part of 1 in so many in the average, as a power of two.
-    const SHIFT: u32 = 4;
-
-    /// The place of the average for a task; `None` for walks over everybody and for jobs.
-    const fn place(task: Task) -> Option<usize> {
-        match task {
-            Task::Answer(_) => Some(0),
-            Task::CatchUp(_) | Task::Open(_) => Some(1),
-            Task::Page(_) => Some(2),
-            Task::Request(_) => Some(3),
-            Task::PullAll
-            | Task::AnswerAll
-            | Task::Publish(_)
-            | Task::Judge
-            | Task::Count
-            | Task::FanOut
-            | Task::Drop => None,
+impl Task {
+    /// The kind of its steps: what steps of one kind cost is about the same.
+    const fn kind(self) -> usize {
+        match self {
+            Self::Answer(_) => 0,
+            Self::CatchUp(_) | Self::Open(_) => 1,
+            Self::Page(_) => 2,
+            Self::Request(_) => 3,
+            Self::PullAll
+            | Self::AnswerAll
+            | Self::Publish(_)
+            | Self::Judge
+            | Self::Count
+            | Self::FanOut
+            | Self::Drop => 4,
         }
     }
-
-    fn of(&self, task: Task) -> u64 {
-        Self::place(task).map_or(units::STEP, |place| self.0[place] >> Self::SHIFT)
-    }
-
-    /// Notes that a step took so many units. A task that was only handed on has taken none.
-    fn note(&mut self, task: Task, units: u64) {
-        let Some(place) = Self::place(task).filter(|_| units > 0) else { return };
-        let sum = self.0[place];
-        self.0[place] = (sum - (sum >> Self::SHIFT)).saturating_add(units);
-    }
 }
 
-impl Default for Expected {
-    fn default() -> Self {
-        let answer = units::POLL + units::PULL + units::ITEM;
-        Self([answer, units::STEP, units::STEP, units::STEP].map(|units| units << Self::SHIFT))
-    }
-}
+/// What a step of each kind is expected to cost before the first one.
+const FIRST_STEPS: [u64; 5] =
+    [units::POLL + units::PULL + units::ITEM, units::STEP, units::STEP, units::STEP, units::STEP];
 
 /// The account to which work is charged: a user, an API key, or the address of a client without either.
 /// Two accounts with the same number, which is a keyed hash, get one part together.
@@ -119,7 +96,6 @@ pub(crate) struct Work {
     jobs: FairQueue<Payer, u64>,
     /// The task of the step under way.
     under_way: Option<Task>,
-    expected: Expected,
     /// Units that jobs have got more than tasks, since one of the queues was empty.
     ahead: i64,
     /// Streams that are still to be looked at for a [`Task::PullAll`].
@@ -173,10 +149,9 @@ impl Default for Work {
     fn default() -> Self {
         Self {
             // [service:task-credit]
-            tasks: FairQueue::new().with_credit(CREDIT_UNITS),
+            tasks: FairQueue::new().with_credit(CREDIT_UNITS).with_expected(FIRST_STEPS),
             jobs: FairQueue::new(),
             under_way: None,
-            expected: Expected::default(),
             ahead: 0,
             pull_all: Walk::default(),
             answer_all: Walk::default(),
@@ -189,10 +164,9 @@ impl Work {
     /// Puts a task behind the others of its payer. Sessions and jobs are bounded, and each has few
     /// tasks.
     pub(crate) fn add(&mut self, payer: Payer, task: Task) {
-        let units = self.expected.of(task).div_ceil(u64::from(payer.weight));
         match task {
-            Task::Publish(job) => self.jobs.add_sized(payer, job, units),
-            _ => self.tasks.add_sized(payer, task, units),
+            Task::Publish(job) => self.jobs.add_of_kind(task.kind(), payer, job),
+            _ => self.tasks.add_of_kind(task.kind(), payer, task),
         }
     }
 
@@ -236,7 +210,6 @@ impl Work {
     /// that it will bring about or that were spent for it before. [service:fair-work]
     pub(crate) fn charge(&mut self, payer: Payer, spent: u64, beside: u64) {
         let Some(task) = self.under_way.take() else { return };
-        self.expected.note(task, spent + beside);
         let units = (spent + beside).div_ceil(u64::from(payer.weight));
         let spent = i64::try_from(spent).unwrap_or(i64::MAX);
         match matches!(task, Task::Publish(_)) {

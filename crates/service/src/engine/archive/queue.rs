@@ -98,7 +98,7 @@ impl Queue {
         let account = self.accounts.get_mut(&payer).filter(|it| !it.waiting.is_empty());
         let Some(account) = account else { return };
         if !core::mem::replace(&mut account.is_in_order, true) {
-            self.order.add_sized(payer, (), units_of(payer));
+            self.order.add(payer, ());
         }
     }
 
