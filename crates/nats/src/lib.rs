@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod appender;
+mod begin;
+mod config;
+mod engine;
+mod link;
+mod reader;
+mod session;
+mod shared;
+mod stream;
+mod trim;
+mod trouble;
+mod url;
+mod version;
+
+pub use config::{CredentialsError, DEFAULT_STREAM, NatsConfig, NatsLimits};
+pub use engine::NatsEngine;
+pub use url::UrlError;

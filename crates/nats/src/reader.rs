@@ -1,0 +1,309 @@
+//! Reading: entries by a consumer that lasts as long as it is read, and the ends of the log.
+
+use core::convert::Infallible;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::Poll;
+use core::time::Duration;
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::pull::{Batch, Config};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::stream::ConsumerErrorKind;
+use futures_core::Stream;
+use sockeye_backbone::engine::ENDS_EVERY_MS;
+use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
+
+use crate::link::{Link, is_missing};
+use crate::shared::{Entry, Shared, Turn, position};
+use crate::trouble;
+
+/// How long a request for entries waits at the server.
+const EXPIRES: Duration = Duration::from_secs(2);
+
+/// How long a consumer stays that nobody asks.
+const INACTIVE: Duration = Duration::from_secs(30);
+
+/// How often the ends are asked for.
+const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
+
+/// The entries of one batch.
+const BATCH_ENTRIES_MAX: usize = 1_024;
+
+/// Their bytes; a larger message is let through alone.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Failures of batches, one behind the other, after which the session ends.
+const FAILURES_MAX: u32 = 3;
+
+/// Where reading goes on, also in the next session.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// The next sequence to give to the owner. `None` while nobody reads.
+    next: Option<u64>,
+    generation: u64,
+}
+
+/// The reading of one session.
+pub(crate) struct Reader<'s> {
+    shared: &'s Shared,
+    link: &'s Link<'s>,
+    place: &'s mut Place,
+    entries: Vec<Entry>,
+    /// The ends that the owner gets once it was given all entries up to them.
+    ends: Option<LogEnds>,
+    /// The log as it was told last.
+    known: LogEnds,
+    /// The identity that the log had last, also if it is gone.
+    identity: u64,
+    asks_at: Instant,
+    consumer: Option<PullConsumer>,
+    batch: Option<Batch>,
+    /// The number of the newest message that the consumer has sent.
+    sent: u64,
+    failures: u32,
+    /// When a message came, or a consumer was made.
+    moved_at: Instant,
+}
+
+impl<'s> Reader<'s> {
+    pub(crate) fn new(
+        shared: &'s Shared,
+        link: &'s Link<'s>,
+        ends: LogEnds,
+        place: &'s mut Place,
+    ) -> Self {
+        Self {
+            shared,
+            link,
+            place,
+            entries: Vec::new(),
+            ends: None,
+            known: ends,
+            identity: ends.identity,
+            asks_at: Instant::now(),
+            consumer: None,
+            batch: None,
+            sent: 0,
+            failures: 0,
+            moved_at: Instant::now(),
+        }
+    }
+
+    /// Reads until the session is over.
+    pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
+        loop {
+            let turn = self.shared.turn(self.place.generation);
+            if let Turn::Anew(from, generation) = turn {
+                *self.place = Place { next: Some(from), generation };
+                (self.ends, self.asks_at) = (None, Instant::now());
+                self.begin_anew();
+                continue;
+            }
+            if Instant::now() >= self.asks_at {
+                self.ask().await?;
+            }
+            let reads = turn == Turn::On && self.identity_now() != 0;
+            if reads && self.batch.is_none() {
+                self.pull().await?;
+            }
+            let (shared, asks_at) = (self.shared, self.asks_at);
+            select! {
+                biased;
+                message = next(&mut self.batch) => self.take_all(message)?,
+                () = shared.has_turn.notified() => {}
+                () = sleep_until(asks_at) => {}
+            }
+        }
+    }
+
+    /// The identity of the log, zero if there is none.
+    const fn identity_now(&self) -> u64 {
+        self.known.identity
+    }
+
+    /// Reads on by another consumer.
+    fn begin_anew(&mut self) {
+        (self.batch, self.consumer, self.sent) = (None, None, 0);
+        self.moved_at = Instant::now();
+    }
+
+    // --- The ends --------------------------------------------------------------------------------
+
+    async fn ask(&mut self) -> Result<(), Trouble> {
+        let described = self.link.describe().await?;
+        self.asks_at = Instant::now() + ASK_EVERY;
+        let described = described.map(|(_, description)| description);
+        let ends = described.as_ref().map(|it| it.ends).unwrap_or_default();
+        let was_known = core::mem::replace(&mut self.known, ends);
+        let is_gone = was_known.last.is_some() && ends.last.is_none();
+        let is_other = ![0, ends.identity].contains(&self.identity) && ends.identity != 0;
+        if ends.identity != 0 {
+            self.identity = ends.identity;
+        }
+        if was_known.identity != ends.identity || self.stalls(ends) {
+            self.begin_anew();
+        }
+        if is_gone || is_other {
+            self.ends = None;
+            self.shared.tell(Event::State(State::Up(ends)));
+        }
+        described.iter().for_each(|it| self.shared.tell_subject(&it.subject));
+        // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
+        let stays = self.ends.is_some_and(|waiting| waiting.last <= ends.last);
+        if !stays {
+            self.ends = self.place.next.is_some().then_some(ends);
+        }
+        self.give();
+        Ok(())
+    }
+
+    /// Whether there are entries that the consumer does not send: the server that had it may be gone.
+    fn stalls(&self, ends: LogEnds) -> bool {
+        let has_more = ends.last.is_some() && ends.last >= self.place.next.map(position);
+        has_more && self.batch.is_some() && self.moved_at.elapsed() > self.link.config.patience()
+    }
+
+    /// Gives the owner what was read, and the ends if they are reached.
+    fn give(&mut self) {
+        let next = self.place.next.map(position);
+        let reached = self.ends.filter(|ends| ends.last.is_none_or(|last| Some(last) < next));
+        if reached.is_some() {
+            self.ends = None;
+        }
+        if reached.is_some() || !self.entries.is_empty() {
+            self.shared.give(self.place.generation, &mut self.entries, reached);
+        }
+    }
+
+    // --- Entries ---------------------------------------------------------------------------------
+
+    /// Asks for a batch, by a new consumer if there is none.
+    async fn pull(&mut self) -> Result<(), Trouble> {
+        let (server, config) = (self.link.server, self.link.config);
+        if self.consumer.is_none() {
+            self.consumer = self.consume().await?;
+        }
+        // The stream is gone, and the ends will tell.
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        let bytes_max = BATCH_BYTES_MAX.max(2 * self.link.message_bytes_max());
+        let batch = consumer.batch().max_messages(BATCH_ENTRIES_MAX).max_bytes(bytes_max);
+        let batch = batch.expires(EXPIRES).messages().await;
+        self.batch = Some(batch.map_err(|error| trouble::of_request(&error, server, config))?);
+        Ok(())
+    }
+
+    /// Makes a consumer that begins at the place; `None` if there is no stream.
+    async fn consume(&mut self) -> Result<Option<PullConsumer>, Trouble> {
+        let (server, config) = (self.link.server, self.link.config);
+        let stream = self.link.context.get_stream_no_info(&*config.stream).await;
+        let stream = stream.map_err(|error| trouble::of_request(&error, server, config))?;
+        let start_sequence = self.place.next.unwrap_or(1);
+        let made = stream.create_consumer(Config {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
+            ack_policy: AckPolicy::None,
+            inactive_threshold: INACTIVE,
+            memory_storage: true,
+            num_replicas: 1,
+            ..Config::default()
+        });
+        let error = match made.await {
+            Ok(consumer) => return Ok(Some(consumer)),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ConsumerErrorKind::JetStream(error) if is_missing(&error) => {
+                self.known = LogEnds::default();
+                Ok(None)
+            }
+            ConsumerErrorKind::JetStream(error) => {
+                Err(trouble::of_jetstream(&error, server, config))
+            }
+            _ => Err(trouble::of_request(&error, server, config)),
+        }
+    }
+
+    /// Takes a message, and all others that have arrived.
+    fn take_all(&mut self, mut message: Arrival) -> Result<(), Trouble> {
+        while self.take(message)? {
+            message = match next_now(&mut self.batch) {
+                Poll::Pending => break,
+                Poll::Ready(message) => message,
+            };
+        }
+        self.give();
+        Ok(())
+    }
+
+    /// Takes a message. False behind the end of a batch.
+    fn take(&mut self, arrival: Arrival) -> Result<bool, Trouble> {
+        match arrival {
+            Some(Ok(message)) => {
+                self.failures = 0;
+                let follows = self.take_message(&message)?;
+                if !follows {
+                    self.begin_anew();
+                }
+                Ok(follows)
+            }
+            None => {
+                self.batch = None;
+                Ok(false)
+            }
+            Some(Err(error)) => {
+                self.failures += 1;
+                if self.failures >= FAILURES_MAX {
+                    let (server, config) = (self.link.server, self.link.config);
+                    return Err(trouble::of_request(&*error, server, config));
+                }
+                // The consumer or the stream is gone, or has another leader.
+                self.asks_at = Instant::now();
+                self.begin_anew();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes a message. False if some were sent before it that have not arrived.
+    fn take_message(&mut self, message: &Message) -> Result<bool, Trouble> {
+        let info = message.info().map_err(|_| {
+            let text = format!("{} sent a message that is not of JetStream", self.link.server);
+            Trouble::new(TroubleKind::Protocol, text)
+        })?;
+        if info.consumer_sequence != self.sent + 1 {
+            return Ok(false);
+        }
+        self.sent += 1;
+        self.moved_at = Instant::now();
+        let sequence = info.stream_sequence;
+        // A consumer that is to begin behind the end begins there.
+        if Some(sequence) >= self.place.next {
+            self.entries.push((sequence, message.payload[..].into()));
+            self.place.next = Some(sequence + 1);
+        }
+        Ok(true)
+    }
+}
+
+/// What a batch gives: a message, an error, or its end.
+type Arrival = Option<Result<Message, async_nats::Error>>;
+
+/// Waits for what a batch gives; for ever without one.
+async fn next(batch: &mut Option<Batch>) -> Arrival {
+    poll_fn(|context| match batch {
+        Some(batch) => Pin::new(batch).poll_next(context),
+        None => Poll::Pending,
+    })
+    .await
+}
+
+/// What a batch has now. It is polled again before anything waits for it.
+fn next_now(batch: &mut Option<Batch>) -> Poll<Arrival> {
+    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+    match batch {
+        Some(batch) => Pin::new(batch).poll_next(&mut context),
+        None => Poll::Pending,
+    }
+}
