@@ -9,7 +9,9 @@ mod login;
 mod nodes;
 mod settings;
 
-pub(crate) use self::login::trusting;
+pub(crate) use self::login::{Certificates, trusting};
+pub(crate) use self::nodes::assert_no_gap;
+pub(crate) use self::settings::refusal;
 
 /// A check: its name, and what it does.
 pub(crate) type Check = (&'static str, fn());

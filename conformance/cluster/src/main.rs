@@ -1,6 +1,7 @@
 //! Engines of a shared log under what happens to them.
 
 mod faults;
+mod nats;
 mod node;
 mod program;
 mod proxy;
@@ -21,8 +22,9 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 use sockeye_backbone::suite::CHECKS;
 
+use crate::nats::{NatsRig, NatsServer, NatsTarget};
 use crate::rig::{RedisRig, Target};
-use crate::server::Server;
+use crate::server::{LogServer as _, Server};
 
 /// Checks engines of a shared log.
 #[derive(Parser)]
@@ -40,11 +42,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The suite that every engine has to pass, and the faults, on servers that it starts (Debian: redis-server).
+    /// The suite that every engine has to pass, and the faults, on servers that it starts (Debian: redis-server,
+    /// nats-server).
     Own {
         /// Also checks this program: nodes that serve.
         #[arg(long)]
         program: Option<PathBuf>,
+        /// Also checks this program on NATS; it has to have the feature `nats`.
+        #[arg(long)]
+        nats_program: Option<PathBuf>,
+        /// A newer nats-server than the system's, for streams with copies.
+        #[arg(long)]
+        newer_nats_server: Option<PathBuf>,
     },
     /// Measures appends and read-backs beside plain XADD and XREAD, in turn on one server that it starts.
     Rate {
@@ -59,71 +68,100 @@ enum Command {
         appendfsync: String,
     },
     /// The suite that every engine has to pass, on a server of yours. It makes and deletes keys
-    /// `sockeye-suite-…`, and nothing else.
+    /// or streams `sockeye-suite-…`, and nothing else.
     Engine {
-        /// `redis://[USER@]HOST[:PORT][/DATABASE]`, or with rediss, redis-sentinel, rediss-sentinel.
+        /// `redis://[USER@]HOST[:PORT][/DATABASE]`, or with rediss, redis-sentinel, rediss-sentinel;
+        /// `nats://[USER@]HOST[:PORT]`, or with tls.
         url: String,
         /// The server, for redis-cli, if the URL names Sentinels.
         #[arg(long)]
         server: Option<String>,
-        /// The password.
+        /// The password, or the token.
         #[arg(long, env = "SOCKEYE_BACKBONE_PASSWORD", hide_env_values = true)]
         password: Option<String>,
+        /// The file of credentials, for NATS.
+        #[arg(long)]
+        credentials: Option<PathBuf>,
         /// The authorities whose certificates are trusted, with TLS.
         #[arg(long)]
         cacert: Option<PathBuf>,
     },
 }
 
+/// The servers of the generic checks.
+type Servers = (Server, NatsServer);
+
 type Job = (String, Box<dyn FnOnce() + Send>);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (server, target) = match &arguments.command {
+    let jobs = match arguments.command {
         Command::Rate { rounds, entries, appendfsync } => {
-            let plan = rate::Plan { rounds: (*rounds).max(1), entries: *entries };
-            let ratio = rate::run(plan, &["--appendfsync", appendfsync]);
+            let plan = rate::Plan { rounds: rounds.max(1), entries };
+            let ratio = rate::run(plan, &["--appendfsync", &appendfsync]);
             println!("\nthe engine has {ratio:.2} of the plain rate");
             return ExitCode::SUCCESS;
         }
-        Command::Own { .. } => {
-            let server = Server::start(&[]);
-            let client = vec!["-p".to_owned(), server.port.to_string()];
-            let target = Target { url: server.url(), password: None, tls: None, client };
-            (Some(server), target)
+        Command::Own { program, nats_program, newer_nats_server } => {
+            match newer_nats_server {
+                Some(file) => nats::NEWER.set(file).expect("nobody else sets it"),
+                None => println!("left out: streams of NATS with copies (no --newer-nats-server)"),
+            }
+            Ok(own(program, nats_program))
         }
-        Command::Engine { url, server, password, cacert } => {
+        Command::Engine { url, server, password, credentials, cacert } => {
             let tls = cacert.as_ref().map(|file| faults::trusting(file));
             let url = url.trim_end_matches('/').to_owned();
-            let mut client = vec!["-u".to_owned(), server.clone().unwrap_or_else(|| url.clone())];
-            if let Some(file) = cacert {
-                client.extend(["--cacert".to_owned(), file.display().to_string()]);
+            if url.starts_with("nats:") || url.starts_with("tls:") {
+                let text = |file| std::fs::read_to_string(file).expect("a file of credentials");
+                let credentials = credentials.map(text);
+                Ok((of_nats(&NatsTarget { url, password, credentials, tls }, ""), None))
+            } else {
+                let mut client = vec!["-u".to_owned(), server.unwrap_or_else(|| url.clone())];
+                if let Some(file) = cacert {
+                    client.extend(["--cacert".to_owned(), file.display().to_string()]);
+                }
+                let target = Target { url, password, tls, client };
+                target.ask(&["PING"]).map(|_| (of_redis(&target), None))
             }
-            (None, Target { url, password: password.clone(), tls, client })
         }
     };
-    if let Err(error) = target.ask(&["PING"]) {
-        eprintln!("cluster: redis-cli does not reach the server: {error}");
-        return ExitCode::from(2);
+    match jobs {
+        // The servers are there as long as their checks.
+        Ok((mut jobs, _servers)) => {
+            jobs.retain(|(name, _)| name.contains(&arguments.only));
+            run(jobs, arguments.jobs)
+        }
+        Err(error) => {
+            eprintln!("cluster: redis-cli does not reach the server: {error}");
+            ExitCode::from(2)
+        }
     }
-    let mut jobs = generic(&target);
-    if server.is_some() {
-        jobs.extend(
-            faults::all().into_iter().map(|(name, run)| -> Job { (name.into(), Box::new(run)) }),
-        );
-    }
-    if let Command::Own { program: Some(program) } = &arguments.command {
-        jobs.extend(program::CHECKS.iter().map(|&(name, run)| -> Job {
+}
+
+/// All checks, on servers of our own.
+fn own(program: Option<PathBuf>, nats_program: Option<PathBuf>) -> (Vec<Job>, Option<Servers>) {
+    let (redis, nats) = (Server::start(&[]), NatsServer::start());
+    let client = vec!["-p".to_owned(), redis.port.to_string()];
+    // Those that take longest come first.
+    let faults = nats::all().into_iter().chain(faults::all());
+    let mut jobs: Vec<Job> =
+        faults.map(|(name, run)| -> Job { (name.into(), Box::new(run)) }).collect();
+    jobs.extend(of_redis(&Target { url: redis.url(), password: None, tls: None, client }));
+    let nats_target = NatsTarget { url: nats.url(), password: None, credentials: None, tls: None };
+    jobs.extend(of_nats(&nats_target, "nats: "));
+    for (program, checks) in [(program, program::CHECKS), (nats_program, program::NATS_CHECKS)] {
+        let Some(program) = program else { continue };
+        jobs.extend(checks.iter().map(|&(name, run)| -> Job {
             let program = program.clone();
             (name.into(), Box::new(move || run(&program)))
         }));
     }
-    jobs.retain(|(name, _)| name.contains(&arguments.only));
-    run(jobs, arguments.jobs)
+    (jobs, Some((redis, nats)))
 }
 
-/// The checks of every engine.
-fn generic(target: &Target) -> Vec<Job> {
+/// The checks of every engine, on Redis.
+fn of_redis(target: &Target) -> Vec<Job> {
     let mut jobs = Vec::new();
     for check in CHECKS {
         if check.name.starts_with("a_cut") && !target.can_cut() {
@@ -135,6 +173,24 @@ fn generic(target: &Target) -> Vec<Job> {
         }
         let (target, run) = (target.clone(), check.run);
         jobs.push((check.name.to_owned(), Box::new(move || run(&mut RedisRig::new(&target))) as _));
+    }
+    jobs
+}
+
+/// The checks of every engine, on NATS.
+fn of_nats(target: &NatsTarget, prefix: &str) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for check in CHECKS {
+        if check.name.starts_with("a_cut") && !target.can_cut() {
+            println!(
+                "left out: {} (connections with TLS or to several servers cannot be cut)",
+                check.name
+            );
+            continue;
+        }
+        let (target, run) = (target.clone(), check.run);
+        let name = format!("{prefix}{}", check.name);
+        jobs.push((name, Box::new(move || run(&mut NatsRig::new(&target))) as _));
     }
     jobs
 }

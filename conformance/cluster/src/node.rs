@@ -13,7 +13,7 @@ use sockeye_redis::{RedisConfig, RedisEngine, RedisLimits};
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How long a server may be silent in these tests.
-const PATIENCE_MS: u64 = 1_000;
+pub(crate) const PATIENCE_MS: u64 = 1_000;
 
 /// A node.
 pub(crate) struct Node {
@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) replicated: Option<Position>,
     /// Whether it leaves it to the engine to go on after a new connection. Otherwise it asks for the entry at its place.
     pub(crate) reads_on: bool,
+    /// Whether it passes over entries behind a missing one, which come again, as whole nodes do.
+    pub(crate) passes_over: bool,
 }
 
 /// The configuration of a URL, with the patience of these tests.
@@ -61,7 +63,11 @@ impl Node {
     }
 
     pub(crate) fn with(name: &str, config: RedisConfig) -> Self {
-        let mut engine: Box<dyn Engine> = Box::new(RedisEngine::open(config).expect("threads"));
+        Self::on(name, Box::new(RedisEngine::open(config).expect("threads")))
+    }
+
+    /// A node on an engine.
+    pub(crate) fn on(name: &str, mut engine: Box<dyn Engine>) -> Self {
         let thread = thread::current();
         engine.set_wake(Arc::new(move || thread.unpark()));
         engine.read_from(Position::ZERO);
@@ -85,6 +91,7 @@ impl Node {
             rejections: Vec::new(),
             replicated: None,
             reads_on: false,
+            passes_over: false,
         }
     }
 
@@ -98,7 +105,7 @@ impl Node {
     /// Begins the log, and waits for its first entry.
     pub(crate) fn begin(&mut self) {
         self.engine.begin_log(&Arc::from(*b"birth")).expect("little waits");
-        self.wait("the log has begun", |it| it.fence > 0);
+        self.wait("the log has begun", |it| !it.read.is_empty());
     }
 
     /// Offers entries: `NAME NUMBER`.
@@ -191,7 +198,7 @@ impl Node {
 
     fn apply(&mut self, name: &str, number: u64, text: &str) {
         let newest = self.newest.entry(name.into()).or_default();
-        if number <= *newest {
+        if number <= *newest || (self.passes_over && number > *newest + 1) {
             self.repeats += 1;
             return;
         }
@@ -268,6 +275,21 @@ impl Node {
         self.engine.read_from(last);
         self.wait("the new life has begun", |it| it.fence > fence);
         self.has_dropped = true;
+    }
+
+    /// Forgets everything, and reads from the beginning, as the owner of a log that is gone does.
+    pub(crate) fn forget(&mut self) {
+        (self.read, self.applied, self.newest) = (Vec::new(), Vec::new(), BTreeMap::new());
+        (self.unread, self.has_dropped) = (self.offered + 1, false);
+        self.engine.read_from(Position::ZERO);
+    }
+
+    /// The ends that it was told last: once it has read the log, or when it was connected.
+    pub(crate) fn ends_now(&self) -> LogEnds {
+        match (&self.ends, &self.state) {
+            (Some(ends), _) | (None, Some(State::Up(ends))) => *ends,
+            (None, Some(State::Away(_) | State::Refused(_)) | None) => LogEnds::default(),
+        }
     }
 
     /// Where it is.

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::server::{Server, free_port};
+use crate::nats::NatsServer;
+use crate::server::{LogServer, Server, free_port};
 
 /// How long anything may take that has to come.
 const COMES_MAX: Duration = Duration::from_secs(60);
@@ -24,12 +25,42 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) type Check = (&'static str, fn(&Path));
 
+/// The checks of a shared log on NATS, for a program that has its driver.
+pub(crate) const NATS_CHECKS: &[Check] = &[
+    ("program: nats: what one node takes another one delivers and resumes", |program| {
+        together(program, &NatsServer::start());
+    }),
+    ("program: nats: nodes are killed, and streams go on at another one", |program| {
+        killed(program, &NatsServer::start());
+    }),
+    ("program: nats: the server is killed and started again under streams", |program| {
+        away(program, &mut NatsServer::start());
+    }),
+    ("program: nats: a stream that may drop entries ends the start", |program| {
+        let server = NatsServer::start();
+        server.set_stream("CREATE", "sockeye", "\"max_age\":3600000000000");
+        let said = fails(program, &server, &[]);
+        assert!(said.ends_with("(max_age is 3600s): set max_age to 0"), "{said}");
+    }),
+    ("program: nats: other rules than those of the log end the start", |program| {
+        other_rules(program, &NatsServer::start());
+    }),
+];
+
 pub(crate) const CHECKS: &[Check] = &[
-    ("program: what one node takes another one delivers and resumes", together),
-    ("program: nodes are killed, and streams go on at another one", killed),
-    ("program: Redis is killed and started again under streams", away),
+    ("program: what one node takes another one delivers and resumes", |program| {
+        together(program, &Server::start(&[]));
+    }),
+    ("program: nodes are killed, and streams go on at another one", |program| {
+        killed(program, &Server::start(&[]));
+    }),
+    ("program: Redis is killed and started again under streams", |program| {
+        away(program, &mut Server::start(&["--appendfsync", "always"]));
+    }),
     ("program: a server that may evict the log ends the start", refused),
-    ("program: other rules than those of the log end the start", other_rules),
+    ("program: other rules than those of the log end the start", |program| {
+        other_rules(program, &Server::start(&[]));
+    }),
 ];
 
 /// A node. It ends when it is dropped.
@@ -79,7 +110,7 @@ struct Publisher {
 
 impl Node {
     /// Starts a node, and waits until it is ready.
-    fn start(program: &Path, server: &Server, more: &[&str]) -> Self {
+    fn start(program: &Path, server: &dyn LogServer, more: &[&str]) -> Self {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
         let arguments = ["serve", "--listen", &listen, "--backbone", &server.url()];
@@ -269,16 +300,15 @@ fn assert_once(events: &[Event], last: u32) {
     assert!(others.iter().all(|event| event.kind.is_empty()), "no gap: {others:?}");
 }
 
-fn together(program: &Path) {
-    let server = Server::start(&[]);
-    let one = Node::start(program, &server, &[]);
-    let other = Node::start(program, &server, &["--workers", "2"]);
+fn together(program: &Path, server: &dyn LogServer) {
+    let one = Node::start(program, server, &[]);
+    let other = Node::start(program, server, &["--workers", "2"]);
     let mut follower = Follower::new([other.port]);
     Publisher::new([one.port]).publish_to(40);
     let events = follower.wait_for(40);
     assert_once(&events, 40);
     // The same cursor at the other node, and at a third one that has only read the log.
-    let third = Node::start(program, &server, &[]);
+    let third = Node::start(program, server, &[]);
     let cursor = events.iter().find(|event| event.data == "15").expect("it came").id.clone();
     for port in [one.port, third.port] {
         let stream = Stream::open(port, Some(&cursor));
@@ -297,9 +327,8 @@ fn together(program: &Path) {
     assert!(metrics.contains("\nsockeye_backbone_up 1\n"), "{metrics}");
 }
 
-fn killed(program: &Path) {
-    let server = Server::start(&[]);
-    let mut nodes = [(); 2].map(|()| Node::start(program, &server, &[]));
+fn killed(program: &Path, server: &dyn LogServer) {
+    let mut nodes = [(); 2].map(|()| Node::start(program, server, &[]));
     let ports = [nodes[0].port, nodes[1].port];
     let mut followers = [Follower::new(ports), Follower::new([ports[1], ports[0]])];
     let mut publisher = Publisher::new(ports);
@@ -325,9 +354,8 @@ fn killed(program: &Path) {
     assert!(publisher.refusals > 0, "somebody found a node dead");
 }
 
-fn away(program: &Path) {
-    let mut server = Server::start(&["--appendfsync", "always"]);
-    let nodes = [(); 2].map(|()| Node::start(program, &server, &[]));
+fn away(program: &Path, server: &mut dyn LogServer) {
+    let nodes = [(); 2].map(|()| Node::start(program, server, &[]));
     let ports = [nodes[0].port, nodes[1].port];
     let mut followers = ports.map(|port| Follower::new([port]));
     let mut publisher = Publisher::new(ports);
@@ -360,7 +388,7 @@ fn away(program: &Path) {
 }
 
 /// The last words of a start that ends by itself.
-fn fails(program: &Path, server: &Server, more: &[&str]) -> String {
+fn fails(program: &Path, server: &dyn LogServer, more: &[&str]) -> String {
     let mut command = Command::new("timeout");
     command.arg("30").arg(program).args(["serve", "--listen", "127.0.0.1:0", "--backbone"]);
     let Output { status, stderr, .. } =
@@ -376,13 +404,12 @@ fn refused(program: &Path) {
     assert!(said.ends_with("CONFIG SET maxmemory-policy noeviction"), "{said}");
 }
 
-fn other_rules(program: &Path) {
-    let server = Server::start(&[]);
-    let node = Node::start(program, &server, &[]);
-    let file = format!("sockeye-cluster-{}.toml", std::process::id());
+fn other_rules(program: &Path, server: &dyn LogServer) {
+    let node = Node::start(program, server, &[]);
+    let file = format!("sockeye-cluster-{}-{}.toml", std::process::id(), node.port);
     let file = std::env::temp_dir().join(file);
     fs::write(&file, "[channels]\nkey_seconds = 7\n").expect("a file of our own");
-    let said = fails(program, &server, &["--config", &file.display().to_string()]);
+    let said = fails(program, server, &["--config", &file.display().to_string()]);
     let _ = fs::remove_file(&file);
     assert!(said.contains("key_ms is 7000 here and 300000 there"), "{said}");
     assert_eq!(get(node.port, "/readyz").expect("it answers").status, 200, "the others go on");

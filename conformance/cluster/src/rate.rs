@@ -11,7 +11,7 @@ use redis::{Client, Connection, IntoConnectionInfo as _, Pipeline, Value};
 use sockeye_backbone::{Engine as _, Event, Position};
 use sockeye_redis::{RedisConfig, RedisEngine};
 
-use crate::server::Server;
+use crate::server::{LogServer as _, Server};
 
 /// The bytes of an entry.
 const ENTRY_BYTES: usize = 200;

@@ -15,8 +15,8 @@ use sockeye_redis::{RedisConfig, RedisEngine, RedisLimits};
 use crate::proxy::Proxy;
 
 /// A wait of the suite, and how many of them it waits at the most.
-const PASS: Duration = Duration::from_millis(2);
-const PASSES_MAX: u32 = 10_000;
+pub(crate) const PASS: Duration = Duration::from_millis(2);
+pub(crate) const PASSES_MAX: u32 = 10_000;
 
 /// The number of the next log.
 static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -15,6 +15,18 @@ const READY_MAX: Duration = Duration::from_secs(20);
 /// The number of the next directory.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// A server that keeps a log.
+pub(crate) trait LogServer {
+    /// Its URL.
+    fn url(&self) -> String;
+
+    /// Ends the process with SIGKILL.
+    fn kill(&mut self);
+
+    /// Starts the process, again after [`kill`](Self::kill), and waits until it answers.
+    fn run(&mut self);
+}
+
 /// A server on a port of its own. It ends when it is dropped.
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -38,10 +50,7 @@ impl Server {
 
     fn start_as(kind: Kind<'_>, settings: &[&str]) -> Self {
         let port = free_port();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory =
-            std::env::temp_dir().join(format!("sockeye-cluster-{}-{number}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a directory of our own");
+        let directory = directory();
         let mut arguments: Vec<String> =
             ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]
                 .into_iter()
@@ -80,12 +89,12 @@ impl Server {
                 settings[at + 1].to_owned(),
             ]);
         }
-        server.run();
+        server.start_process();
         server
     }
 
-    /// Starts the process, again after [`kill`](Self::kill), and waits until it answers.
-    pub(crate) fn run(&mut self) {
+    /// Starts the process, and waits until it answers.
+    fn start_process(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.directory.join("log"));
         let log = log.expect("a file of our own");
         let mut command = Command::new("redis-server");
@@ -118,15 +127,6 @@ impl Server {
         lines.chunks(3).map(|entry| (entry[0].to_owned(), entry[2].to_owned())).collect()
     }
 
-    /// Ends the process with SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // One that is stopped is killed as well.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-
     /// Cuts the end off the file that the server appends to, as a disk does that has lost what it was given last.
     pub(crate) fn lose_on_disk(&self, bytes: u64) {
         assert!(self.process.is_none(), "it does not run");
@@ -151,10 +151,23 @@ impl Server {
     pub(crate) fn process_id(&self) -> String {
         self.process.as_ref().expect("it runs").id().to_string()
     }
+}
 
-    /// Its URL.
-    pub(crate) fn url(&self) -> String {
+impl LogServer for Server {
+    fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // One that is stopped is killed as well.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    fn run(&mut self) {
+        self.start_process();
     }
 }
 
@@ -182,10 +195,7 @@ impl Sentinel {
     /// Starts a Sentinel that promotes a replica alone, after half a second.
     pub(crate) fn start(name: &str, primary: u16) -> Self {
         let port = free_port();
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory =
-            std::env::temp_dir().join(format!("sockeye-cluster-{}-{number}", std::process::id()));
-        fs::create_dir_all(&directory).expect("a directory of our own");
+        let directory = directory();
         let file = directory.join("sentinel.conf");
         let mut config = fs::File::create(&file).expect("a file of our own");
         write!(
@@ -226,6 +236,15 @@ impl Drop for Sentinel {
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A directory of our own.
+pub(crate) fn directory() -> PathBuf {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory =
+        std::env::temp_dir().join(format!("sockeye-cluster-{}-{number}", std::process::id()));
+    fs::create_dir_all(&directory).expect("a directory of our own");
+    directory
 }
 
 /// A port of the loopback that nobody listens at.

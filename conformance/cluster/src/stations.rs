@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sockeye_backbone::Engine as _;
+use sockeye_backbone::Engine;
 use sockeye_backbone::entry::Rules;
 use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
 use sockeye_hub::{Config, Kind};
@@ -46,7 +46,11 @@ pub(crate) struct Station {
 impl Station {
     /// A node that begins, or joins, the log of a URL, and forgets what is more than `keep` entries old.
     pub(crate) fn new(name: &str, url: &str, keep: u64) -> Self {
-        let mut engine = RedisEngine::open(config(url)).expect("threads");
+        Self::on(name, Box::new(RedisEngine::open(config(url)).expect("threads")), keep)
+    }
+
+    /// A node on an engine.
+    pub(crate) fn on(name: &str, mut engine: Box<dyn Engine>, keep: u64) -> Self {
         let thread = thread::current();
         engine.set_wake(Arc::new(move || thread.unpark()));
         let random = || u64::from_be_bytes(std::array::from_fn(|_| random_byte()));
@@ -63,7 +67,7 @@ impl Station {
             keep,
         };
         Self {
-            node: Node::new(settings, Box::new(engine)),
+            node: Node::new(settings, engine),
             name: name.into(),
             told: Vec::new(),
             number: 1,

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::node::{Node, config};
 use crate::proxy::{Holds, Proxy};
-use crate::server::Server;
+use crate::server::{LogServer as _, Server};
 
 pub(super) const CHECKS: &[Check] = &[
     ("entries count as replicated when a replica has them, and not before", replicated),

@@ -11,7 +11,7 @@ use super::Check;
 use super::links::assert_same;
 use crate::node::{Node, WAIT_MAX, config};
 use crate::proxy::{Holds, Proxy};
-use crate::server::{Sentinel, Server};
+use crate::server::{LogServer as _, Sentinel, Server};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a log that many begin at once is begun once", begun_by_many),

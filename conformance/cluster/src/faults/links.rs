@@ -13,7 +13,7 @@ use sockeye_redis::RedisLimits;
 use super::Check;
 use crate::node::{Node, config};
 use crate::proxy::{Holds, Proxy};
-use crate::server::Server;
+use crate::server::{LogServer as _, Server};
 
 pub(super) const CHECKS: &[Check] = &[
     ("kills of a server that syncs always lose nothing that was read", kills),

@@ -15,7 +15,7 @@ use super::Check;
 use super::links::assert_same;
 use super::settings::refusal;
 use crate::node::{Node, config};
-use crate::server::Server;
+use crate::server::{LogServer as _, Server, directory};
 
 pub(super) const CHECKS: &[Check] = &[
     ("a missing and a wrong password are refused, and not repeated", passwords),
@@ -81,13 +81,11 @@ fn rights() {
 }
 
 /// A directory with an authority, a certificate of 127.0.0.1, and another authority. It goes with its owner.
-struct Certificates(PathBuf);
+pub(crate) struct Certificates(pub(crate) PathBuf);
 
 impl Certificates {
-    fn new() -> Self {
-        let place =
-            std::env::temp_dir().join(format!("sockeye-cluster-{}-tls", std::process::id()));
-        fs::create_dir_all(&place).expect("a directory of our own");
+    pub(crate) fn new() -> Self {
+        let place = directory();
         let openssl = |arguments: &str| {
             let made =
                 Command::new("openssl").args(arguments.split(' ')).current_dir(&place).output();

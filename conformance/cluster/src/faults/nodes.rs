@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::proxy::{Holds, Proxy};
-use crate::server::Server;
+use crate::server::{LogServer as _, Server};
 use crate::stations::{Station, check, publish, settle, work};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -21,7 +21,7 @@ fn three(url: &str) -> Vec<Station> {
     ["a", "b", "c"].iter().map(|name| Station::new(name, url, KEEP)).collect()
 }
 
-fn assert_no_gap(stations: &[Station]) {
+pub(crate) fn assert_no_gap(stations: &[Station]) {
     for station in stations {
         assert_eq!(station.gaps(), 0, "nothing was lost");
         assert_eq!(

@@ -7,7 +7,7 @@ use sockeye_backbone::{Rejection, State, Trouble, TroubleKind};
 use super::Check;
 use super::links::assert_same;
 use crate::node::{Node, config};
-use crate::server::Server;
+use crate::server::{LogServer as _, Server};
 
 pub(super) const CHECKS: &[Check] = &[
     ("an evicting policy is refused", evicting),
@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// The trouble of a node that is refused.
-pub(super) fn refusal(node: &mut Node) -> Trouble {
+pub(crate) fn refusal(node: &mut Node) -> Trouble {
     node.wait("it is refused", |it| it.trouble().is_some());
     match &node.state {
         Some(State::Refused(trouble)) => trouble.clone(),
