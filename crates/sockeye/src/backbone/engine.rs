@@ -2,8 +2,26 @@
 
 use sockeye_backbone::Engine;
 use sockeye_terminal::Failure;
+#[cfg(any(feature = "redis", feature = "nats"))]
+use sockeye_terminal::OrFail as _;
 
 use crate::config::BackboneConfig;
+
+/// The environment variable that has the password, if no file has it.
+#[cfg(any(feature = "redis", feature = "nats"))]
+const PASSWORD: &str = "SOCKEYE_BACKBONE_PASSWORD";
+
+/// The environment variable that has the credentials, if no file has them.
+#[cfg(feature = "nats")]
+const CREDENTIALS: &str = "SOCKEYE_BACKBONE_CREDENTIALS";
+
+/// An engine that can be asked for.
+enum Configured {
+    #[cfg(feature = "redis")]
+    Redis(sockeye_redis::RedisConfig),
+    #[cfg(feature = "nats")]
+    Nats(sockeye_nats::NatsConfig),
+}
 
 /// Whether the engine can be asked for: what the URL says, and the files of passwords and authorities.
 pub(crate) fn check(config: &BackboneConfig) -> Result<(), Failure> {
@@ -11,79 +29,170 @@ pub(crate) fn check(config: &BackboneConfig) -> Result<(), Failure> {
 }
 
 /// Opens the engine. It connects, and goes on trying.
-#[cfg(feature = "redis")]
 pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> {
-    use sockeye_terminal::OrFail as _;
+    match configure(config)? {
+        #[cfg(feature = "redis")]
+        Configured::Redis(config) => started(sockeye_redis::RedisEngine::open(config)),
+        #[cfg(feature = "nats")]
+        Configured::Nats(config) => started(sockeye_nats::NatsEngine::open(config)),
+    }
+}
 
-    let engine = sockeye_redis::RedisEngine::open(configure(config)?);
+#[cfg(any(feature = "redis", feature = "nats"))]
+fn started(engine: std::io::Result<impl Engine + 'static>) -> Result<Box<dyn Engine>, Failure> {
     Ok(Box::new(engine.or_fail(|| "cannot start the threads of the backbone".into())?))
 }
 
-/// There is none in this build.
-#[cfg(not(feature = "redis"))]
-pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> {
-    match configure(config)? {}
+fn configure(config: &BackboneConfig) -> Result<Configured, Failure> {
+    let (scheme, _) = config.url.split_once("://").unwrap_or_default();
+    match scheme.to_ascii_lowercase().as_str() {
+        "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(config),
+        "nats" | "tls" => nats(config),
+        _ => Err(Failure(
+            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, nats and tls".into(),
+        )),
+    }
 }
 
 #[cfg(not(feature = "redis"))]
-fn configure(_: &BackboneConfig) -> Result<core::convert::Infallible, Failure> {
-    Err(Failure("url: this program was built without a driver (feature redis)".into()))
+fn redis(_: &BackboneConfig) -> Result<Configured, Failure> {
+    Err(Failure("url: this program was built without the driver for Redis (feature redis)".into()))
 }
 
 #[cfg(feature = "redis")]
-use redis::configure;
-
-#[cfg(feature = "redis")]
-mod redis {
-    use std::path::Path;
-
+fn redis(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_redis::{RedisConfig, RedisLimits};
-    use sockeye_terminal::{Failure, OrFail as _};
 
-    use crate::acme;
-    use crate::config::BackboneConfig;
-    use crate::file;
-    use crate::file::Kind;
+    if config.credentials_file.is_some() {
+        let why = "credentials_file: Redis has no credentials, but a password: take it away";
+        return Err(Failure(why.into()));
+    }
+    let redis = RedisConfig::from_url(&config.url);
+    let mut redis = redis.map_err(|why| Failure(format!("url: {why}")))?;
+    let patience_ms = config.patience_seconds.saturating_mul(1_000);
+    redis = redis.with_limits(RedisLimits { patience_ms, ..RedisLimits::default() });
+    if let Some(password) = password(config)? {
+        redis = redis.with_password(&password);
+    }
+    if let Some(file) = &config.sentinel_password_file {
+        let password = secret(file, "sentinel_password_file")?;
+        redis = redis.with_sentinel_login(config.sentinel_user.as_deref(), &password);
+    }
+    if let Some(replicas) = config.replicas {
+        redis = redis.with_replicas(replicas);
+    }
+    if redis.uses_tls() {
+        redis = redis.with_tls(trusting(config)?);
+    }
+    Ok(Configured::Redis(redis))
+}
 
-    /// Has the password, if no file has it.
-    const PASSWORD: &str = "SOCKEYE_BACKBONE_PASSWORD";
+#[cfg(not(feature = "nats"))]
+fn nats(_: &BackboneConfig) -> Result<Configured, Failure> {
+    Err(Failure("url: this program was built without the driver for NATS (feature nats)".into()))
+}
 
-    pub(super) fn configure(config: &BackboneConfig) -> Result<RedisConfig, Failure> {
-        let redis = RedisConfig::from_url(&config.url);
-        let mut redis = redis.map_err(|why| Failure(format!("url: {why}")))?;
-        let patience_ms = config.patience_seconds.saturating_mul(1_000);
-        let limits = RedisLimits { patience_ms, ..RedisLimits::default() };
-        redis = redis.with_limits(limits);
-        let password = match &config.password_file {
-            Some(file) => Some(secret(file, "password_file")?),
-            None => std::env::var(PASSWORD).ok().filter(|it| !it.is_empty()),
-        };
-        if let Some(password) = password {
-            redis = redis.with_password(&password);
-        }
-        if let Some(file) = &config.sentinel_password_file {
-            let password = secret(file, "sentinel_password_file")?;
-            redis = redis.with_sentinel_login(config.sentinel_user.as_deref(), &password);
-        }
-        if let Some(replicas) = config.replicas {
-            redis = redis.with_replicas(replicas);
-        }
-        if redis.uses_tls() {
-            let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
-            let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
-            redis = redis.with_tls(acme::trusting(file)?);
-        }
-        Ok(redis)
+#[cfg(feature = "nats")]
+fn nats(config: &BackboneConfig) -> Result<Configured, Failure> {
+    use sockeye_nats::{NatsConfig, NatsLimits};
+
+    if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
+        let why = "sentinel_user, sentinel_password_file: NATS has no Sentinels: take them away";
+        return Err(Failure(why.into()));
+    }
+    let nats = NatsConfig::from_url(&config.url);
+    let mut nats = nats.map_err(|why| Failure(format!("url: {why}")))?;
+    let patience_ms = config.patience_seconds.saturating_mul(1_000);
+    nats = nats.with_limits(NatsLimits { patience_ms, ..NatsLimits::default() });
+    if let Some(password) = password(config)? {
+        nats = nats.with_password(&password);
+    }
+    let credentials = match &config.credentials_file {
+        Some(file) => Some(secret(file, "credentials_file")?),
+        None => std::env::var(CREDENTIALS).ok().filter(|it| !it.is_empty()),
+    };
+    if let Some(text) = credentials {
+        nats =
+            nats.with_credentials(&text).map_err(|why| Failure(format!("credentials: {why}")))?;
+    }
+    if let Some(replicas) = config.replicas {
+        nats = nats.with_replicas(replicas);
+    }
+    if nats.uses_tls() {
+        nats = nats.with_tls(trusting(config)?);
+    }
+    Ok(Configured::Nats(nats))
+}
+
+#[cfg(any(feature = "redis", feature = "nats"))]
+fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
+    match &config.password_file {
+        Some(file) => secret(file, "password_file").map(Some),
+        None => Ok(std::env::var(PASSWORD).ok().filter(|it| !it.is_empty())),
+    }
+}
+
+/// How TLS begins, and whom it trusts.
+#[cfg(any(feature = "redis", feature = "nats"))]
+fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
+    let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
+    let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
+    crate::acme::trusting(file)
+}
+
+/// A secret without the end of its line.
+#[cfg(any(feature = "redis", feature = "nats"))]
+fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
+    let text = crate::file::read_text(path, crate::file::Kind::Regular);
+    let text = text.or_fail(|| format!("{key} {}", path.display()))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    match text.is_empty() {
+        true => Err(Failure(format!("{key} {}: it is empty", path.display()))),
+        false => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(url: &str, change: impl FnOnce(&mut BackboneConfig)) -> String {
+        let mut config = BackboneConfig { url: url.into(), ..BackboneConfig::default() };
+        change(&mut config);
+        check(&config).expect_err(url).0
     }
 
-    /// A password without the end of its line.
-    fn secret(path: &Path, key: &str) -> Result<String, Failure> {
-        let text = file::read_text(path, Kind::Regular);
-        let text = text.or_fail(|| format!("{key} {}", path.display()))?;
-        let text = text.trim_end_matches(['\r', '\n']);
-        match text.is_empty() {
-            true => Err(Failure(format!("{key} {}: it is empty", path.display()))),
-            false => Ok(text.to_owned()),
+    #[test]
+    fn a_url_of_no_engine_is_named() {
+        for url in ["http://h", "h:4222", "kafka://h"] {
+            assert!(error(url, |_| {}).starts_with("url: its scheme is none of redis, "), "{url}");
         }
+    }
+
+    #[test]
+    #[cfg(not(feature = "nats"))]
+    fn a_driver_that_is_not_built_is_named() {
+        let why = "url: this program was built without the driver for NATS (feature nats)";
+        assert_eq!(error("nats://h", |_| {}), why);
+    }
+
+    #[test]
+    #[cfg(feature = "redis")]
+    fn settings_of_nats_are_no_settings_of_redis() {
+        let why = error("redis://h", |it| it.credentials_file = Some("a.creds".into()));
+        assert!(why.starts_with("credentials_file: Redis has no credentials"), "{why}");
+    }
+
+    #[test]
+    #[cfg(feature = "nats")]
+    fn what_is_wrong_with_nats_is_named() {
+        let why = error("nats://h", |it| it.sentinel_user = Some("a".into()));
+        assert!(why.contains("NATS has no Sentinels"), "{why}");
+        assert!(error("nats://u:p@h", |_| {}).contains("has a password"));
+        assert!(error("tls://h", |_| {}).contains("TLS needs a ca_file"));
+        let why = error("nats://h", |it| it.credentials_file = Some("/nowhere/a.creds".into()));
+        assert!(why.starts_with("credentials_file /nowhere/a.creds"), "{why}");
+        let config = BackboneConfig { url: "nats://h".into(), ..BackboneConfig::default() };
+        check(&config).expect("a URL is enough");
     }
 }

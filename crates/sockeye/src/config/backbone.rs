@@ -39,6 +39,9 @@ pub(crate) struct BackboneConfig {
     pub(crate) sentinel_user: Option<String>,
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) sentinel_password_file: Option<PathBuf>,
+    /// The file that has credentials of NATS.
+    #[serde(deserialize_with = "rules::some_path")]
+    pub(crate) credentials_file: Option<PathBuf>,
     /// The authorities that vouch for the engine.
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl Default for BackboneConfig {
             password_file: None,
             sentinel_user: None,
             sentinel_password_file: None,
+            credentials_file: None,
             ca_file: None,
             replicas: None,
             entries: ENTRIES,
@@ -86,7 +90,7 @@ impl BackboneConfig {
     /// Relative paths are relative to the file that they stand in.
     pub(super) fn resolve(&mut self, beside: &Path) {
         let passwords = self.password_file.iter_mut().chain(&mut self.sentinel_password_file);
-        for path in passwords.chain(&mut self.ca_file) {
+        for path in passwords.chain(&mut self.credentials_file).chain(&mut self.ca_file) {
             *path = beside.join(&*path);
         }
     }
