@@ -20,6 +20,12 @@ pub trait Rig {
     /// How often [`pass`](Self::pass) is called before a check gives up: some seconds in all.
     fn patience(&self) -> u32;
 
+    /// Whether an append is in the log, and its readers are woken, when the call returns. Then
+    /// [`pass`](Self::pass) is not called where it might wake them itself.
+    fn is_immediate(&self) -> bool {
+        false
+    }
+
     /// Erases the log behind the back of all engines. False if the rig cannot.
     fn erase(&mut self) -> bool;
 

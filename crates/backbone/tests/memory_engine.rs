@@ -35,6 +35,10 @@ impl Rig for MemoryRig {
         100
     }
 
+    fn is_immediate(&self) -> bool {
+        true
+    }
+
     fn erase(&mut self) -> bool {
         self.log.erase();
         true
