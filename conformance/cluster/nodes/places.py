@@ -1,6 +1,8 @@
 """What a cluster is made of: Redis, nodes, a balancer without stickiness, and links between them. Each is a process of its
-own, but for the links. The addresses are 127.0.61.0 to 127.0.61.255, eight of them for each world."""
+own, but for the links. The addresses are 127.0.N.0 to 127.0.N.255, eight of them for each world; N, 61 to 92, is another one for
+each run on this machine."""
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -9,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -39,9 +42,25 @@ level = "info"
 """
 
 
+def network():
+    """The number of a network that no other run has, and the file whose lock says so. It ends with this process."""
+    for number in range(61, 93):
+        with contextlib.suppress(OSError):
+            file = open(pathlib.Path(tempfile.gettempdir()) / f"sockeye-cluster-127.0.{number}", "w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return number, file
+            except OSError:
+                file.close()
+    raise AssertionError("other runs have all the addresses")
+
+
+NETWORK, _LOCK = network()
+
+
 def address(world, place):
     """The address of a place of a world."""
-    return f"127.0.61.{world * 8 + place}"
+    return f"127.0.{NETWORK}.{world * 8 + place}"
 
 
 class Place:
