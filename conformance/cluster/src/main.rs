@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use sockeye_backbone::suite::CHECKS;
 
 use crate::nats::{NatsRig, NatsServer, NatsTarget};
@@ -55,15 +55,18 @@ enum Command {
         #[arg(long)]
         newer_nats_server: Option<PathBuf>,
     },
-    /// Measures appends and read-backs beside plain XADD and XREAD, in turn on one server that it starts.
+    /// Measures appends and read-backs beside a plain client of the server, in turn on one server that it starts.
     Rate {
+        /// The engine.
+        #[arg(long, value_enum, default_value_t = Measured::Redis)]
+        engine: Measured,
         /// Rounds of each.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
         /// Entries of a round.
         #[arg(long, default_value_t = 200_000)]
         entries: usize,
-        /// `appendfsync` of the server.
+        /// `appendfsync` of Redis.
         #[arg(long, default_value = "everysec")]
         appendfsync: String,
     },
@@ -88,6 +91,13 @@ enum Command {
     },
 }
 
+/// An engine whose rate is measured.
+#[derive(Clone, Copy, ValueEnum)]
+enum Measured {
+    Redis,
+    Nats,
+}
+
 /// The servers of the generic checks.
 type Servers = (Server, NatsServer);
 
@@ -96,9 +106,14 @@ type Job = (String, Box<dyn FnOnce() + Send>);
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let jobs = match arguments.command {
-        Command::Rate { rounds, entries, appendfsync } => {
+        Command::Rate { engine, rounds, entries, appendfsync } => {
             let plan = rate::Plan { rounds: rounds.max(1), entries };
-            let ratio = rate::run(plan, &["--appendfsync", &appendfsync]);
+            let ratio = match engine {
+                Measured::Redis => {
+                    rate::run(&Server::start(&["--appendfsync", &appendfsync]), plan)
+                }
+                Measured::Nats => rate::run(&NatsServer::start(), plan),
+            };
             println!("\nthe engine has {ratio:.2} of the plain rate");
             return ExitCode::SUCCESS;
         }
