@@ -14,6 +14,7 @@
 //! Whatever comes to such a subscriber first, another fan-out or the caller, brings it what it is owed before
 //! anything else. So each subscriber gets the messages of all channels in the order of the log.
 
+use std::cell::Cell;
 use std::mem;
 use std::rc::Rc;
 
@@ -42,12 +43,19 @@ impl<M> FanOut<M> {
         self.entries.last().map_or(Seq::ZERO, |entry| entry.seq())
     }
 
-    /// Those of its messages that a subscriber is owed.
-    fn owed_to(&self, state: &State) -> &[Rc<Entry<M>>] {
-        let is_among = |link: Link| self.lists.iter().any(|list| list.0 == link);
+    /// Those of its messages that a subscriber is owed. Adds the comparisons that this takes to `compared`.
+    /// [hub:owed-counted]
+    fn owed_to(&self, state: &State, compared: &Cell<u64>) -> &[Rc<Entry<M>>] {
+        let mut count = 1;
+        let mut is_among = |link: Link| {
+            let at = self.lists.iter().position(|list| list.0 == link);
+            count += at.map_or(self.lists.len(), |at| at + 1);
+            at.is_some()
+        };
         let is_owed = state.position == ReadPosition::LIVE
             && state.named < self.newest()
             && state.subscriptions.iter().any(|it| is_among(it.link));
+        compared.set(compared.get() + count as u64);
         if is_owed { after(&self.entries, state.named) } else { &[] }
     }
 
@@ -62,11 +70,13 @@ pub(crate) struct FanOuts<M> {
     all: Vec<FanOut<M>>,
     /// The next step is of the first one from here on that may take one.
     turn: usize,
+    /// Comparisons so far of subscribers with fan-outs.
+    compared: Cell<u64>,
 }
 
 impl<M> Default for FanOuts<M> {
     fn default() -> Self {
-        Self { all: Vec::new(), turn: 0 }
+        Self { all: Vec::new(), turn: 0, compared: Cell::new(0) }
     }
 }
 
@@ -76,6 +86,12 @@ impl<M> FanOuts<M> {
         self.all.is_empty()
     }
 
+    /// Gives up all of them.
+    pub(crate) fn take(&mut self) -> Self {
+        let compared = self.compared.clone();
+        mem::replace(self, Self { compared, ..Self::default() })
+    }
+
     pub(crate) fn has_end(&self) -> bool {
         let mut last = self.all.iter().filter_map(|it| it.entries.last());
         last.any(|entry| entry.kind == Kind::End)
@@ -83,7 +99,7 @@ impl<M> FanOuts<M> {
 
     /// The position of a subscriber that is owed messages: that before the first of them.
     pub(crate) fn owed_after(&self, state: &State) -> Option<Seq> {
-        let owed = self.all.iter().find_map(|it| it.owed_to(state).first());
+        let owed = self.all.iter().find_map(|it| it.owed_to(state, &self.compared).first());
         owed.map(|entry| entry.seq().previous())
     }
 
@@ -112,6 +128,12 @@ impl<M> Hub<M> {
     #[inline]
     pub fn has_fan_outs(&self) -> bool {
         !self.fan_outs.is_empty()
+    }
+
+    /// Comparisons so far of subscribers with fan-outs under way, to find what they are owed. There are none while no
+    /// fan-out is under way.
+    pub const fn compared(&self) -> u64 {
+        self.fan_outs.compared.get()
     }
 
     /// Whether another burst may become a fan-out without one of those under way having to end first.
@@ -159,7 +181,8 @@ impl<M> Hub<M> {
     ) {
         let Self { fan_outs, subscribers, stats, .. } = self;
         if let Some(index) = subscribers.find(key) {
-            offer_owed(subscribers.at_mut(index), &mut fan_outs.all, stats, &mut By(deliver));
+            let FanOuts { all, compared, .. } = fan_outs;
+            offer_owed(subscribers.at_mut(index), (all, compared), stats, &mut By(deliver));
         }
     }
 
@@ -226,7 +249,8 @@ impl<M> Hub<M> {
     /// Takes a step of the fan-out with this number.
     fn step(&mut self, at: usize, members_max: usize, deliver: &mut impl Deliver<M>) -> usize {
         let Self { fan_outs, channels, patterns, subscribers, stats, .. } = self;
-        let (earlier, rest) = fan_outs.all.split_at_mut(at);
+        let FanOuts { all, compared, .. } = fan_outs;
+        let (earlier, rest) = all.split_at_mut(at);
         let FanOut { entries, lists, has_begun, taken, .. } = &mut rest[0];
         *has_begun = true;
         let mut room = members_max.max(1);
@@ -240,7 +264,7 @@ impl<M> Hub<M> {
             let from = end.saturating_sub(room);
             for member in members[from..end].iter().rev() {
                 let state = subscribers.at_mut(member.subscriber);
-                offer(state, earlier, (entries, taken), stats, deliver);
+                offer(state, (earlier, compared), (entries, taken), stats, deliver);
             }
             (room, *left) = (room - (end - from), from);
             if from == 0 {
@@ -265,12 +289,13 @@ impl<M> Hub<M> {
         deliver: &mut impl Deliver<M>,
     ) -> Reached {
         let Self { fan_outs, channels, patterns, subscribers, stats, .. } = self;
+        let FanOuts { all, compared, .. } = fan_outs;
         let record = channels.record(channel);
         let of_patterns = record.patterns.iter().map(|it| patterns.members(*it).as_slice());
         let (mut reached, mut taken) = (Reached::default(), Seq::ZERO);
         for member in std::iter::once(record.members.as_slice()).chain(of_patterns).flatten() {
             let state = subscribers.at_mut(member.subscriber);
-            match offer(state, &mut fan_outs.all, (entries, &mut taken), stats, deliver) {
+            match offer(state, (all, compared), (entries, &mut taken), stats, deliver) {
                 Visit::Repeated => {}
                 Visit::Taken => reached.taken += 1,
                 Visit::Behind => reached.behind += 1,
@@ -309,7 +334,7 @@ enum Visit {
 /// them. [hub:fan-out-order] [hub:named-once]
 fn offer<M>(
     state: &mut State,
-    earlier: &mut [FanOut<M>],
+    (earlier, compared): (&mut [FanOut<M>], &Cell<u64>),
     (entries, taken): (&[Rc<Entry<M>>], &mut Seq),
     stats: &mut Stats,
     deliver: &mut impl Deliver<M>,
@@ -318,7 +343,7 @@ fn offer<M>(
     if state.named >= newest {
         return Visit::Repeated;
     }
-    offer_owed(state, earlier, stats, deliver);
+    offer_owed(state, (earlier, compared), stats, deliver);
     let before = mem::replace(&mut state.named, newest);
     match state.position == ReadPosition::LIVE {
         true => hand(state, (after(entries, before), taken), stats, deliver),
@@ -329,12 +354,12 @@ fn offer<M>(
 /// Offers to a subscriber what these fan-outs owe it.
 fn offer_owed<M>(
     state: &mut State,
-    fan_outs: &mut [FanOut<M>],
+    (fan_outs, compared): (&mut [FanOut<M>], &Cell<u64>),
     stats: &mut Stats,
     deliver: &mut impl Deliver<M>,
 ) {
     for fan_out in fan_outs {
-        let owed = fan_out.owed_to(state);
+        let owed = fan_out.owed_to(state, compared);
         if !owed.is_empty() {
             state.named = fan_out.newest();
             stats.hastened += 1;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::{mem, slice};
+use std::slice;
 
 use crate::burst::{Burst, By, Offered};
 use crate::channels::Channels;
@@ -215,7 +215,7 @@ impl<M> Hub<M> {
     pub fn lose(&mut self, seq: Seq) -> Result<(), Misuse> {
         self.check_no_burst()?;
         self.follow(seq)?;
-        let fan_outs = mem::take(&mut self.fan_outs);
+        let fan_outs = self.fan_outs.take();
         for subscriber in self.subscribers.iter_mut() {
             fall_behind(subscriber, fan_outs.owed_after(subscriber).unwrap_or(self.head));
             for subscription in subscriber.subscriptions.iter_mut() {
@@ -271,7 +271,7 @@ impl<M> Hub<M> {
         self.pending.clear();
         self.keys.clear();
         // Whom they have not come to has the gap of everybody.
-        self.fan_outs = FanOuts::default();
+        drop(self.fan_outs.take());
         self.channels.clear_pending();
         self.channels.reset(Seq::ZERO, &self.config);
         self.recount_holdings();

@@ -35,8 +35,13 @@ fn world_of(service: Service) -> World {
 
 /// So many streams of a channel. Each has read what it was told so far.
 fn streams(world: &mut World, channel: &str, count: usize) -> Vec<Peer> {
+    streams_of(world, &format!("\"{channel}\""), count)
+}
+
+/// The same for several channels.
+fn streams_of(world: &mut World, channels: &str, count: usize) -> Vec<Peer> {
     let before = world.server.app().holdings().streams;
-    let subscribe = format!(r#"{{"type":"subscribe","channels":["{channel}"]}}"#);
+    let subscribe = format!(r#"{{"type":"subscribe","channels":[{channels}]}}"#);
     let connect = |_| world.net.connect().expect("it listens");
     let mut peers: Vec<Peer> = (0..count).map(connect).collect();
     for peer in &mut peers {
@@ -46,9 +51,25 @@ fn streams(world: &mut World, channel: &str, count: usize) -> Vec<Peer> {
     while world.server.app().holdings().streams < before + count || world.server.is_busy() {
         world.turn();
     }
-    (0..10).for_each(|_| world.turn());
-    assert!(peers.iter_mut().all(|peer| read(peer).contains("sync")));
+    let said = hear(world, &mut peers);
+    assert!(said.iter().all(|said| said.contains("sync")));
     peers
+}
+
+/// What each has been told. Some sockets take little at a time.
+fn hear(world: &mut World, peers: &mut [Peer]) -> Vec<String> {
+    let mut said = vec![String::new(); peers.len()];
+    let mut idle = 0;
+    while idle < 10 {
+        world.turn();
+        let more = peers.iter_mut().zip(&mut said).map(|(peer, said)| {
+            let text = read(peer);
+            said.push_str(&text);
+            text.len()
+        });
+        idle = if more.sum::<usize>() > 0 { 0 } else { idle + 1 };
+    }
+    said
 }
 
 fn connect(world: &World, last: u8) -> Peer {
@@ -224,4 +245,33 @@ fn a_message_has_a_delivery_lag_though_the_rest_of_its_subscribers_leave() {
     let delivered = world.server.app().hub_stats().delivered;
     assert!(delivered < SUBSCRIBERS as u64, "all {delivered} got it before");
     assert_eq!(lags(&mut world), "1");
+}
+
+/// The units of messages to a few while fan-outs are under way. Each of these few has so many subscriptions.
+fn units_beside_fan_outs(subscriptions: usize) -> u64 {
+    let mut world = world_of(Service::new(Epoch(7), hub_config(16), Limits::default()));
+    let large: Vec<String> = (0..16).map(|number| format!("news:{number}")).collect();
+    let _peers: Vec<Peer> = large.iter().flat_map(|it| streams(&mut world, it, 300)).collect();
+    let names: Vec<String> = (0..subscriptions).map(|number| format!("\"s:{number}\"")).collect();
+    let _few = streams_of(&mut world, &names.join(","), AT_ONCE - 10);
+    let mut publishers: Vec<Peer> = large.iter().map(|_| connect(&world, 1)).collect();
+    let mut others: Vec<Peer> = (0..6).map(|_| connect(&world, 2)).collect();
+    (0..3).for_each(|_| world.turn());
+    let before = world.server.stats().units;
+    for (publisher, channel) in publishers.iter_mut().zip(&large) {
+        publisher.write(post(channel, "\"to many\"").as_bytes());
+    }
+    for other in &mut others {
+        world.turn();
+        other.write(post("s:0", "\"to few\"").as_bytes());
+    }
+    turns(&mut world, || ());
+    world.server.stats().units - before
+}
+
+/// [hub:owed-counted] [service:owed-billed] To find what subscribers are owed costs units: as many as it has compared.
+#[test]
+fn comparisons_with_fan_outs_cost_units() {
+    let (few, many) = (units_beside_fan_outs(1), units_beside_fan_outs(60));
+    assert!(many > few + 500, "{many} units with many subscriptions, {few} with one");
 }

@@ -84,8 +84,11 @@ fn is_refused(answer: &str) -> bool {
 
 /// A masked message by the key of nothing.
 pub(crate) fn frame(text: &[u8]) -> Vec<u8> {
-    let len = u8::try_from(text.len()).expect("it is short");
-    [&[0x81, 0x80 | len, 0, 0, 0, 0][..], text].concat()
+    let len = u16::try_from(text.len()).expect("it is short");
+    match u8::try_from(len) {
+        Ok(len @ ..=125) => [&[0x81, 0x80 | len, 0, 0, 0, 0][..], text].concat(),
+        Ok(_) | Err(_) => [&[0x81, 0xfe], &len.to_be_bytes()[..], &[0; 4], text].concat(),
+    }
 }
 
 /// Whoever publishes in a turn: what a subscriber gets of it leaves in one write.

@@ -54,6 +54,9 @@ pub(crate) const AT_ONCE: u64 = 200;
 /// Units after which a task goes behind the others.
 pub(crate) const STEP: u64 = 500;
 
+/// Comparisons of a subscriber with fan-outs that cost a unit, as a power of two.
+const COMPARISONS_SHIFT: u32 = 6;
+
 /// Bytes of JSON that cost a unit to read or to write, as a power of two.
 const TEXT_SHIFT: u32 = 6;
 
@@ -75,6 +78,11 @@ pub(crate) const fn of_places(places: u64) -> u64 {
 /// The units of so many offers that were made outside of the steps of their fan-outs.
 pub(crate) const fn of_hastened(offers: u64) -> u64 {
     offers * DELIVERY
+}
+
+/// The units of so many comparisons of subscribers with fan-outs: each takes about a nanosecond.
+pub(crate) const fn of_compared(comparisons: u64) -> u64 {
+    comparisons >> COMPARISONS_SHIFT
 }
 
 /// The bytes of JSON that so many units are for.

@@ -183,7 +183,9 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn take_steps(&mut self) -> (u64, u64) {
         let due = units::of_steps(0, self.hub.due());
         let all = units::of_steps(self.hub.searched(), self.hub.dropped())
-            + units::of_hastened(self.hub.hastened());
+            + units::of_hastened(self.hub.hastened())
+            // [service:owed-billed]
+            + units::of_compared(self.hub.compared());
         let due_before = core::mem::replace(&mut self.due_steps, due);
         let all_before = core::mem::replace(&mut self.steps, all);
         let due = due - due_before;
