@@ -28,6 +28,7 @@ pub(crate) mod handshakes;
 pub(crate) mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod openings;
+pub(crate) mod parts;
 pub(crate) mod presence;
 pub(crate) mod publishing;
 mod rates;

@@ -14,6 +14,7 @@ use sockeye_server::{Answer, Context, Hold, StreamKey};
 
 use super::outlet::Recipient;
 use crate::dialect::counters::count;
+use crate::engine::parts::Parts;
 use crate::engine::work::Payer;
 use crate::engine::{Answered, Placed, Principal, Settled, Task, units};
 use crate::sequencing::Ticket;
@@ -21,7 +22,7 @@ use crate::wire::{Channels, Control, Payload, Problem, Publish, channel_name};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
 use job::{Begun, Item, Job};
-use pace::{Pace, PutOff};
+use pace::Pace;
 
 /// Jobs with publications that wait for their outcome.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ pub(crate) struct Jobs {
     wait_for_fan_outs: bool,
     /// The WebSockets with jobs that wait.
     sockets: HashMap<StreamKey, Waiter>,
-    put_off: PutOff,
+    put_off: Parts,
 }
 
 /// A publication that waits for its outcome.

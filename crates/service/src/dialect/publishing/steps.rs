@@ -91,6 +91,7 @@ impl Service {
 
     pub(super) fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {
         let payer = self.engine.work.payer(who);
+        // [service:bound-batches]
         if self.jobs.put_off.has_room(payer, self.engine.limits.batches_bytes_max) {
             return Ok(());
         }
