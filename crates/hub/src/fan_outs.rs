@@ -138,8 +138,24 @@ impl<M> Hub<M> {
 
     /// Whether another burst may become a fan-out without one of those under way having to end first.
     pub fn has_room_for_fan_out(&self) -> bool {
+        self.room_for_fan_outs() > 0
+    }
+
+    /// How many other bursts may become fan-outs without one of those under way having to end first.
+    pub fn room_for_fan_outs(&self) -> usize {
         let is_one_to_come = self.has_burst() && self.is_divided(self.burst_channel());
-        self.fan_outs.all.len() + usize::from(is_one_to_come) < self.fan_outs_max()
+        let under_way = self.fan_outs.all.len() + usize::from(is_one_to_come);
+        self.fan_outs_max().saturating_sub(under_way)
+    }
+
+    /// Whether the oldest pending message, if there is one, may be committed without a fan-out under way having to end
+    /// first.
+    pub fn has_room_for_next(&mut self) -> bool {
+        let next = self.next_channel().filter(|_| !self.has_room_for_fan_out());
+        next.is_none_or(|channel| {
+            self.look_up_patterns(channel);
+            !self.is_divided(channel)
+        })
     }
 
     fn fan_outs_max(&self) -> usize {

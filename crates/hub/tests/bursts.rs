@@ -388,6 +388,44 @@ fn fan_outs_have_a_bound() {
     assert_eq!(said(&|at| at % 3 == 2, &side), [3; 3]);
 }
 
+/// [hub:bound-fan-outs] Whether the oldest pending message begins a fan-out depends on the subscriptions that are there
+/// now, also on those by patterns that have come or gone since the last message of its channel.
+#[test]
+fn the_next_message_has_room_if_it_begins_no_fan_out() {
+    let mut config = Config::default();
+    (config.limits.fan_out_members_max, config.limits.fan_outs_max) = (1, 1);
+    config.settings.patterns = PatternUse::Allowed;
+    let mut side = Side::new(&config, How::Divided);
+    for at in 0..3 {
+        connect(&mut side, at, "a", Start::Now, 0);
+        side.streams[at].room = 1_000;
+    }
+    side.publish(Publication::new(name("b:1"), 1, 10), 0).expect("it is taken");
+    side.deliver_all();
+    let admit =
+        |hub: &mut Hub<u64>, channel| match hub.admit(Publication::new(name(channel), 1, 10), 0) {
+            Ok(Admission::Pending(position)) => position,
+            other => panic!("{other:?}"),
+        };
+    let position = admit(&mut side.hub, "a");
+    side.hub.commit_later(position, 0).expect("it is the next");
+    side.hub.deliver_burst(|_, _| panic!("it is a fan-out"));
+    assert!(side.hub.has_fan_outs() && side.hub.has_room_for_next(), "nothing is pending");
+    admit(&mut side.hub, "b:1");
+    assert!(side.hub.has_room_for_next(), "it is for nobody");
+    let keys = [(); 3].map(|()| side.hub.connect().expect("there is room"));
+    for key in keys {
+        let pattern = Target::new("b:*").expect("a valid target");
+        let mut subscriber = side.hub.subscriber(key).expect("it is connected");
+        subscriber.subscribe(pattern, Start::Now, 0).expect("there is room");
+    }
+    assert!(!side.hub.has_room_for_next(), "it is for many");
+    for key in keys {
+        side.hub.subscriber(key).expect("it is connected").disconnect();
+    }
+    assert!(side.hub.has_room_for_next(), "they are gone");
+}
+
 /// One fan-out has room under any bound: nobody could publish otherwise.
 #[test]
 fn a_fan_out_has_room_if_none_is_under_way() {

@@ -247,6 +247,105 @@ fn a_message_has_a_delivery_lag_though_the_rest_of_its_subscribers_leave() {
     assert_eq!(lags(&mut world), "1");
 }
 
+/// The turns until a message in a small channel has its receipt and its subscribers have it, while large fan-outs go on
+/// and more publications wait for them.
+fn turns_of_a_small_channel(service: Service) -> usize {
+    const LARGE: [&str; 4] = ["news:1", "news:2", "news:3", "news:4"];
+    let mut world = world_of(service);
+    let _peers: Vec<Peer> =
+        LARGE.iter().flat_map(|channel| streams(&mut world, channel, 1_600)).collect();
+    let mut listener = connect(&world, 3);
+    let subscribe = frame(br#"{"type":"subscribe","channels":["small:1"]}"#);
+    listener.write(&[UPGRADE.as_bytes(), &subscribe].concat());
+    assert!(hear(&mut world, std::slice::from_mut(&mut listener))[0].contains("sync"));
+    let mut canary = connect(&world, 2);
+    let mut publishers: Vec<Peer> = LARGE.iter().map(|_| connect(&world, 1)).collect();
+    for (publisher, channel) in publishers.iter_mut().zip(LARGE) {
+        publisher.write(post(channel, "\"to many\"").as_bytes());
+    }
+    (0..3).for_each(|_| world.turn());
+    assert!(world.server.app().holdings().jobs > 0, "some wait");
+    canary.write(post("small:1", "\"sing\"").as_bytes());
+    let (mut receipt, mut heard) = (String::new(), String::new());
+    for turn in 1..1_000 {
+        world.turn();
+        heard += &read(&mut listener);
+        receipt += &read(&mut canary);
+        if heard.contains("sing") && receipt.contains("\"subscribers\":1") {
+            assert!(world.server.app().holdings().jobs > 0, "they wait still");
+            return turn;
+        }
+    }
+    panic!("it never comes");
+}
+
+/// [service:fan-out-room] A small channel waits for no fan-out, however many are under way.
+#[test]
+fn a_small_channel_does_not_wait_for_large_ones() {
+    let turns = turns_of_a_small_channel(Service::new(Epoch(7), hub_config(1), Limits::default()));
+    assert!(turns <= 2, "{turns} turns");
+}
+
+/// [service:fan-out-room] The same behind a log, which has one message to many at a time, as by default.
+#[test]
+fn a_small_channel_does_not_wait_for_large_ones_behind_a_log() {
+    let log = Slow(Arc::new(AtomicU64::new(1_000)));
+    let mut limits = Limits::default();
+    limits.publishing_units_max = 1_000;
+    let service = Service::new(Epoch(7), hub_config(1), limits).with_log(Box::new(log));
+    let turns = turns_of_a_small_channel(service);
+    assert!(turns <= 4, "{turns} turns");
+}
+
+/// [service:fan-out-room] A channel that has become small meanwhile keeps its order all the same.
+#[test]
+fn a_channel_that_becomes_small_keeps_its_order() {
+    let service = Service::new(Epoch(7), hub_config(1), Limits::default());
+    let mut world = world_of(service);
+    let _many = streams(&mut world, "news:1", 1_600);
+    let mut few = streams(&mut world, "news:2", AT_ONCE + 50);
+    let mut publisher = connect(&world, 1);
+    publisher.write(post("news:1", "\"to many\"").as_bytes());
+    publisher.write(post("news:2", "\"first;\"").as_bytes());
+    (0..2).for_each(|_| world.turn());
+    assert!(world.server.app().holdings().jobs > 0, "the second one waits");
+    few.drain(..100).for_each(|mut peer| peer.reset());
+    (0..2).for_each(|_| world.turn());
+    assert!(world.server.app().holdings().jobs > 0, "it waits still");
+    connect(&world, 1).write(post("news:2", "\"second;\"").as_bytes());
+    turns(&mut world, || ());
+    for heard in hear(&mut world, &mut few) {
+        let places = ["first;", "second;"].map(|it| heard.find(it));
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{heard}");
+    }
+}
+
+/// [service:fan-out-fair] Whoever has many publications to many under way has others wait for one or two of them, and not
+/// for all.
+#[test]
+fn payers_begin_fan_outs_by_turns() {
+    let mut world = world_of(Service::new(Epoch(7), hub_config(1), Limits::default()));
+    let _peers = ["news:1", "news:2"].map(|channel| streams(&mut world, channel, 600));
+    let mut greedy: Vec<Peer> = (0..20).map(|_| connect(&world, 1)).collect();
+    greedy.iter_mut().for_each(|peer| peer.write(post("news:1", "\"many\"").as_bytes()));
+    (0..3).for_each(|_| world.turn());
+    let mut modest = connect(&world, 2);
+    modest.write(post("news:2", "\"one\"").as_bytes());
+    (0..2).for_each(|_| world.turn());
+    greedy.iter_mut().for_each(|peer| drop(read(peer)));
+    assert!(world.server.app().holdings().jobs > 12, "most of them wait");
+    let mut before = 0;
+    for _ in 0..1_000 {
+        world.turn();
+        if read(&mut modest).contains("\"subscribers\":600") {
+            assert!(before <= 2, "{before} of the others came before it");
+            return;
+        }
+        before += greedy.iter_mut().map(|peer| usize::from(!read(peer).is_empty())).sum::<usize>();
+    }
+    panic!("it never comes");
+}
+
 /// The units of messages to a few while fan-outs are under way. Each of these few has so many subscriptions.
 fn units_beside_fan_outs(subscriptions: usize) -> u64 {
     let mut world = world_of(Service::new(Epoch(7), hub_config(16), Limits::default()));

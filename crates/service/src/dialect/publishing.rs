@@ -2,6 +2,7 @@
 
 mod job;
 mod pace;
+mod parked;
 mod steps;
 
 use std::borrow::Cow;
@@ -16,13 +17,14 @@ use super::outlet::Recipient;
 use crate::dialect::counters::count;
 use crate::engine::parts::Parts;
 use crate::engine::work::Payer;
-use crate::engine::{Answered, Placed, Principal, Settled, Task, units};
+use crate::engine::{Answered, Placed, Principal, Settled, units};
 use crate::sequencing::Ticket;
 use crate::wire::{Channels, Control, Payload, Problem, Publish, channel_name};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
 use job::{Begun, Item, Job};
 use pace::Pace;
+use parked::ParkedJobs;
 
 /// Jobs with publications that wait for their outcome.
 #[derive(Debug, Default)]
@@ -35,8 +37,7 @@ pub(crate) struct Jobs {
     held: HashMap<StreamKey, Option<Payer>>,
     waiting: HashMap<Ticket, Waiting>,
     pub(crate) pace: Pace,
-    /// Some of these jobs have had to wait because too many fan-outs were under way.
-    wait_for_fan_outs: bool,
+    parked: ParkedJobs,
     /// The WebSockets with jobs that wait.
     sockets: HashMap<StreamKey, Waiter>,
     put_off: Parts,
@@ -69,7 +70,7 @@ impl Service {
     ) -> Answer<Pending> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
         let name = Cow::Borrowed(channel);
-        let waits = self.decide_to_queue();
+        let waits = self.has_to_wait(channel);
         let checked = channel_name(channel).and_then(|name| {
             who.may_publish(name, &self.engine.namespaces, self.engine.calendar)?;
             if waits { self.check_room_for_steps(who) } else { Ok(()) }
@@ -98,9 +99,9 @@ impl Service {
     }
 
     /// Keeps a job, and has its next step taken if it has one.
-    fn put_by(&mut self, job: Job<'_>) {
-        if let Some(rest) = &job.rest {
-            self.engine.work.add(rest.payer, Task::Publish(job.id));
+    fn put_by(&mut self, mut job: Job<'_>) {
+        if let Some(rest) = &mut job.rest {
+            self.line_up_job(job.id, rest, false);
         }
         self.jobs.put_by(job);
     }
@@ -207,14 +208,14 @@ impl Service {
     }
 
     /// Takes in the log's answers since the last call: at least one message, and others until the turn
-    /// has only `reserve` units left. Takes none while there is no room for a fan-out.
+    /// has only `reserve` units left. Takes none that begins a fan-out while there is no room for it.
     pub(crate) fn settle(&mut self, reserve: u64, context: &mut Context<'_>) {
         self.jobs.pace.note_turn(context.is_short_turn());
         self.engine.hear_log();
         let mut steps = Vec::new();
         loop {
             // [service:fan-out-room] The steps of fan-outs make some.
-            if !self.engine.hub.has_room_for_fan_out() {
+            if !self.engine.hub.has_room_for_next() {
                 return context.come_back();
             }
             self.engine.log_steps(&mut steps);

@@ -10,6 +10,7 @@ impl Service {
     /// least: one message of the log may have taken more than its part.
     pub(crate) fn work(&mut self, least: u64, context: &mut Context<'_>) {
         let least = context.units_spent() + least;
+        self.call_parked();
         while let Some((payer, task)) = self.engine.work.next(self.may_publish()) {
             // Steps of publishing go on with their burst. Nobody else pays for it.
             if !matches!(task, Task::Publish(_)) {
@@ -39,7 +40,7 @@ impl Service {
             }
         }
         self.engine.deliver_burst(context);
-        if !self.engine.work.is_empty(self.may_publish()) {
+        if !self.engine.work.is_empty(self.may_publish()) || self.may_call_parked() {
             context.come_back();
         }
     }

@@ -84,6 +84,11 @@ impl<'p> Begun<'p> {
         Self { line: None, publish, kind: Kind::End, next: 0 }
     }
 
+    /// The channel of its next publication.
+    pub(super) fn next_channel(&mut self) -> &str {
+        &self.publish.channels.as_mut_slice()[self.next]
+    }
+
     pub(super) fn into_owned(self) -> Begun<'static> {
         let Self { line, publish, kind, next } = self;
         Begun { line, publish: publish.into_owned(), kind, next }

@@ -4,7 +4,8 @@ use std::mem;
 
 use sockeye_server::{Answer, Context};
 
-use super::job::{Asker, Begun, Job, Shape};
+use super::job::{Asker, Begun, Job, Rest, Shape};
+use super::parked::Parked;
 use crate::engine::{Principal, Task, units};
 use crate::wire::{Batch, Channels, Code, Problem, Publish};
 use crate::{Pending, Service};
@@ -14,6 +15,8 @@ use crate::{Pending, Service};
 enum Progress {
     Done,
     Left,
+    /// The job was called, and could not begin.
+    NotBegun,
 }
 
 impl Service {
@@ -26,7 +29,7 @@ impl Service {
         context: &mut Context<'_>,
     ) {
         let mut job = self.jobs.begin(asker, Shape::One);
-        if !self.decide_to_queue() {
+        if !self.has_to_wait(&publish.channels.as_mut_slice()[0]) {
             self.add(&mut job, who, None, (&mut publish, 0), context);
         } else if let Err(problem) = self.check_room_for_steps(who) {
             let name = mem::take(&mut publish.channels.as_mut_slice()[0]);
@@ -48,8 +51,8 @@ impl Service {
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
         let mut job = self.jobs.begin(Asker::Request(None), Shape::One);
-        if let Channels::One(_) = publish.channels
-            && !self.decide_to_queue()
+        if let Channels::One(channel) = &publish.channels
+            && !self.has_to_wait(channel)
         {
             self.add(&mut job, who, None, (&mut publish, 0), context);
             return Ok(self.answer_or_hold(job, who));
@@ -72,21 +75,75 @@ impl Service {
         Ok(self.answer_or_hold(job, who))
     }
 
-    /// Decides whether a publication has to wait for its turn: others wait for theirs, the log has enough, or too many
-    /// fan-outs are under way. Notes whether any has to wait for fan-outs.
-    pub(super) fn decide_to_queue(&mut self) -> bool {
-        let (may_publish, has_jobs) = (self.may_publish(), self.engine.work.has_jobs());
-        // [service:fan-out-room] Nobody overtakes those that wait for fan-outs.
-        self.jobs.wait_for_fan_outs =
-            !self.engine.hub.has_room_for_fan_out() || (self.jobs.wait_for_fan_outs && has_jobs);
-        // [service:paced]
-        (self.engine.sequencing.makes_wait() || self.jobs.wait_for_fan_outs)
-            && (has_jobs || !may_publish)
+    /// Whether a publication to this channel has to wait for its turn.
+    pub(super) fn has_to_wait(&mut self, channel: &str) -> bool {
+        self.has_to_wait_for_log() || self.has_to_wait_for_fan_outs(channel)
     }
 
-    /// Whether another publication may be decided now: the log may be given more, and there is room for a fan-out.
+    /// Whether a publication has to wait before the log: others wait there, or the log has enough. [service:paced]
+    fn has_to_wait_for_log(&self) -> bool {
+        let waits = self.engine.work.has_jobs() || !self.may_publish();
+        waits && self.engine.sequencing.makes_wait()
+    }
+
+    /// Whether a publication to this channel has to wait for fan-outs: it would begin one, and too many are under way or
+    /// others wait; or others wait for the channel. [service:fan-out-room]
+    fn has_to_wait_for_fan_outs(&mut self, channel: &str) -> bool {
+        let parked = &self.jobs.parked;
+        if parked.is_empty() && self.engine.hub.has_room_for_fan_out() {
+            return false;
+        }
+        parked.has(channel) || self.begins_fan_out(channel)
+    }
+
+    /// Whether a job that was called for this channel cannot begin: what the log has settled took the room, or an earlier
+    /// job of the channel could not begin.
+    fn has_lost_its_room(&mut self, channel: &str) -> bool {
+        let has_room = self.engine.hub.has_room_for_fan_out();
+        self.jobs.parked.is_back(channel) || !has_room && self.begins_fan_out(channel)
+    }
+
+    fn begins_fan_out(&mut self, channel: &str) -> bool {
+        let reached = self.engine.hub.reach(channel);
+        self.engine.is_divided(reached)
+    }
+
+    /// Whether the log may be given another publication now.
     pub(crate) fn may_publish(&self) -> bool {
-        self.jobs.pace.is_open(&self.engine.limits) && self.engine.hub.has_room_for_fan_out()
+        self.jobs.pace.is_open(&self.engine.limits)
+    }
+
+    /// Has jobs that wait for fan-outs take their steps, as far as there is room now.
+    pub(crate) fn call_parked(&mut self) {
+        if self.jobs.parked.is_empty() {
+            return;
+        }
+        let room = self.engine.hub.room_for_fan_outs();
+        while let Some((payer, job)) = self.jobs.parked.call(room) {
+            self.engine.work.add(payer, Task::Publish(job));
+        }
+    }
+
+    /// Whether [`call_parked`](Self::call_parked) would find one.
+    pub(crate) fn may_call_parked(&self) -> bool {
+        let parked = &self.jobs.parked;
+        !parked.is_empty() && parked.may_call(self.engine.hub.room_for_fan_outs())
+    }
+
+    /// Has a job take its next step in its turn, or once it need not wait for fan-outs. `is_called`: it was called for
+    /// this, and could not begin.
+    pub(super) fn line_up_job(&mut self, job: u64, rest: &mut Rest, is_called: bool) {
+        let payer = rest.payer;
+        let next = rest.begun.as_mut().map(|it| it.next_channel().to_owned());
+        let Some(channel) = next.filter(|it| is_called || self.has_to_wait_for_fan_outs(it)) else {
+            return self.engine.work.add(payer, Task::Publish(job));
+        };
+        let units = self.engine.hub.reach(&channel) as u64 * units::DELIVERY;
+        let parked = Parked { payer, job, channel: channel.into() };
+        match is_called {
+            true => self.jobs.parked.put_back(parked),
+            false => self.jobs.parked.add(parked, units),
+        }
     }
 
     pub(super) fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {
@@ -118,20 +175,21 @@ impl Service {
         (mut begun, mut batch): (Option<Begun<'p>>, Option<Batch<'p>>),
         context: &mut Context<'_>,
     ) {
-        if self.decide_to_queue()
-            || self.publish_some(job, who, &mut begun, batch.as_mut(), context) == Progress::Left
+        if self.has_to_wait_for_log()
+            || self.publish_some((job, false), who, (&mut begun, batch.as_mut()), context)
+                != Progress::Done
         {
             self.put_off(job, who, begun, batch.as_ref());
         }
     }
 
-    /// Publishes a step of what is left: a publication that has begun, and then lines of a batch.
+    /// Publishes a step of what is left: a publication that has begun, and then lines of a batch. The first one need not
+    /// wait for jobs that wait for fan-outs if this one was called before them.
     fn publish_some<'p>(
         &mut self,
-        job: &mut Job<'p>,
+        (job, mut is_called): (&mut Job<'p>, bool),
         who: &Principal,
-        begun: &mut Option<Begun<'p>>,
-        mut batch: Option<&mut Batch<'p>>,
+        (begun, mut batch): (&mut Option<Begun<'p>>, Option<&mut Batch<'p>>),
         context: &mut Context<'_>,
     ) -> Progress {
         let spent = |it: &Self, context: &Context<'_>| context.units_spent() + it.jobs.pace.given();
@@ -145,10 +203,16 @@ impl Service {
             let count = publish.channels.as_mut_slice().len();
             for at in next..count {
                 // [service:turn-yields]
-                if spent(self, context) >= end || !self.may_publish() {
+                let channel = &publish.channels.as_mut_slice()[at];
+                let waits = match is_called {
+                    true => self.has_lost_its_room(channel),
+                    false => self.has_to_wait_for_fan_outs(channel),
+                };
+                if spent(self, context) >= end || !self.may_publish() || waits {
                     *begun = Some(Begun { line, publish, kind, next: at });
-                    return Progress::Left;
+                    return if is_called { Progress::NotBegun } else { Progress::Left };
                 }
+                is_called = false;
                 self.add_kind(job, who, line, (&mut publish, at, kind), context);
             }
         }
@@ -177,6 +241,7 @@ impl Service {
 
     /// Publishes the next step of a job.
     pub(crate) fn publish_on(&mut self, id: u64, context: &mut Context<'_>) {
+        let is_called = self.jobs.parked.take_call(id);
         let Some(mut rest) = self.jobs.open.get_mut(&id).and_then(|job| job.rest.take()) else {
             return;
         };
@@ -185,15 +250,19 @@ impl Service {
         let mut batch =
             Batch::resume(&rest.lines[rest.used..], rest.line, &self.engine.limits.wire);
         let mut part: Job<'_> = job;
-        let progress =
-            self.publish_some(&mut part, &rest.who, &mut begun, Some(&mut batch), context);
+        let progress = self.publish_some(
+            (&mut part, is_called),
+            &rest.who,
+            (&mut begun, Some(&mut batch)),
+            context,
+        );
         let (left, line) = batch.rest();
         let (used, begun) = (rest.lines.len() - left.len(), begun.map(Begun::into_owned));
         let mut job = part.into_owned();
         match progress {
-            Progress::Left => {
+            Progress::Left | Progress::NotBegun => {
                 (rest.used, rest.line, rest.begun) = (used, line, begun);
-                self.engine.work.add(rest.payer, Task::Publish(id));
+                self.line_up_job(id, &mut rest, progress == Progress::NotBegun);
                 job.rest = Some(rest);
             }
             Progress::Done => self.jobs.put_off.remove(rest.payer, rest.bytes),
