@@ -50,8 +50,12 @@ fn turn(world: &mut World) -> u64 {
     world.server.stats().units - before
 }
 
+fn connect(world: &World) -> Peer {
+    world.net.connect_from(IpAddr::from([10, 0, 0, 1])).expect("it listens")
+}
+
 fn ask(world: &World) -> Peer {
-    let mut peer = world.net.connect_from(IpAddr::from([10, 0, 0, 1])).expect("it listens");
+    let mut peer = connect(world);
     peer.write(METRICS.as_bytes());
     peer
 }
@@ -148,4 +152,87 @@ fn a_service_that_stands_still_is_not_waited_for() {
     world.net.advance(1_001);
     world.turn_until_idle();
     assert_eq!(answers(&mut operator), 1);
+}
+
+/// The statuses of the answers that have come.
+fn statuses(peers: &mut [Peer]) -> (usize, usize) {
+    let text: String = peers.iter_mut().map(read).collect();
+    let count = |status: &str| text.matches(&format!("HTTP/1.1 {status} ")).count();
+    (count("200"), count("503"))
+}
+
+/// [service:bound-figures] One address has half of the places at the most, and leaves some to others. Those who are
+/// refused or gone have none.
+#[test]
+fn one_address_does_not_take_all_places() {
+    const REQUESTS: usize = 700;
+    let [mut world, mut other] = two();
+    // While the other service stands still, all of them wait.
+    let mut crowd: Vec<Peer> = (0..REQUESTS).map(|_| ask(&world)).collect();
+    let mut answered = (0, 0);
+    for _ in 0..600 {
+        world.turn();
+        let (good, refused) = statuses(&mut crowd);
+        answered = (answered.0 + good, answered.1 + refused);
+    }
+    assert_eq!(answered, (0, REQUESTS - 512));
+    let mut operator = world.net.connect_from(IpAddr::from([10, 0, 0, 2])).expect("it listens");
+    operator.write(METRICS.as_bytes());
+    (0..20).for_each(|_| world.turn());
+    assert_eq!(statuses(std::slice::from_mut(&mut operator)), (0, 0), "it has a place");
+    crowd.iter_mut().for_each(Peer::reset);
+    (0..300).for_each(|_| world.turn());
+    let mut again: Vec<Peer> = (0..500).map(|_| ask(&world)).collect();
+    let mut answered = (0, 0);
+    for _ in 0..1_500 {
+        other.turn();
+        world.turn();
+        let (good, refused) = statuses(&mut again);
+        answered = (answered.0 + good, answered.1 + refused);
+    }
+    assert_eq!(answered, (500, 0));
+    assert_eq!(statuses(std::slice::from_mut(&mut operator)), (1, 0));
+    assert_eq!(world.server.app().holdings(), Holdings::default());
+}
+
+/// Turns until somebody's next request is answered who has asked for the figures, while others have requests, too.
+fn turns_after_figures(connections: usize) -> usize {
+    let mut world = world_of(service());
+    let mut peers = Vec::new();
+    for number in 0..connections {
+        let host = u8::try_from(number % 200).expect("it is small");
+        peers.push(world.net.connect_from(IpAddr::from([10, 1, host, 1])).expect("it listens"));
+        if number % 50 == 49 {
+            world.turn();
+        }
+    }
+    while world.server.connections() < connections {
+        world.turn();
+    }
+    let names: Vec<String> = (0..128).map(|number| format!("channel=n:{number}")).collect();
+    let dear = format!("GET /v1/position?{} HTTP/1.1\r\nHost: localhost\r\n\r\n", names.join("&"));
+    let mut crowd: Vec<Peer> = (0..20)
+        .map(|at| world.net.connect_from(IpAddr::from([10, 0, 1, at])).expect("it listens"))
+        .collect();
+    crowd.iter_mut().for_each(|peer| peer.write(dear.repeat(1_000).as_bytes()));
+    let (_asker, mut second) = (ask(&world), connect(&world));
+    for turn in 1..2_000 {
+        // The question comes first.
+        if turn == 10 {
+            second.write(dear.as_bytes());
+        }
+        world.turn();
+        crowd.iter_mut().for_each(|peer| drop(read(peer)));
+        if read(&mut second).contains("n:127") {
+            return turn;
+        }
+    }
+    panic!("it is never answered");
+}
+
+/// [service:figures-billed] Whoever asks for the figures pays for the count.
+#[test]
+fn whoever_asks_for_the_figures_pays_for_the_count() {
+    let (few, many) = (turns_after_figures(100), turns_after_figures(CONNECTIONS));
+    assert!(many > few + 20, "{many} turns after a count of many, {few} after one of few");
 }

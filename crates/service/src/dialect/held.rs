@@ -25,6 +25,7 @@ use crate::dialect::counters::count;
 use crate::dialect::reply;
 use crate::engine::archive::Waiter;
 use crate::engine::openings::Opener;
+use crate::engine::parts::Parts;
 use crate::engine::work::Payer;
 use crate::engine::{Principal, Task, units};
 use crate::sequencing::{Page, Unavailable};
@@ -33,6 +34,9 @@ use crate::{Pending, Service};
 
 /// Bytes of entity tags that are remembered of a request. Tags beyond them count as unknown.
 const TAG_BYTES_MAX: usize = 1_024;
+
+/// Requests for the page of metrics that wait at a time. An account may have as many as are free.
+const FIGURES_MAX: usize = 1_024;
 
 /// The requests that are held.
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ pub(crate) struct HeldRequests {
     /// Those that wait for their turn, by the account that pays. An account is here as long as it has
     /// its [`Task::Request`], also if its last client is gone meanwhile.
     queues: BTreeMap<Payer, BTreeSet<u64>>,
+    /// Those for the page of metrics.
+    figures: Parts,
 }
 
 /// The wish of a held request.
@@ -52,16 +58,15 @@ pub(crate) enum Wanted {
     Poll(polls::Wanted),
     Members(members::Wanted),
     Position(position::Wanted),
-    /// The page of metrics, and whether its figures have been collected.
+    /// The page of metrics, and the question for its figures once it was asked.
     Figures {
-        are_there: bool,
+        question: Option<u64>,
     },
 }
 
 impl Wanted {
-    /// Whether it counts against the bounds on requests that wait. A request for metrics does not, so that
-    /// an operator gets the page also when those bounds are reached. It is small, and the streams of
-    /// connections bound the number (HTTP/2: some hundred for each connection).
+    /// Whether it counts against the bounds on requests that wait. A request for metrics has a bound of its own, so that
+    /// an operator gets the page also when those bounds are reached.
     const fn is_counted(&self) -> bool {
         match self {
             Self::History(_) | Self::Poll(_) | Self::Members(_) | Self::Position(_) => true,
@@ -214,6 +219,14 @@ impl Service {
             self.engine.reading.enter_unasked(holder);
         }
         let payer = self.engine.work.payer(who);
+        if let Wanted::Figures { .. } = wanted {
+            // [service:bound-figures]
+            if !self.held.figures.has_room(payer, FIGURES_MAX) {
+                let message = "too many requests for the metrics wait for their turn";
+                return Err(Problem::new(Code::Overloaded, message));
+            }
+            self.held.figures.add(payer, 1);
+        }
         let of_visits = self.engine.work.payer_of_visits(who);
         let (stream, asked, half_closed) = (None, None, false);
         let request =
@@ -274,17 +287,22 @@ impl Service {
             Wanted::History(wanted) => self.build_page(id, wanted, waiter, context),
             Wanted::Members(wanted) => self.members(wanted, context).map(Some),
             Wanted::Position(wanted) => self.positions(wanted, context).map(Some),
-            Wanted::Figures { are_there } => Ok(self.figures(id, *are_there, context)),
+            Wanted::Figures { question: Some(_) } => Ok(Some(self.figures(context))),
+            Wanted::Figures { question: None } => {
+                let question = Some(self.ask_for_figures(id, context));
+                request.wanted = Wanted::Figures { question };
+                Ok(None)
+            }
             Wanted::Poll(wanted) => self.poll_in_turn(stream, wanted, request.half_closed, context),
         };
         match built {
-            Ok(None) => match &mut request.wanted {
+            Ok(None) => match &request.wanted {
                 Wanted::History(_) => {
                     request.asked = Some(self.engine.hub.position());
                     self.held.by_id.insert(id, request);
                 }
-                Wanted::Figures { are_there } => {
-                    *are_there = true;
+                Wanted::Figures { .. } => {
+                    self.held.figures.add(payer, 1);
                     self.held.by_id.insert(id, request);
                 }
                 // A poll is a stream from now on.
@@ -351,6 +369,9 @@ impl Service {
     pub(crate) fn forget_request(&mut self, id: u64) {
         let Some(request) = self.held.remove(id) else { return };
         self.engine.openings.forget(Opener::Request(id));
+        if let Wanted::Figures { question: Some(question) } = request.wanted {
+            self.survey.forget(question, id);
+        }
         match request.asked {
             None => self.leave_queue(&request),
             Some(_) => self.engine.reading.forget_request(id),
@@ -358,8 +379,9 @@ impl Service {
     }
 
     fn leave_queue(&mut self, request: &HeldRequest) {
-        if request.wanted.is_counted() {
-            self.engine.reading.leave_unasked(request.holder);
+        match request.wanted.is_counted() {
+            true => self.engine.reading.leave_unasked(request.holder),
+            false => self.held.figures.remove(request.payer, 1),
         }
     }
 }

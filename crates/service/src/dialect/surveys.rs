@@ -10,7 +10,7 @@
 //!  page ◄─ its turn again ◄───── all have answered, or it took too long ◄┘
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -73,8 +73,10 @@ pub(crate) struct Survey {
     count: Option<Count>,
     /// The bytes that the last count has found.
     pub(super) unsent_bytes: u64,
-    /// Requests that wait for the answers, the oldest question first. Some may be gone.
-    waiting: VecDeque<Waiting>,
+    /// The next count is billed to one of the requests that it is for.
+    is_billed: bool,
+    /// Requests that wait for the answers, by question and request, and until when each waits.
+    waiting: BTreeMap<(u64, u64), Time>,
 }
 
 /// The count of the bytes that wait for clients, as far as it has come.
@@ -85,12 +87,6 @@ struct Count {
     bytes: u64,
 }
 
-struct Waiting {
-    request: u64,
-    question: u64,
-    until: Time,
-}
-
 impl Survey {
     /// The surveys of a service that is alone.
     pub(crate) fn alone() -> Self {
@@ -98,24 +94,37 @@ impl Survey {
     }
 
     pub(crate) fn new(board: Arc<Board>, me: usize, wake: WakeOne, services: usize) -> Self {
-        let (answered, count, unsent_bytes, waiting) = (0, None, 0, VecDeque::new());
-        Self { board, me, wake, services, answered, count, unsent_bytes, waiting }
+        let (answered, count, unsent_bytes) = (0, None, 0);
+        let (is_billed, waiting) = (false, BTreeMap::new());
+        Self { board, me, wake, services, answered, count, unsent_bytes, is_billed, waiting }
     }
 
-    /// Asks all services for their figures, for a request.
-    fn ask(&mut self, request: u64, until: Time) {
+    /// Asks all services for their figures, for a request. Returns the number of the question.
+    fn ask(&mut self, request: u64, until: Time) -> u64 {
         let question = self.board.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        self.waiting.push_back(Waiting { request, question, until });
+        self.waiting.insert((question, request), until);
         self.wake_others();
+        question
+    }
+
+    /// Forgets a request that has asked and is gone.
+    pub(super) fn forget(&mut self, question: u64, request: u64) {
+        self.waiting.remove(&(question, request));
+    }
+
+    /// Whether somebody has asked since the last count began, which has ended.
+    pub(super) fn has_question(&self) -> bool {
+        self.count.is_none() && self.board.asked.load(Ordering::Acquire) > self.answered
     }
 
     /// Begins to count if somebody has asked since the last count began. Returns whether it did.
     fn begin_to_count(&mut self) -> bool {
-        let question = self.board.asked.load(Ordering::Acquire);
-        if self.count.is_some() || question == self.answered {
+        if !self.has_question() {
             return false;
         }
+        let question = self.board.asked.load(Ordering::Acquire);
         self.count = Some(Count { question, next: 0, bytes: 0 });
+        self.is_billed = false;
         true
     }
 
@@ -157,9 +166,12 @@ impl Survey {
 
     /// Takes the next request that can be answered. A service waits for its own figures in any case.
     fn conclude(&mut self, answered_by_all: u64, now: Time) -> Option<u64> {
-        let Waiting { question, until, .. } = *self.waiting.front()?;
+        let (&(question, request), &until) = self.waiting.first_key_value()?;
         let is_over = answered_by_all >= question || until <= now && self.answered >= question;
-        is_over.then(|| self.waiting.pop_front().map(|it| it.request)).flatten()
+        is_over.then(|| {
+            self.waiting.pop_first();
+            request
+        })
     }
 }
 
@@ -169,26 +181,26 @@ impl Service {
         let who = self.engine.anybody.clone().at(request.origin());
         let hold = self.hold_for_turn(Vec::new());
         let coding = self.coding_of_answer(request, &who, [].into_iter());
-        self.hold(&who, (Wanted::Figures { are_there: false }, coding), hold)
+        self.hold(&who, (Wanted::Figures { question: None }, coding), hold)
     }
 
-    /// Answers such a request whose turn has come. `None` if the figures are not there yet.
-    pub(super) fn figures(
-        &mut self,
-        request: u64,
-        are_there: bool,
-        context: &mut Context<'_>,
-    ) -> Option<Reply> {
-        if !are_there {
-            context.spend(units::ITEM);
-            self.survey.ask(request, self.engine.now + PATIENCE_MS);
-            self.begin_to_count();
-            return None;
+    /// Asks for the figures, for such a request whose turn has come. Returns the number of the question.
+    pub(super) fn ask_for_figures(&mut self, request: u64, context: &mut Context<'_>) -> u64 {
+        context.spend(units::ITEM);
+        let question = self.survey.ask(request, self.engine.now + PATIENCE_MS);
+        // [service:figures-billed] A count is for all who have asked before it begins. The first of them pays for it.
+        if !core::mem::replace(&mut self.survey.is_billed, true) {
+            context.bill(units::of_places(context.connection_places() as u64));
         }
+        question
+    }
+
+    /// The page of metrics, once the figures are there.
+    pub(super) fn figures(&mut self, context: &mut Context<'_>) -> Reply {
         context.spend(units::FIGURES);
         let mut sum = self.tally(context);
         self.survey.add_others(&mut sum);
-        Some(sum.page())
+        sum.page()
     }
 
     /// Begins to collect this service's figures, if somebody has asked since it did.
@@ -208,7 +220,6 @@ impl Service {
         let tally = self.tally(context);
         self.survey.answer(tally, question);
         self.conclude_surveys(context);
-        self.begin_to_count();
     }
 
     /// Puts the requests back in line for which all services have answered, or that have waited long
@@ -220,6 +231,7 @@ impl Service {
         let answered = self.survey.board.answered_by_all();
         for _ in 0..CONCLUDED_MAX {
             let Some(request) = self.survey.conclude(answered, context.now()) else { return };
+            context.spend(units::ITEM);
             self.line_up_again(request);
         }
         context.come_back();
@@ -236,7 +248,26 @@ impl Service {
     /// When the oldest request has waited long enough for other services.
     pub(crate) fn survey_deadline(&self) -> Time {
         let own = self.survey.answered;
-        let first = self.survey.waiting.front().filter(|it| own >= it.question);
-        first.map_or(Time::NEVER, |it| it.until)
+        let first = self.survey.waiting.first_key_value();
+        first.filter(|((question, _), _)| own >= *question).map_or(Time::NEVER, |(_, until)| *until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Survey;
+    use sockeye_server::Time;
+
+    /// [service:bound-figures] Clients that ask and go away leave nothing behind, while another service stands still.
+    #[test]
+    fn a_request_that_is_gone_is_forgotten() {
+        let mut survey = Survey::alone();
+        for request in 0..1_000 {
+            let question = survey.ask(request, Time::NEVER);
+            survey.forget(question, request);
+        }
+        let question = survey.ask(1_000, Time::NEVER);
+        assert_eq!(survey.waiting.len(), 1);
+        assert_eq!(survey.conclude(question, Time::default()), Some(1_000));
     }
 }

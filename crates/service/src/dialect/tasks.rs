@@ -4,6 +4,7 @@ use sockeye_server::Context;
 
 use crate::Service;
 use crate::engine::Task;
+use crate::engine::work::Payer;
 
 impl Service {
     /// Takes steps of the work that is left, while the turn has units for it, but `least` units of them at
@@ -11,7 +12,7 @@ impl Service {
     pub(crate) fn work(&mut self, least: u64, context: &mut Context<'_>) {
         let least = context.units_spent() + least;
         self.call_parked();
-        while let Some((payer, task)) = self.engine.work.next(self.may_publish()) {
+        while let Some((payer, task)) = self.next_task() {
             // Steps of publishing go on with their burst. Nobody else pays for it.
             if !matches!(task, Task::Publish(_)) {
                 self.engine.deliver_burst(context);
@@ -40,8 +41,19 @@ impl Service {
             }
         }
         self.engine.deliver_burst(context);
-        if !self.engine.work.is_empty(self.may_publish()) || self.may_call_parked() {
+        let is_empty = self.engine.work.is_empty(self.may_publish());
+        if !is_empty || self.may_call_parked() || self.survey.has_question() {
             context.come_back();
         }
+    }
+
+    /// The task whose step is next. A count for the page of metrics begins behind all others, or in the next turn: it is
+    /// for those who ask until then.
+    fn next_task(&mut self) -> Option<(Payer, Task)> {
+        let next = self.engine.work.next(self.may_publish());
+        next.or_else(|| {
+            self.begin_to_count();
+            self.engine.work.next(self.may_publish())
+        })
     }
 }
