@@ -1,7 +1,7 @@
 //! The demo application: its pages, a WebSocket echo, a clock of server-sent events.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use sockeye_http::{Date, Method};
 use sockeye_server::{
@@ -38,9 +38,7 @@ impl Demo {
     /// The demo of a server whose certificate for development, if it has one, is vouched for by the authority in
     /// this file.
     pub(crate) fn new(authority: Option<&Path>) -> Self {
-        // From wherever somebody types the command.
-        let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let path = authority.map(|path| absolute(path).display().to_string());
+        let path = authority.map(shown);
         let authority = serde_json::json!({ "authority": path }).to_string().into_bytes();
         Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER, authority }
     }
@@ -58,6 +56,15 @@ impl Demo {
             let _ = Tick::of(second).send(stream, context);
         }
     }
+}
+
+/// The path of a file as the page shows it to everybody: as it is if the file is below the directory in which the server was
+/// started, and else its name. The other directories of the machine are nobody's business.
+fn shown(path: &Path) -> String {
+    let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    let name = path.file_name().map_or(path, Path::new);
+    let shown = if path.components().all(is_below) { path } else { name };
+    shown.display().to_string()
 }
 
 /// The texts of one tick, made once for all watchers.
@@ -184,7 +191,16 @@ fn last_event_id(request: &Request<'_>) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Tick;
+    use std::path::Path;
+
+    use super::{Tick, shown};
+
+    #[test]
+    fn a_page_tells_no_directories_of_the_machine() {
+        let paths = ["ca.pem", "dev/ca.pem", "./dev/ca.pem", "/etc/dev/ca.pem", "../dev/ca.pem"];
+        let told = paths.map(|path| shown(Path::new(path)));
+        assert_eq!(told, ["ca.pem", "dev/ca.pem", "./dev/ca.pem", "ca.pem", "ca.pem"]);
+    }
 
     #[test]
     fn a_tick_tells_the_time() {

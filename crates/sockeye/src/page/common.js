@@ -22,6 +22,7 @@ async function askAuthority() {
   if (location.protocol !== "https:" || !byId("trust")) return "";
   const { authority } = await (await fetch("/page/authority.json")).json();
   byId("trust").hidden = authority !== null;
+  byId("trusted").hidden = authority === null;
   return authority === null ? "" : `--cacert ${quoted(authority)} `;
 }
 
