@@ -2,6 +2,9 @@
 
 use crate::simulation::truth::{Position, Truth};
 
+/// The check of a run that never was.
+pub(crate) const NO_RUN: u64 = 7;
+
 /// What is wrong with the cursor that a client has named.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Doubt {

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::simulation::doubt::Doubt;
+use crate::simulation::doubt::{Doubt, NO_RUN};
 use crate::simulation::said::{Data, Message, Said};
 use crate::simulation::totals::Totals;
 use crate::simulation::truth::{Entry, Place, Position, Truth};
@@ -333,8 +333,11 @@ impl Ledger {
     /// Whether a cursor is the one that the client came with, and nothing was said of it yet. A stream that ends while
     /// it waits for its cursor is told the same one again.
     pub(crate) fn is_own_word(&self, at: Position) -> bool {
-        let is_known = self.truth.borrow().find(at).is_some();
+        let truth = self.truth.borrow();
+        let is_known = truth.find(at).is_some();
         self.accounts.iter().filter_map(|it| it.doubt).any(|doubt| match doubt {
+            // A machine that lags waits for a position that is there, whatever its check.
+            Doubt::Lie("forked") => truth.lags && at.check == NO_RUN,
             Doubt::Lie(reason) => reason == "ahead" && !is_known,
             Doubt::Lost { at: lost, .. } => lost == at,
         })

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use sockeye_simnet::{Peer, Random};
 
+use crate::simulation::doubt::NO_RUN;
 use crate::simulation::events::{Asked, Events, Polled, Polls};
 use crate::simulation::oracle::{Held, Ledger, Start};
 use crate::simulation::said::{self, Said};
@@ -454,7 +455,9 @@ pub(crate) fn lie(truth: &Truth, random: &mut Random) -> (Start, String) {
         1 => ("ahead", Position { epoch, seq: seq + 1_000_000, check }),
         2 => ("epoch", Position { epoch: epoch - 7, seq, check }),
         // A run that never was, at a position that is there.
-        3 if !truth.runs.is_empty() && seq > 0 => ("forked", Position { epoch, seq, check: 7 }),
+        3 if !truth.runs.is_empty() && seq > 0 => {
+            ("forked", Position { epoch, seq, check: NO_RUN })
+        }
         _ => ("epoch", Position { epoch: epoch + 7, seq: 1, check }),
     };
     (Start::Lie(reason), at.text())
