@@ -22,7 +22,7 @@ pub(crate) fn faults(random: &mut Random) -> Faults {
 pub(crate) fn server_limits(queue_bytes: usize, random: &mut Random) -> sockeye_server::Limits {
     let mut limits = sockeye_server::Limits::default();
     limits.read_bytes = [7, 100, 4_096, 4_096][random.below(4)];
-    limits.turn_units_max = [1_000, 20_000, 80_000][random.below(3)];
+    limits.turn_units_max = [150, 1_000, 20_000, 80_000][random.below(4)];
     limits.connection_units_max = [100, 1_000, 4_000][random.below(3)];
     limits.outbox_pause_bytes = queue_bytes * [1, 4, 100][random.below(3)];
     limits.outbox_refill_bytes = [0, queue_bytes / 8, queue_bytes / 2][random.below(3)];
@@ -62,6 +62,7 @@ pub(crate) fn hub_config(roomy: bool, is_reopened: bool, random: &mut Random) ->
         config.namespaces.push((namespace.to_owned(), settings));
     }
     config.limits.fan_out_members_max = [0, 1, 2, 16_384][random.below(4)];
+    config.limits.fan_outs_max = [1, 2, 16][random.below(3)];
     let mut quiet = settings(roomy, random);
     quiet.patterns = PatternUse::Refused;
     config.namespaces.push(("c".to_owned(), quiet));
