@@ -155,6 +155,14 @@ impl Outbox {
         }
     }
 
+    /// Gives back memory that the unsent bytes do not need. Call it if they may wait for long; a flush that is blocked
+    /// does so by itself.
+    pub fn give_back(&mut self) {
+        if let Waiting::Queue(queue) = &mut self.0 {
+            queue.give_back();
+        }
+    }
+
     #[inline]
     fn queue(&mut self, pool: &mut Pool) -> &mut SegmentQueue {
         if !matches!(self.0, Waiting::Queue(_)) {

@@ -122,7 +122,7 @@ impl SegmentQueue {
 
     /// Gives back memory that unsent bytes do not need, because a peer that takes nothing may keep them
     /// for long. Each byte is moved at most once for each byte sent.
-    fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         let unsent = self.len();
         if self.segments.is_empty() && self.tail.capacity() - unsent > unsent.max(SPARE_BYTES_MAX) {
             self.tail.drain(..self.sent);

@@ -92,6 +92,25 @@ fn what_waits_for_a_blocked_socket_keeps_little_more_than_its_own_memory() {
 }
 
 #[test]
+fn what_is_left_behind_a_move_gives_spare_memory_back() {
+    let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
+    outbox.give_back();
+    outbox.tail(&mut pool).extend_from_slice(&[[7; 50_000], [8; 50_000]].concat());
+    let mut to = Outbox::new();
+    outbox.move_to(&mut to, 40_000, &mut pool);
+    outbox.give_back();
+    assert!(outbox.tail(&mut pool).capacity() >= 100_000, "what has left is less than the rest");
+    outbox.move_to(&mut to, 59_000, &mut pool);
+    outbox.give_back();
+    assert!(outbox.tail(&mut pool).capacity() <= 9_000, "1,000 bytes are left");
+    let mut socket = Throttled { room: 100_000, ..Throttled::default() };
+    for from in [&mut to, &mut outbox] {
+        assert_eq!(from.flush(&mut socket, &mut pool).unwrap(), Flushed::All);
+    }
+    assert_eq!(socket.taken, [[7; 50_000], [8; 50_000]].concat());
+}
+
+#[test]
 fn a_slow_stream_does_not_grow_its_tail_for_ever() {
     let (mut outbox, mut pool) = (Outbox::new(), Pool::new());
     let mut socket = Throttled::default();
