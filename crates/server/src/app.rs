@@ -66,7 +66,8 @@ pub trait App {
     fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {}
 
     /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below.
-    /// The server calls it once for each request by [`Context::notify_drained`].
+    /// The server calls it once for each request by [`Context::notify_drained`]. Or the peer of a held request that was
+    /// [put off](Context::put_off) has taken enough of other answers: the request may be answered.
     ///
     /// The call comes before the outboxes are flushed, so bytes sent in it leave in the same turn. A
     /// stream that has begun to close gets no such call.

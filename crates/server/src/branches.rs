@@ -149,20 +149,21 @@ impl Core {
         self.arm(key);
     }
 
-    /// Visits the trunk `key` again if complete requests wait there and the peer has taken enough answers.
+    /// Visits the trunk `key` again if requests wait there and the peer has taken enough answers.
     pub(crate) fn answer_again(&mut self, key: Key) {
-        let is_waiting = |trunk: &mut Trunk| trunk.contents.next_complete().is_some();
-        if self.trunk(key).is_some_and(is_waiting) {
+        if self.trunk(key).is_some_and(|trunk| trunk.has_waiting()) {
             self.serve_again(key);
         }
     }
 
     #[cold]
-    fn serve_again(&mut self, key: Key) {
+    pub(crate) fn serve_again(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let may_answer = !connection.owes_reading(&self.limits);
+        let may_serve = !connection.owes_reading(&self.limits);
+        let may_answer = !connection.puts_off(&self.limits);
         let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return };
-        if may_answer {
+        let is_complete = trunk.contents.next_complete().is_some();
+        if may_serve && is_complete || may_answer && !trunk.put_off.is_empty() {
             trunk.answers_again = true;
             self.look_again(key);
         }

@@ -380,6 +380,13 @@ impl Connection {
         }
     }
 
+    /// Whether the peer of a trunk has to take answers before a held request gets one. Those that wait for windows
+    /// are bounded, too. [server:http2-held-answers-wait]
+    pub(crate) fn puts_off(&self, limits: &Limits) -> bool {
+        let Phase::Rare(Rare::Http2(trunk)) = &self.phase else { return false };
+        self.owes_reading(limits) || trunk.has_unread_answers()
+    }
+
     /// Whether another request is here that may be answered now.
     pub(crate) fn may_go_on(&self, limits: &Limits) -> bool {
         self.has_leftover() && !self.is_halted() && self.outbox.len() <= self.pause_bytes(limits)

@@ -15,6 +15,7 @@ use crate::budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
 use crate::connection::{Connection, find, find_as};
+use crate::http2::waiting;
 use crate::joined::{SharedEvents, SharedMessages};
 use crate::key::StreamKey;
 use crate::send_error::SendError;
@@ -339,6 +340,19 @@ impl Context<'_> {
     #[expect(clippy::needless_pass_by_value, reason = "a reply is given away, as in an answer")]
     pub fn respond(&mut self, stream: StreamKey, reply: Reply) -> Result<(), SendError> {
         responses::respond(self.core, stream, &reply, CloseCause::Finished)
+    }
+
+    /// Puts a held request off if its peer has to take other answers first. Ask right before a long answer is built,
+    /// and build it if the request is not put off.
+    ///
+    /// Otherwise one call of [`App::on_drained`](crate::App::on_drained) says when the peer has taken enough. The time
+    /// of the hold stands still until then. The request may be answered all the same, shortly: because its time is
+    /// over, say.
+    ///
+    /// Over HTTP/1.1 no request is put off: the server reads none before its peer has taken the answers to others. A
+    /// stream that is gone, or no held request, is not put off.
+    pub fn put_off(&mut self, stream: StreamKey) -> bool {
+        waiting::put_off(self.core, stream)
     }
 
     /// Writes `bytes` to the peer of a tunnel as they are.

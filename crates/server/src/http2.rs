@@ -5,4 +5,4 @@ pub(crate) mod content;
 pub(crate) mod input;
 pub(crate) mod refusals;
 mod requests;
-mod waiting;
+pub(crate) mod waiting;

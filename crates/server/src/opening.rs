@@ -184,7 +184,7 @@ pub(crate) fn held(
     hold: Hold,
 ) -> Option<OpenedStream<'static>> {
     let until = core.now + hold.hold_ms.min(core.limits.hold_ms);
-    let request = HeldRequest { terms, until, headers: hold.headers, half_closed: false };
+    let request = HeldRequest::new(terms, until, hold.headers);
     // Nothing was written yet.
     Some((core.begin_stream(key, Kind::Held(request))?, Opened::Held))
 }

@@ -174,7 +174,7 @@ impl Stream {
         match &self.kind {
             Kind::WebSocket(websocket) => websocket.deadline(self.life(), heard, limits),
             Kind::Events(events) => (events.wrote + limits.heartbeat_ms, Due::Heartbeat),
-            Kind::Held(held) => (held.until, Due::GiveUp(Deadline::Hold)),
+            Kind::Held(held) => (held.deadline(), Due::GiveUp(Deadline::Hold)),
             // [server:tunnel-silence]
             Kind::Tunnel(tunnel) => {
                 let last = if tunnel.wrote > heard { tunnel.wrote } else { heard };

@@ -5,7 +5,7 @@
 //! stream, an outbox, deadlines and backpressure of its own. So whatever serves a connection of HTTP/1.1
 //! serves a branch, too.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sockeye_http2::{self as http2, ErrorCode, FieldBuffer, FieldReader, StreamId};
@@ -33,7 +33,9 @@ pub(crate) struct Trunk {
     /// Bytes of answers that are not in frames and wait for no window: their turn will come, or the socket takes
     /// nothing.
     pub(crate) lined_up_bytes: usize,
-    /// The next visit goes on with complete requests.
+    /// The streams of held requests that the application has put off.
+    pub(crate) put_off: BTreeSet<StreamId>,
+    /// The next visit goes on with requests that wait until the peer has taken answers.
     pub(crate) answers_again: bool,
     /// Frames that were paid for.
     frames: u32,
@@ -70,6 +72,7 @@ impl Trunk {
             contents: Contents::default(),
             answer_bytes: 0,
             lined_up_bytes: 0,
+            put_off: BTreeSet::new(),
             answers_again: false,
             frames: 0,
             resets: 0,
@@ -101,9 +104,20 @@ impl Trunk {
         if let Ok(at) = self.branches.binary_search_by_key(&stream, |(stream, _)| *stream) {
             self.branches.remove(at);
         }
+        self.put_off.remove(&stream);
         if self.branches.is_empty() {
             self.idle_since = now;
         }
+    }
+
+    /// Whether more of the answers waits for the peer than may come from it. [server:http2-answers-bounded]
+    pub(crate) fn has_unread_answers(&self) -> bool {
+        self.answer_bytes > self.protocol.limits().connection_window_bytes as usize
+    }
+
+    /// Whether requests wait until the peer has taken answers.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.contents.next_complete().is_some() || !self.put_off.is_empty()
     }
 
     /// Lets the rates of the limits leak.

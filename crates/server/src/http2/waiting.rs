@@ -1,13 +1,21 @@
-//! Complete requests of HTTP/2 that wait until the peer has taken answers.
+//! Requests of HTTP/2 that wait until the peer has taken answers: complete ones, and those that the application holds.
 
 use sockeye_reactor::Key;
 
 use super::requests::serve_fields;
 use crate::app::App;
+use crate::budget::STREAM_UNITS;
 use crate::cause::CloseCause;
-use crate::connection::{Phase, Rare};
+use crate::connection::{Phase, Rare, Single, find};
+use crate::context::Context;
+use crate::key::StreamKey;
 use crate::state::Core;
+use crate::stream::Kind;
 use crate::trunk::Branch;
+
+/// Held requests of which a visit tells the application that they may be answered. Their answers are still to come,
+/// and the first ones may fill the line again.
+const NOTICES_MAX: usize = 8;
 
 /// Whether a complete request on the trunk `key` waits: the peer has to take answers first, or other requests wait.
 /// The frames behind it are taken in, as one of them may open a window (RFC 9113 §5.2.2). A WebSocket never waits: its
@@ -18,13 +26,14 @@ pub(super) fn must_wait(core: &Core, key: Key) -> bool {
     trunk.contents.next_complete().is_some() || connection.owes_reading(&core.limits)
 }
 
-/// Serves complete requests of the trunk `key` that waited, until its share of the turn is spent or the peer has to
-/// take answers again. [server:http2-answers-wait]
+/// Goes on with requests of the trunk `key` that waited, until its share of the turn is spent or the peer has to take
+/// answers again. [server:http2-answers-wait]
 pub(super) fn serve_waiting<A: App>(core: &mut Core, app: &mut A, key: Key) {
     let Some(trunk) = core.trunk(key) else { return };
     if !core::mem::take(&mut trunk.answers_again) {
         return;
     }
+    tell_held(core, app, key);
     let mut served = false;
     loop {
         let Some(connection) = core.connections.get(key) else { return };
@@ -55,9 +64,61 @@ pub(super) fn serve_kept<A: App>(core: &mut Core, app: &mut A, branch: Key) {
 }
 
 /// Whether more of the answers on the trunk `key` waits for the peer than may come from it.
-/// [server:http2-answers-bounded]
 pub(super) fn has_unread_answers(core: &mut Core, key: Key) -> bool {
-    core.trunk(key).is_some_and(|trunk| {
-        trunk.answer_bytes > trunk.protocol.limits().connection_window_bytes as usize
-    })
+    core.trunk(key).is_some_and(|trunk| trunk.has_unread_answers())
+}
+
+/// Whether the answer to the held request `stream` has to wait for its peer. If so, the application is told when it may
+/// come. [server:http2-held-answers-wait]
+pub(crate) fn put_off(core: &mut Core, stream: StreamKey) -> bool {
+    let Some(open) = find(&mut core.connections, stream) else { return false };
+    let branch = open.connection;
+    let Some(Branch { trunk, stream: id, .. }) = core.branch(branch) else { return false };
+    let Some(carrier) = core.connections.get(trunk) else { return false };
+    if !carrier.puts_off(&core.limits) {
+        go_on(core, branch);
+        return false;
+    }
+    let Some(open) = find(&mut core.connections, stream) else { return false };
+    let Kind::Held(held) = &mut open.stream.kind else { return false };
+    held.put_off(core.now);
+    if let Some(trunk) = core.trunk(trunk) {
+        trunk.put_off.insert(id);
+    }
+    true
+}
+
+/// The held request on `branch` may be answered. Returns its stream if it was put off.
+fn go_on(core: &mut Core, branch: Key) -> Option<StreamKey> {
+    let Branch { trunk, stream, .. } = core.branch(branch)?;
+    let connection = core.connections.get_mut(branch)?;
+    let Phase::Single(Single { stream: Some(open), .. }) = &mut connection.phase else {
+        return None;
+    };
+    let Kind::Held(held) = &mut open.kind else { return None };
+    if !held.go_on(core.now) {
+        return None;
+    }
+    let of = StreamKey::new(open.id, branch);
+    core.trunk(trunk)?.put_off.remove(&stream);
+    core.arm(branch);
+    Some(of)
+}
+
+/// Tells the application of held requests on the trunk `key` that may be answered, the oldest first.
+/// [server:http2-held-answers-wait]
+fn tell_held<A: App>(core: &mut Core, app: &mut A, key: Key) {
+    for _ in 0..NOTICES_MAX {
+        let Some(connection) = core.connections.get_mut(key) else { return };
+        if connection.puts_off(&core.limits) {
+            return;
+        }
+        let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return };
+        let Some(stream) = trunk.put_off.pop_first() else { return };
+        let Some(stream) = trunk.branch(stream).and_then(|it| go_on(core, it)) else { continue };
+        core.budget.spend(STREAM_UNITS);
+        app.on_drained(stream, &mut Context { core });
+    }
+    // Their answers may take long. The next ones do not wait for that.
+    core.answer_again(key);
 }

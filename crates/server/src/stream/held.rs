@@ -9,12 +9,43 @@ use crate::answer::Header;
 /// A request that the application answers later.
 pub(crate) struct HeldRequest {
     pub(crate) terms: Terms,
-    /// When the server answers by itself.
-    pub(crate) until: Time,
+    /// When the server answers by itself, unless the request is put off.
+    until: Time,
+    /// Since when the request has been put off; `NEVER` if it is not.
+    put_off: Time,
     /// Headers of the response beside its own.
     pub(crate) headers: Vec<Header>,
     /// The client has ended its direction.
     pub(crate) half_closed: bool,
+}
+
+impl HeldRequest {
+    /// A request that is held until then.
+    pub(crate) const fn new(terms: Terms, until: Time, headers: Vec<Header>) -> Self {
+        Self { terms, until, put_off: Time::NEVER, headers, half_closed: false }
+    }
+
+    /// When the server answers by itself.
+    pub(crate) fn deadline(&self) -> Time {
+        if self.put_off == Time::NEVER { self.until } else { Time::NEVER }
+    }
+
+    /// The application may not answer at present. The time of the hold stands still.
+    pub(crate) fn put_off(&mut self, now: Time) {
+        if self.put_off == Time::NEVER {
+            self.put_off = now;
+        }
+    }
+
+    /// The application may answer. Returns whether it might not before.
+    pub(crate) fn go_on(&mut self, now: Time) -> bool {
+        let since = core::mem::replace(&mut self.put_off, Time::NEVER);
+        if since == Time::NEVER {
+            return false;
+        }
+        self.until = self.until + now.since(since);
+        true
+    }
 }
 
 /// The properties of a request that its response depends on.

@@ -51,6 +51,10 @@ pub(crate) struct SimApp {
     held: BTreeMap<StreamKey, (Time, String)>,
     /// The same of the one that is being opened.
     hold_next: Option<(Time, String)>,
+    /// Held requests whose answers wait for their peers.
+    put_off: BTreeMap<StreamKey, String>,
+    /// How often one was put off.
+    pub(crate) put_offs: u64,
     /// Events that several clocks have in common.
     ticks: BTreeMap<u64, SharedEvent>,
     /// Streams whose turn to go has come.
@@ -142,6 +146,11 @@ impl App for SimApp {
 
     fn on_drained(&mut self, key: StreamKey, context: &mut Context<'_>) {
         self.nothing_is_opening();
+        // [server:http2-held-answers-wait]
+        if let Some(path) = self.put_off.remove(&key) {
+            assert!(!context.put_off(key), "it was told that it may be answered");
+            return self.answer(key, path, context);
+        }
         assert!(self.refilling.remove(&key), "nobody asked, or the stream is over");
         assert!(context.outbox_bytes(key) <= self.outbox_refill_bytes, "it has not drained");
         self.refill(key, context);
@@ -169,6 +178,7 @@ impl App for SimApp {
         assert!(context.is_draining() && self.open.contains_key(&key));
         assert!(self.dismissed.insert(key), "a goodbye is said once");
         self.held.remove(&key);
+        self.put_off.remove(&key);
         context.say_goodbye(key);
     }
 
@@ -209,8 +219,10 @@ impl App for SimApp {
         self.watchers.remove(&key);
         self.refilling.remove(&key);
         self.held.remove(&key);
+        self.put_off.remove(&key);
         assert_eq!(context.outbox_bytes(key), 0, "the key names nothing");
         context.notify_drained(key);
+        assert!(!context.put_off(key), "the key names nothing");
         let answer = context.respond(key, Reply::empty(Status::OK));
         assert_eq!(answer, Err(SendError::Gone));
         assert!(context.send(key, Message::Text("too late")).is_err());
@@ -301,13 +313,23 @@ impl SimApp {
             self.held.iter().filter(|(_, (due, _))| *due <= now).map(|(key, _)| *key).collect();
         for key in due {
             let (_, path) = self.held.remove(&key).expect("listed");
-            let stream = self.open.get_mut(&key).expect("it is removed with its stream");
-            let reply = Reply::text(Status::OK, path);
-            // Gone: its end is not reported yet.
-            if context.respond(key, reply.clone()).is_ok() {
-                stream.kind = Kind::Held { answered: true };
-                assert_eq!(context.respond(key, reply), Err(SendError::Gone), "twice");
+            match context.put_off(key) {
+                true => {
+                    self.put_offs += 1;
+                    self.put_off.insert(key, path);
+                }
+                false => self.answer(key, path, context),
             }
+        }
+    }
+
+    fn answer(&mut self, key: StreamKey, path: String, context: &mut Context<'_>) {
+        let stream = self.open.get_mut(&key).expect("it is removed with its stream");
+        let reply = Reply::text(Status::OK, path);
+        // Gone: its end is not reported yet.
+        if context.respond(key, reply.clone()).is_ok() {
+            stream.kind = Kind::Held { answered: true };
+            assert_eq!(context.respond(key, reply), Err(SendError::Gone), "twice");
         }
     }
 

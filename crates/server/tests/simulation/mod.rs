@@ -74,6 +74,7 @@ fn every_seed_keeps_the_promise() {
             totals.answered > 0 && totals.unanswered > 0 && totals.crowded_out > 0,
             "{totals:?}"
         );
+        assert!(totals.put_offs > 0, "no held request was ever put off: {totals:?}");
         assert!(totals.messages > count && totals.read_pauses > 0, "{totals:?}");
     }
 }
@@ -91,6 +92,7 @@ struct Totals {
     answered: u64,
     unanswered: u64,
     crowded_out: u64,
+    put_offs: u64,
 }
 
 impl Totals {
@@ -105,6 +107,7 @@ impl Totals {
         self.answered += other.answered;
         self.unanswered += other.unanswered;
         self.crowded_out += other.crowded_out;
+        self.put_offs += other.put_offs;
     }
 
     fn count(&mut self, cause: CloseCause) {
@@ -176,6 +179,7 @@ fn simulate_on<N: Net + From<SimNet>>(seed: u64) -> Totals {
         messages: server.stats().messages_received,
         read_pauses: server.stats().read_pauses,
         crowded_out: server.stats().crowded_out,
+        put_offs: server.app().put_offs,
         ..Totals::default()
     };
     for cause in &server.app().held_causes {

@@ -1,6 +1,6 @@
 //! A stage on which time moves only when it is told to, and an application that does as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use sockeye_server::{
@@ -26,14 +26,20 @@ pub(crate) enum Told {
 
 type Errand = Box<dyn FnOnce(&mut Context<'_>)>;
 
-/// Holds `/hold` and, with its own answer, `/now`; opens `/ws` and `/events`; gives the path back
+/// Holds `/hold` and, with its own answer, `/now`; holds `/page` for its turn; opens `/ws` and `/events`; gives the path back
 /// otherwise.
 #[derive(Default)]
 pub(crate) struct Puppet {
     pub(crate) told: Vec<Told>,
     pub(crate) origins: Option<Vec<String>>,
-    /// What `/now` is answered with.
+    /// What `/now` and `/page` are answered with.
     pub(crate) body: Vec<u8>,
+    /// Pages that are to be answered.
+    pages: VecDeque<StreamKey>,
+    /// Pages that were put off.
+    pub(crate) put_off: BTreeSet<StreamKey>,
+    /// Pages that were answered.
+    pub(crate) pages_built: usize,
     /// Goodbyes are heard and not said.
     pub(crate) stays: bool,
     /// Words what the server refuses by itself.
@@ -55,7 +61,7 @@ impl App for Puppet {
         };
         let pending = path.to_owned();
         match path {
-            "/hold" | "/now" => hold(u64::MAX, pending),
+            "/hold" | "/now" | "/page" => hold(u64::MAX, pending),
             "/hold/second" => hold(1_000, pending),
             "/ws" => Answer::WebSocket(
                 Upgrade {
@@ -92,6 +98,9 @@ impl App for Puppet {
         context: &mut Context<'_>,
     ) {
         self.told.push(Told::Opened(stream));
+        if path == "/page" {
+            self.pages.push_back(stream);
+        }
         if path == "/now" {
             let body = String::from_utf8(self.body.clone()).expect("text");
             context.respond(stream, Reply::text(Status::OK, body)).expect("it is held");
@@ -104,6 +113,9 @@ impl App for Puppet {
 
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.told.push(Told::Drained(stream));
+        if self.put_off.remove(&stream) {
+            self.pages.push_back(stream);
+        }
         if self.asks_again {
             context.notify_drained(stream);
         }
@@ -130,11 +142,22 @@ impl App for Puppet {
 
     fn on_close(&mut self, stream: StreamKey, cause: CloseCause, _: &mut Context<'_>) {
         self.told.push(Told::Closed(stream, cause));
+        self.put_off.remove(&stream);
     }
 
     fn on_turn(&mut self, context: &mut Context<'_>) {
         while let Some(errand) = self.errands.pop_front() {
             errand(context);
+        }
+        for stream in core::mem::take(&mut self.pages) {
+            if context.put_off(stream) {
+                assert!(self.put_off.insert(stream), "it was told that it may be answered");
+                continue;
+            }
+            let body = String::from_utf8(self.body.clone()).expect("text");
+            // One that is gone is told of later.
+            self.pages_built +=
+                usize::from(context.respond(stream, Reply::text(Status::OK, body)).is_ok());
         }
     }
 }

@@ -4,6 +4,7 @@ mod abuse;
 mod bounds;
 mod client;
 mod dribbles;
+mod put_off;
 mod random;
 mod refusals;
 mod streams;

@@ -20,13 +20,13 @@ fn client(stage: &mut Stage) -> Client {
 }
 
 /// Sends what waits, and takes in nothing.
-fn send(stage: &mut Stage, client: &mut Client) {
+pub(super) fn send(stage: &mut Stage, client: &mut Client) {
     client.peer.write(&core::mem::take(&mut client.out));
     (0..100).for_each(|_| stage.turn());
 }
 
 /// Reads until nothing comes any more.
-fn read_on(stage: &mut Stage, client: &mut Client) {
+pub(super) fn read_on(stage: &mut Stage, client: &mut Client) {
     let len = |client: &Client| client.got.values().map(|got| got.body.len()).sum::<usize>();
     let mut quiet = 0;
     while quiet < 20 {
