@@ -157,7 +157,7 @@ impl Core {
     }
 
     #[cold]
-    pub(crate) fn serve_again(&mut self, key: Key) {
+    fn serve_again(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let may_serve = !connection.owes_reading(&self.limits);
         let may_answer = !connection.puts_off(&self.limits);
@@ -166,6 +166,22 @@ impl Core {
         if may_serve && is_complete || may_answer && !trunk.put_off.is_empty() {
             trunk.answers_again = true;
             self.look_again(key);
+        }
+    }
+
+    /// The socket of the trunk `key` takes no more now. Its branches give back memory that their unsent bytes do not
+    /// need: the rest of a long answer may be short. [server:http2-spare-memory]
+    #[cold]
+    pub(crate) fn give_back(&mut self, key: Key) {
+        let Some(trunk) = self.trunk(key) else { return };
+        let ready = core::mem::take(&mut trunk.ready);
+        for branch in &ready {
+            if let Some(branch) = self.connections.get_mut(*branch) {
+                branch.outbox.give_back();
+            }
+        }
+        if let Some(trunk) = self.trunk(key) {
+            trunk.ready = ready;
         }
     }
 
@@ -241,5 +257,39 @@ pub(crate) fn send_whole(
     core.close_gracefully(key, CloseCause::Finished);
     if is_empty {
         core.note_end_sent(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sockeye_reactor::Outbox;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::listener::Standing;
+    use crate::peer::Peer;
+
+    /// [server:http2-spare-memory]
+    #[test]
+    fn the_rest_of_a_long_answer_keeps_little_memory() {
+        let mut core = Core::new(Time::from_millis(0), 0, Limits::default());
+        let peer = Peer::new(([127, 0, 0, 1], 1).into(), 0, Standing::Client);
+        let key = core.connections.insert(Connection::new(peer, core.now));
+        let config = core.http2.clone().expect("it is spoken by default");
+        let trunk = Trunk::new(&config, core.now, &mut Vec::new());
+        let connection = core.connections.get_mut(key).expect("it is there");
+        connection.phase = Phase::Rare(Rare::Http2(Box::new(trunk)));
+        let branch = core.add_branch(key, StreamId::new(1)).expect("its trunk is there");
+        let Core { connections, pool, .. } = &mut core;
+        let outbox = &mut connections.get_mut(branch).expect("it is there").outbox;
+        outbox.tail(pool).extend_from_slice(&[0; 65_000]);
+        outbox.move_to(&mut Outbox::new(), 64_900, pool);
+        assert!(outbox.tail(pool).capacity() >= 65_000);
+        core.trunk(key).expect("it is one").ready.push_back(branch);
+        core.give_back(key);
+        assert_eq!(core.trunk(key).expect("it is one").ready, [branch]);
+        let Core { connections, pool, .. } = &mut core;
+        let outbox = &mut connections.get_mut(branch).expect("it is there").outbox;
+        assert_eq!((outbox.len(), outbox.tail(pool).capacity() < 9_000), (100, true));
     }
 }

@@ -75,6 +75,7 @@ impl<N: Net, A: App> Server<N, A> {
                 self.core.budget.spend(WRITE_UNITS);
             }
             let is_more = self.fill(key, opened);
+            let sent = self.core.stats.bytes_sent;
             self.flush_as::<true>(key);
             let core = &mut self.core;
             let Some(connection) = core.connections.get_mut(key) else { return };
@@ -82,6 +83,9 @@ impl<N: Net, A: App> Server<N, A> {
             let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return };
             if is_sent {
                 trunk.protocol.output_sent();
+            }
+            if !is_sent && core.stats.bytes_sent > sent {
+                core.give_back(key);
             }
             if !is_more || !is_sent {
                 return;
@@ -211,6 +215,8 @@ impl<N: Net, A: App> Server<N, A> {
         if connection.note_blocked(bytes, core.now, &core.limits) {
             return timers::give_up(core, &mut self.app, key, Deadline::WriteStall);
         }
+        // [server:http2-spare-memory]
+        connection.outbox.give_back();
         let waiting = connection.outbox.len();
         if let (true, Some(branch)) = (was_in_line, core.branch(key)) {
             core.leave_line(branch, waiting);
