@@ -156,8 +156,9 @@ impl Core {
         }
     }
 
+    /// Visits the trunk `key` again if requests wait there that may be answered now.
     #[cold]
-    fn serve_again(&mut self, key: Key) {
+    pub(crate) fn serve_again(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let may_serve = !connection.owes_reading(&self.limits);
         let may_answer = !connection.puts_off(&self.limits);

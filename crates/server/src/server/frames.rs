@@ -57,12 +57,14 @@ impl<N: Net, A: App> Server<N, A> {
     /// Writes out what waits for the trunk `key` and its branches, and lets requests go on that waited for that. The
     /// caller spends the units of one write and of all bytes.
     pub(super) fn flush_trunk(&mut self, key: Key) {
-        self.write_trunk(key);
-        self.core.answer_again(key);
+        if self.write_trunk(key) {
+            self.core.serve_again(key);
+        }
     }
 
+    /// Writes out what waits for the trunk `key` and its branches. Returns whether requests may wait for that.
     /// [server:http2-flush-bounded]
-    fn write_trunk(&mut self, key: Key) {
+    fn write_trunk(&mut self, key: Key) -> bool {
         let before = self.core.stats.bytes_sent;
         let opened =
             self.core.trunk(key).is_some_and(|trunk| trunk.protocol.connection_capacity() > 0);
@@ -78,20 +80,22 @@ impl<N: Net, A: App> Server<N, A> {
             let sent = self.core.stats.bytes_sent;
             self.flush_as::<true>(key);
             let core = &mut self.core;
-            let Some(connection) = core.connections.get_mut(key) else { return };
+            let Some(connection) = core.connections.get_mut(key) else { return false };
             let is_sent = connection.outbox.is_empty();
-            let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return };
+            let Phase::Rare(Rare::Http2(trunk)) = &mut connection.phase else { return false };
             if is_sent {
                 trunk.protocol.output_sent();
             }
+            let has_waiting = trunk.has_waiting();
             if !is_sent && core.stats.bytes_sent > sent {
                 core.give_back(key);
             }
             if !is_more || !is_sent {
-                return;
+                return has_waiting;
             }
         }
         self.core.mark_dirty(key);
+        true
     }
 
     /// Lets branches take turns until enough bytes wait for a write. `opened`: the window of the connection was
