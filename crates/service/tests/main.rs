@@ -49,4 +49,5 @@ mod slow_readers;
 mod tasks;
 mod transports;
 mod turns;
+mod unread_answers;
 mod waits;

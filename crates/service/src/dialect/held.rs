@@ -12,12 +12,18 @@
 //!              │                         ├─► open_poll: it waits for something
 //!              └──────── figures ◄───────┘
 //! ```
+//!
+//! No answer is built while its peer has to take others first: the request is put off, and lined up again when the
+//! server says that there is room.
+
+mod put_off;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sockeye_hub::{Cursor, Holder, Start};
 use sockeye_server::{Answer, Coding, Context, Header, Hold, Reply, Request, StreamKey};
 
+use self::put_off::PutOff;
 use super::history::no_archive;
 use super::{history, members, polls, position};
 use crate::dialect::caching::opaque;
@@ -38,6 +44,9 @@ const TAG_BYTES_MAX: usize = 1_024;
 /// Requests for the page of metrics that wait at a time. An account may have as many as are free.
 const FIGURES_MAX: usize = 1_024;
 
+/// Requests of an account that a step looks at, to find one whose answer may be built.
+const LOOKS_MAX: usize = 32;
+
 /// The requests that are held.
 #[derive(Debug, Default)]
 pub(crate) struct HeldRequests {
@@ -49,6 +58,7 @@ pub(crate) struct HeldRequests {
     queues: BTreeMap<Payer, BTreeSet<u64>>,
     /// Those for the page of metrics.
     figures: Parts,
+    put_off: PutOff,
 }
 
 /// The wish of a held request.
@@ -101,6 +111,8 @@ struct HeldRequest {
     coding: Option<Coding>,
     /// The head when the archive was asked; `None` before.
     asked: Option<Cursor>,
+    /// It waits until its peer has taken other answers, and not for its turn.
+    is_put_off: bool,
     /// The client has ended its direction.
     half_closed: bool,
 }
@@ -228,9 +240,19 @@ impl Service {
             self.held.figures.add(payer, 1);
         }
         let of_visits = self.engine.work.payer_of_visits(who);
-        let (stream, asked, half_closed) = (None, None, false);
-        let request =
-            HeldRequest { stream, holder, payer, of_visits, wanted, coding, asked, half_closed };
+        let (stream, asked) = (None, None);
+        let (is_put_off, half_closed) = (false, false);
+        let request = HeldRequest {
+            stream,
+            holder,
+            payer,
+            of_visits,
+            wanted,
+            coding,
+            asked,
+            is_put_off,
+            half_closed,
+        };
         Ok(Answer::Hold(hold, Pending::Request(self.held.keep(request))))
     }
 
@@ -265,11 +287,17 @@ impl Service {
         }
     }
 
-    /// Answers the next request of an account.
+    /// Answers the next request of an account that is not put off.
     pub(crate) fn answer_next_of(&mut self, payer: Payer, context: &mut Context<'_>) {
-        let (next, is_left) = self.held.next_of(payer);
-        if let Some(id) = next {
-            self.answer_held(id, context);
+        let mut is_left = false;
+        for _ in 0..LOOKS_MAX {
+            let next;
+            (next, is_left) = self.held.next_of(payer);
+            let Some(id) = next else { break };
+            if !self.puts_off_request(id, context) {
+                self.answer_held(id, context);
+                break;
+            }
         }
         if is_left {
             self.engine.work.add(payer, Task::Request(payer));
@@ -339,6 +367,10 @@ impl Service {
         found: Result<Page, Unavailable>,
         context: &mut Context<'_>,
     ) {
+        // [service:answers-wait] The page is read again when there is room for it.
+        if self.puts_off_request(id, context) {
+            return;
+        }
         let Some(request) = self.held.remove(id) else { return };
         let HeldRequest { stream: Some(stream), asked: Some(position), wanted, coding, .. } =
             request
@@ -379,9 +411,10 @@ impl Service {
     }
 
     fn leave_queue(&mut self, request: &HeldRequest) {
-        match request.wanted.is_counted() {
-            true => self.engine.reading.leave_unasked(request.holder),
-            false => self.held.figures.remove(request.payer, 1),
+        match (request.wanted.is_counted(), request.is_put_off) {
+            (true, false) => self.engine.reading.leave_unasked(request.holder),
+            (true, true) => self.held.put_off.leave(request.holder),
+            (false, _) => self.held.figures.remove(request.payer, 1),
         }
     }
 }

@@ -341,10 +341,7 @@ impl Service {
     fn come_again(&self, start: Start, who: &Principal) -> Result<Reply, Problem> {
         match self.engine.hub.fault(start) {
             None => Ok(self.nothing(self.engine.begin_again_at(start), who)),
-            Some(_) => {
-                let message = "come again with the cursor: it was not judged";
-                Err(Problem::new(Code::Unavailable, message))
-            }
+            Some(_) => Err(not_judged()),
         }
     }
 
@@ -418,4 +415,9 @@ impl Service {
         let cursor = cut.unwrap_or_else(|| self.engine.cursor_of(key));
         Filled { body, rest, cursor, fetch }
     }
+}
+
+/// The refusal of a poll that ends before its client was told what is wrong with its cursor.
+fn not_judged() -> Problem {
+    Problem::new(Code::Unavailable, "come again with the cursor: it was not judged")
 }

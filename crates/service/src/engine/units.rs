@@ -33,6 +33,8 @@ pub(crate) const ITEM: u64 = 3;
 pub(crate) const POLL: u64 = 5;
 /// A target that is subscribed, unsubscribed or looked up.
 pub(crate) const TARGET: u64 = 5;
+/// A held request whose turn has come: a look whether its peer takes the answer.
+pub(crate) const LOOK: u64 = 1;
 /// A subscription that ends with its stream.
 pub(crate) const UNLINK: u64 = 2;
 /// A token: its signature is verified.

@@ -1,7 +1,7 @@
 //! History beyond memory: streams and polls that read it from an archive.
 
 mod bounds;
-mod naive;
+pub(crate) mod naive;
 mod pages;
 mod turns;
 
@@ -22,7 +22,7 @@ fn restarted(disk: &Naive, adjust: impl FnOnce(&mut Setup)) -> Running {
 }
 
 /// The state that a restart restores.
-fn restore(mut service: Service, disk: Naive) -> Service {
+pub(crate) fn restore(mut service: Service, disk: Naive) -> Service {
     let channel = ChannelName::new("c").expect("a name");
     service.restore_channel(channel, Seq(TOKENS), false);
     service.restore_channel(ChannelName::new("d").expect("a name"), Seq(5), false);

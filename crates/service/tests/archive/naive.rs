@@ -28,7 +28,7 @@ pub(super) struct Disk {
 
 /// The messages 1 to 20,000 of `c`, read without any index.
 #[derive(Clone)]
-pub(super) struct Naive(Arc<Mutex<Disk>>);
+pub(crate) struct Naive(Arc<Mutex<Disk>>);
 
 impl Default for Naive {
     fn default() -> Self {

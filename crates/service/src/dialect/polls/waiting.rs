@@ -3,7 +3,7 @@
 use sockeye_hub::{Cursor, Fetched, Progress, SubscriberKey};
 use sockeye_server::{Context, Status, StreamKey, Time};
 
-use super::{Filled, Patience};
+use super::{Filled, Patience, not_judged};
 use crate::Service;
 use crate::dialect::history::no_archive;
 use crate::dialect::outlet::{Delivery, EntryBody};
@@ -13,7 +13,7 @@ use crate::engine::archive::{Arrived, Asker, Waiter};
 use crate::engine::work::EVERYBODY;
 use crate::engine::{Principal, Session, Task, units};
 use crate::sequencing::Unavailable;
-use crate::wire::{CursorText, PollBody, Rest};
+use crate::wire::{CursorText, PollBody, Problem, Rest};
 
 /// When a poll whose time is over is looked at again, if its page is here, in milliseconds: the page is a task of this
 /// turn, or of a later one.
@@ -54,6 +54,12 @@ impl Service {
             true => self.engine.set_due(subscriber, self.engine.now + PAGE_TASK_MS),
             false => self.answer_late(subscriber, context),
         }
+    }
+
+    /// Answers a poll whose peer has taken other answers, in its turn.
+    pub(crate) fn go_on_with_poll(&mut self, subscriber: SubscriberKey) {
+        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
+        self.engine.work.add_for(&session.principal, Task::Answer(subscriber));
     }
 
     /// Answers every poll, some in a step, because the server shuts down.
@@ -98,7 +104,17 @@ impl Service {
         // [service:revoked] Its next request is checked anew.
         let is_sent_away = self.engine.is_sent_away(key);
         let patience = if is_sent_away { Patience::None } else { patience };
-        let is_over = is_sent_away || who.has_ended(self.engine.calendar);
+        let mut is_over = is_sent_away || who.has_ended(self.engine.calendar);
+        // [service:answers-wait] At the end of its time it gets its cursor only, or is refused if that says nothing.
+        if !is_over && context.put_off(stream) {
+            match (patience, self.refusal_of_late(key)) {
+                (Patience::Wait, _) => return,
+                (Patience::None, Some(problem)) => {
+                    return self.refuse_poll(stream, &problem, context);
+                }
+                (Patience::None, None) => is_over = true,
+            }
+        }
         let Filled { body, rest, cursor, fetch } = match is_over {
             true => Filled::nothing(self.engine.last_cursor_of(key)),
             false => self.fill(key, context),
@@ -109,7 +125,7 @@ impl Service {
             let waiter = Waiter { holder, payer, is_request: true };
             let asked = self.engine.await_page(key, waiter, fetch, bytes);
             if patience == Patience::None || asked.is_err() {
-                self.refuse_poll(stream, context);
+                self.refuse_poll(stream, &no_archive(), context);
             }
             return;
         }
@@ -161,9 +177,13 @@ impl Service {
     ) {
         let Some(session) = self.engine.sessions.of_subscriber(key) else { return };
         let (stream, who) = (session.stream, session.principal.clone());
-        let Ok(page) = page else { return self.refuse_poll(stream, context) };
+        let Ok(page) = page else { return self.refuse_poll(stream, &no_archive(), context) };
         if who.has_ended(self.engine.calendar) || self.engine.is_sent_away(key) {
             return self.answer(key, Patience::None, context);
+        }
+        // [service:answers-wait] The page is read again when there is room for it.
+        if context.put_off(stream) {
+            return;
         }
         let (items, progress) = self.engine.take_page(key, page);
         self.engine.count_pull(items.len(), context);
@@ -175,11 +195,22 @@ impl Service {
         }
     }
 
-    /// [service:archive-unavailable] Refuses a poll that needs an archive which cannot be read.
-    fn refuse_poll(&mut self, stream: StreamKey, context: &mut Context<'_>) {
+    /// Why a poll whose time ends while it is put off gets no 204, which says that its client has everything up to its
+    /// cursor: a gap is still to be told, or it waits for the archive only.
+    fn refusal_of_late(&mut self, key: SubscriberKey) -> Option<Problem> {
+        if self.engine.hub.subscriber(key).is_some_and(|it| it.owes_fault()) {
+            return Some(not_judged());
+        }
+        let is_short = self.engine.reading.patience.get(&key) == Some(&None);
+        is_short.then(no_archive)
+    }
+
+    /// Refuses a poll: it needs an archive which cannot be read [service:archive-unavailable], or its cursor was not
+    /// judged.
+    fn refuse_poll(&mut self, stream: StreamKey, problem: &Problem, context: &mut Context<'_>) {
         self.engine.disconnect(stream);
         self.counters.polls.answered += 1;
-        let _ = context.respond(stream, reply::problem(&no_archive(), self.engine.spread_ms()));
+        let _ = context.respond(stream, reply::problem(problem, self.engine.spread_ms()));
     }
 
     /// Answers a poll with these items.
