@@ -63,6 +63,11 @@ pub(crate) fn of_a_log() -> Vec<Box<dyn Attack>> {
     vec![catching_up(), Box::new(Polls::default()), Box::new(Crowd::default())]
 }
 
+/// Pages that nobody reads.
+pub(crate) fn pages() -> Box<dyn Attack> {
+    Box::new(Pages::default())
+}
+
 /// Streams that catch up from the disk.
 pub(crate) fn catching_up() -> Box<dyn Attack> {
     Box::new(archive::CatchingUp::default())
