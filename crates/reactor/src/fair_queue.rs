@@ -213,13 +213,22 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
     /// Says that the item of `holder` that was taken last was so many units of work. An item of no units says nothing
     /// about the next one.
     pub fn done(&mut self, holder: H, units: u64) {
+        self.end(holder, units, units > 0);
+    }
+
+    /// The same for an item that was put off, or handed on: it says nothing about the next one.
+    pub fn done_in_vain(&mut self, holder: H, units: u64) {
+        self.end(holder, units, false);
+    }
+
+    fn end(&mut self, holder: H, units: u64, is_telling: bool) {
         let Some(under_way) = self.under_way.take() else { return };
         if under_way.was_new {
             self.move_on(units);
         }
         let Some(known) = self.holders.get_mut(&holder) else { return };
         known.begins = known.begins.saturating_add(units);
-        if units > 0 {
+        if is_telling {
             self.averages[under_way.kind].note(units);
             known.units[under_way.kind] = units;
         }

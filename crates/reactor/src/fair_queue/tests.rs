@@ -225,6 +225,9 @@ fn items_of_no_units_say_nothing_about_the_next_one() {
     queue.add(1, 0);
     queue.add(3, 0);
     work(&mut queue, 1);
+    queue.add(1, 1);
+    assert_eq!(queue.take(), Some((1, 1)));
+    queue.done_in_vain(1, 1);
     queue.add(1, 900);
     queue.add(2, 20);
     assert_eq!(work(&mut queue, 920), [2, 1]);

@@ -289,15 +289,19 @@ impl Service {
 
     /// Answers the next request of an account that is not put off.
     pub(crate) fn answer_next_of(&mut self, payer: Payer, context: &mut Context<'_>) {
-        let mut is_left = false;
+        let (mut is_left, mut is_in_vain) = (false, true);
         for _ in 0..LOOKS_MAX {
             let next;
             (next, is_left) = self.held.next_of(payer);
             let Some(id) = next else { break };
             if !self.puts_off_request(id, context) {
                 self.answer_held(id, context);
+                is_in_vain = false;
                 break;
             }
+        }
+        if is_in_vain {
+            self.engine.work.note_in_vain();
         }
         if is_left {
             self.engine.work.add(payer, Task::Request(payer));
@@ -369,6 +373,7 @@ impl Service {
     ) {
         // [service:answers-wait] The page is read again when there is room for it.
         if self.puts_off_request(id, context) {
+            self.engine.work.note_in_vain();
             return;
         }
         let Some(request) = self.held.remove(id) else { return };

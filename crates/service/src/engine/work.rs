@@ -96,6 +96,8 @@ pub(crate) struct Work {
     jobs: FairQueue<Payer, u64>,
     /// The task of the step under way.
     under_way: Option<Task>,
+    /// The step under way has done nothing of its task.
+    is_in_vain: bool,
     /// Units that jobs have got more than tasks, since one of the queues was empty.
     ahead: i64,
     /// Streams that are still to be looked at for a [`Task::PullAll`].
@@ -152,6 +154,7 @@ impl Default for Work {
             tasks: FairQueue::new().with_credit(CREDIT_UNITS).with_expected(FIRST_STEPS),
             jobs: FairQueue::new(),
             under_way: None,
+            is_in_vain: false,
             ahead: 0,
             pull_all: Walk::default(),
             answer_all: Walk::default(),
@@ -202,8 +205,13 @@ impl Work {
             true => self.jobs.take().map(|(payer, job)| (payer, Task::Publish(job))),
             false => self.tasks.take(),
         };
-        self.under_way = next.map(|(_, task)| task);
+        (self.under_way, self.is_in_vain) = (next.map(|(_, task)| task), false);
         next
+    }
+
+    /// Says that the step under way has put its task off: what it cost says nothing about the next one.
+    pub(crate) const fn note_in_vain(&mut self) {
+        self.is_in_vain = true;
     }
 
     /// Charges the step that was taken last to its payer: the units that it has spent, and `beside`, those
@@ -219,7 +227,10 @@ impl Work {
             }
             false => {
                 self.ahead = self.ahead.saturating_sub(spent);
-                self.tasks.done(payer, units);
+                match self.is_in_vain {
+                    true => self.tasks.done_in_vain(payer, units),
+                    false => self.tasks.done(payer, units),
+                }
             }
         }
     }

@@ -108,7 +108,7 @@ impl Service {
         // [service:answers-wait] At the end of its time it gets its cursor only, or is refused if that says nothing.
         if !is_over && context.put_off(stream) {
             match (patience, self.refusal_of_late(key)) {
-                (Patience::Wait, _) => return,
+                (Patience::Wait, _) => return self.engine.work.note_in_vain(),
                 (Patience::None, Some(problem)) => {
                     return self.refuse_poll(stream, &problem, context);
                 }
@@ -183,6 +183,7 @@ impl Service {
         }
         // [service:answers-wait] The page is read again when there is room for it.
         if context.put_off(stream) {
+            self.engine.work.note_in_vain();
             return;
         }
         let (items, progress) = self.engine.take_page(key, page);
