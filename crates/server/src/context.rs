@@ -15,7 +15,7 @@ use crate::budget;
 use crate::cause::CloseCause;
 use crate::closes::Closes;
 use crate::connection::{Connection, find, find_as};
-use crate::http2::waiting;
+use crate::http2::put_off;
 use crate::joined::{SharedEvents, SharedMessages};
 use crate::key::StreamKey;
 use crate::send_error::SendError;
@@ -352,7 +352,7 @@ impl Context<'_> {
     /// Over HTTP/1.1 no request is put off: the server reads none before its peer has taken the answers to others. A
     /// stream that is gone, or no held request, is not put off.
     pub fn put_off(&mut self, stream: StreamKey) -> bool {
-        waiting::put_off(self.core, stream)
+        put_off::put_off(self.core, stream)
     }
 
     /// Writes `bytes` to the peer of a tunnel as they are.

@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 pub(crate) mod content;
 pub(crate) mod input;
+pub(crate) mod put_off;
 pub(crate) mod refusals;
 mod requests;
-pub(crate) mod waiting;
+mod waiting;

@@ -452,13 +452,8 @@ impl App for Service {
     fn on_drained(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         self.engine.deliver_burst(context);
-        let session = self.engine.sessions.of_stream(stream);
-        match session.map(|it| (it.subscriber, it.delivery.fetches())) {
-            Some((subscriber, false)) => {
-                self.engine.tell_owed(subscriber, context);
-                self.engine.pull(subscriber, context);
-            }
-            Some((subscriber, true)) => self.go_on_with_poll(subscriber),
+        match self.engine.sessions.of_stream(stream).map(|it| it.subscriber) {
+            Some(subscriber) => self.engine.go_on_drained(subscriber, context),
             None => self.line_up_stream(stream),
         }
     }

@@ -2,15 +2,14 @@
 
 use sockeye_reactor::Key;
 
+use super::put_off::go_on;
 use super::requests::serve_fields;
 use crate::app::App;
 use crate::budget::STREAM_UNITS;
 use crate::cause::CloseCause;
-use crate::connection::{Phase, Rare, Single, find};
+use crate::connection::{Phase, Rare};
 use crate::context::Context;
-use crate::key::StreamKey;
 use crate::state::Core;
-use crate::stream::Kind;
 use crate::trunk::Branch;
 
 /// Held requests of which a visit tells the application that they may be answered. Their answers are still to come,
@@ -66,43 +65,6 @@ pub(super) fn serve_kept<A: App>(core: &mut Core, app: &mut A, branch: Key) {
 /// Whether more of the answers on the trunk `key` waits for the peer than may come from it.
 pub(super) fn has_unread_answers(core: &mut Core, key: Key) -> bool {
     core.trunk(key).is_some_and(|trunk| trunk.has_unread_answers())
-}
-
-/// Whether the answer to the held request `stream` has to wait for its peer. If so, the application is told when it may
-/// come. [server:http2-held-answers-wait]
-pub(crate) fn put_off(core: &mut Core, stream: StreamKey) -> bool {
-    let Some(open) = find(&mut core.connections, stream) else { return false };
-    let branch = open.connection;
-    let Some(Branch { trunk, stream: id, .. }) = core.branch(branch) else { return false };
-    let Some(carrier) = core.connections.get(trunk) else { return false };
-    if !carrier.puts_off(&core.limits) {
-        go_on(core, branch);
-        return false;
-    }
-    let Some(open) = find(&mut core.connections, stream) else { return false };
-    let Kind::Held(held) = &mut open.stream.kind else { return false };
-    held.put_off(core.now);
-    if let Some(trunk) = core.trunk(trunk) {
-        trunk.put_off.insert(id);
-    }
-    true
-}
-
-/// The held request on `branch` may be answered. Returns its stream if it was put off.
-fn go_on(core: &mut Core, branch: Key) -> Option<StreamKey> {
-    let Branch { trunk, stream, .. } = core.branch(branch)?;
-    let connection = core.connections.get_mut(branch)?;
-    let Phase::Single(Single { stream: Some(open), .. }) = &mut connection.phase else {
-        return None;
-    };
-    let Kind::Held(held) = &mut open.kind else { return None };
-    if !held.go_on(core.now) {
-        return None;
-    }
-    let of = StreamKey::new(open.id, branch);
-    core.trunk(trunk)?.put_off.remove(&stream);
-    core.arm(branch);
-    Some(of)
 }
 
 /// Tells the application of held requests on the trunk `key` that may be answered, the oldest first.

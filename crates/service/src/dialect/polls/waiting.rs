@@ -56,12 +56,6 @@ impl Service {
         }
     }
 
-    /// Answers a poll whose peer has taken other answers, in its turn.
-    pub(crate) fn go_on_with_poll(&mut self, subscriber: SubscriberKey) {
-        let Some(session) = self.engine.sessions.of_subscriber(subscriber) else { return };
-        self.engine.work.add_for(&session.principal, Task::Answer(subscriber));
-    }
-
     /// Answers every poll, some in a step, because the server shuts down.
     pub(crate) fn answer_all_polls(&mut self, context: &mut Context<'_>) {
         if self.engine.work.answer_all.begin(self.engine.sessions.places()) {

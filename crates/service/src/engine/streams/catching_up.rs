@@ -26,6 +26,17 @@ impl<D: Dialect> Engine<D> {
         out.notice(&self.recipient(session), Notice::Sync { cursor, gaps: 0, replayed: 0 });
     }
 
+    /// Goes on with a session whose peer has taken what came before: a poll is answered in its turn, and a stream catches
+    /// up.
+    pub(crate) fn go_on_drained(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
+        let Some(session) = self.sessions.of_subscriber(key) else { return };
+        if session.delivery.fetches() {
+            return self.work.add_for(&session.principal, Task::Answer(key));
+        }
+        self.tell_owed(key, out);
+        self.pull(key, out);
+    }
+
     /// Gives a stream that is behind as much as its outbox has room for.
     pub fn pull(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) {
         self.fetch(key, IfFull::Wait, out);
