@@ -86,7 +86,7 @@ def check_codes(report, contract, table):
 def check_methods(report, contract, hub):
     """Of each path the methods that are described are taken, and no other."""
     for path, item in contract.document["paths"].items():
-        target = path.replace("{channel}", "methods:1")
+        target = path.replace("{channel}", "methods:1").replace("{user}", "methods")
         for method in PROBED:
             body = b"" if method in ("POST", "PUT", "PATCH") else None
             with report.checking(f"{method} {path} is taken or not as described") as wrong:

@@ -156,8 +156,8 @@ def judge(contract, hub, credentials, path, sent):
 
 def is_state(method, path, answer, credentials):
     """Whether a refusal is for what the server holds, of which the request says nothing."""
-    # An open server has no tickets, and no list of origins.
-    for_guarded = method == "OPTIONS" or path == "/v1/tickets"
+    # An open server has no tickets, no users, and no list of origins.
+    for_guarded = method == "OPTIONS" or path in ("/v1/tickets", "/v1/users/{user}/disconnect")
     # A cursor that is made up is of an epoch that the server does not have.
     of_another_epoch = path.endswith("/history") and answer.status == 404
     if answer.status == 409 or of_another_epoch or for_guarded and not credentials:

@@ -37,6 +37,7 @@ key_file = "shop.key"
 subscribe = [">"]
 publish = [">"]
 tickets = [">"]
+disconnect = true
 
 [access.jwt]
 issuer = "https://login.example"

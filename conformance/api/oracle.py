@@ -77,8 +77,11 @@ def _path(contract, template, path, parameters):
         for parameter in parameters:
             if wanted == f"{{{parameter['name']}}}":
                 name = decode(part, False)
-                return ["a name that cannot be decoded"] if name is None else \
-                    contract.errors(parameter["schema"], name)
+                if name is None:
+                    return ["a name that cannot be decoded"]
+                if len(name.encode()) > BYTES_MAX.get(parameter["name"], len(name.encode())):
+                    return ["a name with too many bytes"]
+                return contract.errors(parameter["schema"], name)
     return []
 
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sockeye_backbone::Engine;
-use sockeye_backbone::entry::Rules;
+use sockeye_backbone::entry::{Rules, VERSION};
 use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
 use sockeye_hub::{Config, Kind};
 use sockeye_redis::RedisEngine;
@@ -65,6 +65,8 @@ impl Station {
             lease_every_ms: 500,
             lease_ms: 2_000,
             keep,
+            version: VERSION,
+            program: "",
         };
         Self {
             node: Node::new(settings, engine),
@@ -109,7 +111,10 @@ impl Station {
                 }
             }
             Outcome::Lost(_) | Outcome::Epoch(_) => self.told.push(Told::Gap),
-            Outcome::Void(_) | Outcome::Health(_) => {}
+            Outcome::Void(_)
+            | Outcome::Health(_)
+            | Outcome::Disconnect(..)
+            | Outcome::DisconnectsMissed => {}
             Outcome::Answer(origin, Verdict::Duplicate(..)) => self.settle(origin, Ok(())),
             Outcome::Answer(origin, verdict) => self.settle(origin, Err(verdict)),
         }

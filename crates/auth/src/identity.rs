@@ -32,6 +32,8 @@ pub struct Identity {
     pub tickets: Grants,
     /// Reserved, with [`Action::Admin`].
     pub admin: Grants,
+    /// Whether it may disconnect users. No token and no ticket says so.
+    pub disconnect: bool,
     /// When the identity ends, in milliseconds since 1970 by the calendar.
     pub ends_ms: Option<u64>,
 }

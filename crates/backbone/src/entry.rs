@@ -6,11 +6,20 @@
 //!
 //! Fields are numbered, and a decoder passes over numbers at the end that it does not know: a release may add
 //! optional fields without a new version. Anything that changes the meaning of an entry, or a new kind,
-//! is a new version: a node that reads it stops, and says so.
+//! is a new version: a node that does not know it stops, and says so.
+//!
+//! | version | what it has beside the ones before |
+//! |---|---|
+//! | 1 | the kinds 0 to 5 |
+//! | 2 | `Disconnect` |
+//!
+//! An entry has the lowest version that has its kind. A node appends it only if all nodes of the log read that
+//! version ([`Lease::reads`]).
 
 mod payload;
 mod rules;
 mod spans;
+mod statements;
 
 use std::sync::Arc;
 
@@ -19,13 +28,17 @@ use minicbor::{Decode, Decoder, Encode};
 pub use self::payload::{Data, Payload};
 pub use self::rules::{NamespaceRules, Rules, SpaceRules};
 pub(crate) use self::spans::Spans;
+pub use self::statements::Disconnect;
 use crate::engine::Position;
 
 /// The first byte of every entry.
 const MAGIC: u8 = b'S';
 
-/// The newest version that is read, and the one that is written.
-pub const VERSION: u8 = 1;
+/// The first version. A node whose lease does not say what it reads, reads this one.
+pub const FIRST_VERSION: u8 = 1;
+
+/// The newest version.
+pub const VERSION: u8 = 2;
 
 /// The bytes of the largest entry that is decoded.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -41,7 +54,7 @@ pub struct Entry<'b> {
     pub body: Body<'b>,
 }
 
-/// What an entry says. The numbers 16 to 18 are kept for tickets, the disconnection of users, and presence.
+/// What an entry says. The numbers 16 and 18 are kept for tickets and presence.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Body<'b> {
     /// The log begins. Only the first entry of a log counts.
@@ -62,6 +75,24 @@ pub enum Body<'b> {
     /// A publication.
     #[n(5)]
     Offer(#[b(0)] Offer<'b>),
+    /// The streams of a user end.
+    #[n(17)]
+    Disconnect(#[b(0)] Disconnect<'b>),
+}
+
+impl Body<'_> {
+    /// The first version that has this kind.
+    pub const fn version(&self) -> u8 {
+        match self {
+            Self::Birth(_)
+            | Self::Epoch(_)
+            | Self::Config(_)
+            | Self::Horizon(_)
+            | Self::Node(_)
+            | Self::Offer(_) => FIRST_VERSION,
+            Self::Disconnect(_) => 2,
+        }
+    }
 }
 
 /// What the writer of an entry knows of the log: a reader with other knowledge has read another log.
@@ -213,6 +244,9 @@ pub struct KnownNode {
     /// The log time at which that lease ends.
     #[n(4)]
     pub until_ms: u64,
+    /// The newest version that it reads, if its lease says so.
+    #[n(5)]
+    pub reads: Option<u8>,
 }
 
 impl Horizon<'_> {
@@ -241,6 +275,15 @@ pub struct Lease<'b> {
     /// The engine's identity. It counts if the log has none yet.
     #[n(5)]
     pub identity: u64,
+    /// The newest version of entries that it reads; `None`: the first one.
+    #[n(6)]
+    pub reads: Option<u8>,
+    /// The release of its program, for people.
+    #[b(7)]
+    pub program: Option<&'b str>,
+    /// The [digest](Rules::digest) of the rules of its configuration.
+    #[n(8)]
+    pub rules: Option<u64>,
 }
 
 /// A publication that waits for its verdict.
@@ -289,7 +332,7 @@ impl Entry<'_> {
 
     /// The bytes of an entry.
     pub fn encode(&self) -> Arc<[u8]> {
-        let mut bytes = vec![MAGIC, VERSION];
+        let mut bytes = vec![MAGIC, self.body.version()];
         minicbor::encode(self, &mut bytes).expect("a vector takes everything");
         bytes.into()
     }
@@ -301,18 +344,26 @@ impl<'b> Entry<'b> {
     /// # Errors
     /// [`Unreadable`].
     pub fn decode(bytes: &'b [u8]) -> Result<Self, Unreadable> {
+        Self::decode_up_to(VERSION, bytes)
+    }
+
+    /// Reads an entry as a program does that knows no version behind this one.
+    ///
+    /// # Errors
+    /// As for [`decode`](Self::decode).
+    pub fn decode_up_to(newest: u8, bytes: &'b [u8]) -> Result<Self, Unreadable> {
         let [MAGIC, version, rest @ ..] = bytes else { return Err(Unreadable::Foreign) };
         if rest.len() > ENTRY_BYTES_MAX {
             return Err(Unreadable::Foreign);
         }
         match *version {
-            VERSION => {}
             0 => return Err(Unreadable::Foreign),
-            newer => return Err(Unreadable::Newer(newer)),
+            newer if newer > newest => return Err(Unreadable::Newer(newer)),
+            _ => {}
         }
         let mut decoder = Decoder::new(rest);
-        let entry = decoder.decode().map_err(|_| Unreadable::Foreign)?;
-        if decoder.position() != rest.len() {
+        let entry: Self = decoder.decode().map_err(|_| Unreadable::Foreign)?;
+        if decoder.position() != rest.len() || entry.body.version() > *version {
             return Err(Unreadable::Foreign);
         }
         Ok(entry)

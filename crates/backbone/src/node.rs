@@ -28,14 +28,14 @@ use std::collections::VecDeque;
 
 use sockeye_hub::{Epoch, Refusal};
 use sockeye_service::sequencing::{
-    Figures, NoRoom, Offer, Origin, Sequence, SequencerEvent, Verdict,
+    Figures, NoRoom, Offer, Origin, Sequence, SequencerEvent, Statement, Verdict,
 };
 use sockeye_service::wire::Level;
 
 use self::behind::Behind;
 use self::chain::Chain;
-use self::outbox::Outbox;
-use self::replica::Replica;
+use self::outbox::{Outbox, Wish};
+use self::replica::{Replica, Ticket};
 pub use self::status::{Notice, Objection, Status, Stop};
 use crate::digest::Digest;
 use crate::engine::{Engine, Event, LogEnds, Rejection, State, Trouble};
@@ -49,6 +49,12 @@ const ENTRY_OVERHEAD_BYTES: usize = 512;
 
 /// Epochs that a node remembers.
 const EPOCHS_MAX: usize = 1_024;
+
+/// Nodes whose disconnections a node remembers, so that it does none twice.
+const DISCONNECTED_MAX: usize = 1_024;
+
+/// The first version with statements.
+const STATEMENTS_SINCE: u8 = 2;
 
 /// How long a node waits after a failed append, in milliseconds.
 const RETRY_MS: u64 = 500;
@@ -76,6 +82,11 @@ pub struct NodeSettings {
     pub lease_ms: u64,
     /// Entries behind which horizons are set.
     pub keep: u64,
+    /// The newest version of entries that it reads: [`VERSION`](crate::entry::VERSION). With an earlier one it does what
+    /// a program of that time does.
+    pub version: u8,
+    /// The release of the program, for people.
+    pub program: &'static str,
 }
 
 /// What a node does if the log has other rules than its configuration.
@@ -106,6 +117,8 @@ pub struct Node {
     /// Whether the hubs follow what is read.
     leads: bool,
     epochs: Epochs,
+    /// The last disconnection of each node that the services were told of, the newest one at the end.
+    disconnected: VecDeque<Ticket>,
     /// The objection of which the hubs were told last; `None` after good health.
     objection: Option<Objection>,
     link: LinkState,
@@ -128,6 +141,8 @@ struct Place {
     epoch: Epoch,
     seq: u64,
     chain: u64,
+    /// The random number of the log's life.
+    nonce: u64,
 }
 
 /// The epochs that this node has read of. One that comes back says nothing of what was lost since: the entry that
@@ -225,6 +240,7 @@ impl Node {
             hubs: None,
             leads: false,
             epochs: Epochs::default(),
+            disconnected: VecDeque::new(),
             objection: None,
             link: LinkState::default(),
             writes: Writes::default(),
@@ -304,6 +320,42 @@ impl Node {
         }
     }
 
+    /// Why nothing is taken now.
+    fn refusal(&self) -> Option<Verdict> {
+        match self.phase {
+            Phase::Stopped(_) => Some(Verdict::Failed),
+            Phase::Joining | Phase::Following => {
+                self.find_objection().map(|_| Verdict::NoRoom(NoRoom::Waiting))
+            }
+        }
+    }
+
+    fn push_or_answer(
+        &mut self,
+        wish: Wish,
+        refusal: Option<Verdict>,
+        (origin, now_ms): (Origin, u64),
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        match refusal {
+            Some(verdict) => events.push(SequencerEvent::Answer(origin, verdict)),
+            None => self.outbox.push(wish, origin, self.time_ms(now_ms)),
+        }
+    }
+
+    /// Notes a disconnection. False if the services were told of it before.
+    fn note_disconnected(&mut self, ticket: Ticket) -> bool {
+        // The tickets of a node are taken in order, also where the log is read again.
+        let at = self.disconnected.iter().position(|last| last.node == ticket.node);
+        let last = at.and_then(|at| self.disconnected.remove(at));
+        let is_new = last.is_none_or(|last| last.number < ticket.number);
+        self.disconnected.push_back(if is_new { ticket } else { last.unwrap_or(ticket) });
+        if self.disconnected.len() > DISCONNECTED_MAX {
+            self.disconnected.pop_front();
+        }
+        is_new
+    }
+
     fn stop(&mut self, stop: Stop, events: &mut Vec<SequencerEvent>) {
         self.notices.push(Notice::Stopped(stop));
         self.phase = Phase::Stopped(stop);
@@ -323,18 +375,29 @@ impl Sequence for Node {
         let key = offer.key.as_ref().map_or(0, |key| key.len());
         let bytes = offer.payload.cost() + offer.channel.len() + key + ENTRY_OVERHEAD_BYTES;
         let bytes_max = self.engine.capabilities().entry_bytes_max;
-        let refusal = if matches!(self.phase, Phase::Stopped(_)) {
-            Verdict::Failed
-        } else if bytes > bytes_max {
-            let bytes_max = bytes_max.saturating_sub(ENTRY_OVERHEAD_BYTES);
-            Verdict::Refused(Refusal::MessageTooLarge { bytes_max })
-        } else if self.find_objection().is_some() {
-            Verdict::NoRoom(NoRoom::Waiting)
-        } else {
-            let time_ms = self.time_ms(now_ms);
-            return self.outbox.push(offer, origin, time_ms);
+        let is_too_large = bytes > bytes_max && !matches!(self.phase, Phase::Stopped(_));
+        let verdict = match is_too_large {
+            true => {
+                let bytes_max = bytes_max.saturating_sub(ENTRY_OVERHEAD_BYTES);
+                Some(Verdict::Refused(Refusal::MessageTooLarge { bytes_max }))
+            }
+            false => self.refusal(),
         };
-        events.push(SequencerEvent::Answer(origin, refusal));
+        self.push_or_answer(Wish::Offer(offer), verdict, (origin, now_ms), events);
+    }
+
+    fn declare(
+        &mut self,
+        statement: Statement,
+        origin: Origin,
+        now_ms: u64,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        // A node that does not read it would stop.
+        let reads = |log: &ReadLog| log.replica.all_read(STATEMENTS_SINCE);
+        let is_read = self.log.as_ref().is_some_and(reads);
+        let verdict = self.refusal().or_else(|| (!is_read).then_some(Verdict::OldNodes));
+        self.push_or_answer(Wish::Statement(statement), verdict, (origin, now_ms), events);
     }
 
     fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sockeye_backbone::Engine;
-use sockeye_backbone::entry::Rules;
+use sockeye_backbone::entry::{Rules, VERSION};
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
 use sockeye_hub::{Config, Kind};
@@ -39,6 +39,8 @@ impl Machine {
             lease_every_ms: 1_000,
             lease_ms: 3_000,
             keep: 100,
+            version: VERSION,
+            program: "",
         };
         let loops = LoopBackbone::new(2, LoopBackboneLimits::default());
         let members = [loops.member(0), loops.member(1)];
@@ -55,7 +57,12 @@ impl Machine {
                     messages.push((entry.payload.data.as_str().into(), ticket));
                 }
                 Outcome::Answer(ticket, verdict) => answers.push((ticket, verdict)),
-                Outcome::Void(_) | Outcome::Lost(_) | Outcome::Epoch(_) | Outcome::Health(_) => {}
+                Outcome::Void(_)
+                | Outcome::Lost(_)
+                | Outcome::Epoch(_)
+                | Outcome::Health(_)
+                | Outcome::Disconnect(..)
+                | Outcome::DisconnectsMissed => {}
             }
         }
         (messages, answers)

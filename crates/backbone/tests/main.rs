@@ -4,3 +4,4 @@ mod loops;
 mod memory_engine;
 mod node;
 mod simulation;
+mod versions;

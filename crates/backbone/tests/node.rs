@@ -11,7 +11,7 @@ use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLimits, MemoryLog};
 use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules, Stop};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
 use sockeye_hub::{Config, Kind};
-use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent};
+use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent, Statement};
 use sockeye_service::wire::{Data, Level, Payload};
 
 /// What an engine does with appends.
@@ -83,13 +83,13 @@ impl Engine for Steered {
     }
 }
 
-struct Machine {
-    node: Node,
+pub(crate) struct Machine {
+    pub(crate) node: Node,
     steering: Arc<Mutex<Steering>>,
     tickets: u64,
 }
 
-fn settings(number: u64) -> NodeSettings {
+pub(crate) fn settings(number: u64) -> NodeSettings {
     NodeSettings {
         node: number,
         seed: number,
@@ -101,6 +101,8 @@ fn settings(number: u64) -> NodeSettings {
         lease_every_ms: 1_000,
         lease_ms: 3_000,
         keep: 100,
+        version: VERSION,
+        program: "",
     }
 }
 
@@ -109,11 +111,11 @@ fn rules(remembered_max: u64) -> Rules {
 }
 
 impl Machine {
-    fn new(log: &MemoryLog, number: u64) -> Self {
+    pub(crate) fn new(log: &MemoryLog, number: u64) -> Self {
         Self::with(log, settings(number))
     }
 
-    fn with(log: &MemoryLog, settings: NodeSettings) -> Self {
+    pub(crate) fn with(log: &MemoryLog, settings: NodeSettings) -> Self {
         let mut engine = log.open();
         engine.set_wake(Arc::new(|| {}));
         let steering = Arc::new(Mutex::new(Steering::default()));
@@ -132,7 +134,7 @@ impl Machine {
     }
 
     /// Reads and writes until nothing more happens.
-    fn settle(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
+    pub(crate) fn settle(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
         let mut events = Vec::new();
         for _ in 0..10 {
             self.node.settle(now_ms, &mut events);
@@ -140,7 +142,16 @@ impl Machine {
         events
     }
 
-    fn offer(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
+    /// Disconnects a user.
+    pub(crate) fn disconnect(&mut self, user: &str, now_ms: u64) -> Vec<SequencerEvent> {
+        self.tickets += 1;
+        let origin = Origin { worker: 0, ticket: self.tickets, bytes: 0 };
+        let mut events = Vec::new();
+        self.node.declare(Statement::Disconnect(user.into()), origin, now_ms, &mut events);
+        events
+    }
+
+    pub(crate) fn offer(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
         self.tickets += 1;
         let payload = Payload::new(Data::text("x"));
         let (channel, kind) = ("a".into(), Kind::Message);
@@ -153,7 +164,7 @@ impl Machine {
 }
 
 /// The own messages among the events.
-fn receipts(events: &[SequencerEvent]) -> usize {
+pub(crate) fn receipts(events: &[SequencerEvent]) -> usize {
     events.iter().filter(|event| matches!(event, Outcome::Entry(_, Some(_)))).count()
 }
 
@@ -314,6 +325,9 @@ fn the_greatest_numbers_of_others_stop_nobody() {
         ticket,
         name: "",
         identity: 1,
+        reads: Some(VERSION),
+        program: None,
+        rules: None,
     };
     log.write(Entry::new(Body::Node(lease(1))).encode());
     machine.settle(1_000);

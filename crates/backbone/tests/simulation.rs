@@ -6,6 +6,7 @@
 //! - no client gets a message twice or out of order, unless it is told of another epoch in between;
 //! - nodes that have read the same entries know the same;
 //! - no receipt is given for what was not in the log;
+//! - a user who was disconnected has no stream left at any node, and no node does it twice;
 //! - when the faults end, all nodes are ready again.
 
 mod client;
@@ -30,6 +31,9 @@ struct Coverage {
     resumed: u64,
     compared: u64,
     joined_behind: u64,
+    disconnected: u64,
+    ended: u64,
+    recalled: u64,
 }
 
 impl Coverage {
@@ -44,6 +48,9 @@ impl Coverage {
         self.resumed += one.resumed;
         self.compared += one.compared;
         self.joined_behind += one.joined_behind;
+        self.disconnected += one.disconnected;
+        self.ended += one.ended;
+        self.recalled += one.recalled;
     }
 }
 
@@ -60,6 +67,7 @@ const CALM: Faults = Faults { forks: false, kills: false, trims: false };
 fn cuts_and_delays() {
     let sum = play(3_000, |seed| World::play(seed, CALM));
     assert!(sum.repeats > 0 && sum.compared > 0, "{sum:?}");
+    assert!(sum.disconnected > 0 && sum.ended > 0, "{sum:?}");
     assert_eq!((sum.epochs, sum.rejoined), (0, 0), "nothing was lost: {sum:?}");
 }
 

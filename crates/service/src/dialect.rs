@@ -26,5 +26,6 @@ mod sockets;
 pub(crate) mod surveys;
 mod tasks;
 mod tickets;
+pub(crate) mod users;
 
 pub(crate) use self::cors::{add as add_cors, headers as cors_headers};

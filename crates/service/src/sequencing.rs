@@ -186,6 +186,13 @@ pub trait Backbone {
     /// [`Full`]: the offer was not taken, and may come again.
     fn append(&mut self, ticket: Ticket, offer: Offer) -> Result<(), Full>;
 
+    /// Takes a statement over. Exactly one outcome that bears its ticket comes out of [`next`](Self::next): that of
+    /// the statement, or [`Outcome::Answer`].
+    ///
+    /// # Errors
+    /// [`Full`]: as for [`append`](Self::append).
+    fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full>;
+
     /// The next outcome, in the order of the log, which is the same for every service; `None` if
     /// none has arrived.
     ///
@@ -221,6 +228,14 @@ pub struct Offer {
     pub expect: Option<Seq>,
 }
 
+/// What a service says to all services of its log, besides publications. It has its place among them, and no
+/// channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    /// The open streams of the user with this name end.
+    Disconnect(Box<str>),
+}
+
 /// An offer was not taken: too many are under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -240,6 +255,11 @@ pub enum Outcome<T = Ticket> {
     Epoch(Epoch),
     /// The log's health has changed.
     Health(Health),
+    /// The open streams of the user with this name end. The statement that says so is named as the offer of an
+    /// [`Entry`](Self::Entry) is.
+    Disconnect(Arc<str>, Option<T>),
+    /// The open streams of all users have to come back: their disconnections may have been missed.
+    DisconnectsMissed,
     /// This offer made no new message. Only the service that made it is told.
     Answer(T, Verdict),
 }
@@ -274,6 +294,8 @@ pub enum Verdict {
     NotKept,
     /// The log has failed: the message may or may not be kept.
     Failed,
+    /// A node of the log is of an older release, and could not read it.
+    OldNodes,
 }
 
 /// Figures that only the sequencer counts.

@@ -21,12 +21,13 @@ use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::publishing::Jobs;
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
+use crate::dialect::users::Statements;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::work::Payer;
 use crate::engine::{Access, Delivery as _, Engine, Limits, Namespaces, Principal, Watch};
 use crate::sequencing::{
-    Archive, Backbone, Log, LogClock, LogTime, Sequencing, Storage, StorageLines,
+    Archive, Backbone, Log, LogClock, LogTime, Sequencing, Storage, StorageLines, Ticket,
 };
 use crate::shared_state::SharedState;
 use crate::wire::{Code, Problem};
@@ -41,6 +42,8 @@ pub struct Service {
     pub(crate) counters: RequestCounters,
     /// Publications of requests and commands that wait for their outcomes.
     pub(crate) jobs: Jobs,
+    /// Requests whose statements wait for the log.
+    pub(crate) statements: Statements,
     /// Requests that wait for their turn, or for the archive.
     pub(crate) held: HeldRequests,
     /// Streams that wait for their cursor.
@@ -103,6 +106,8 @@ pub(crate) enum Pending {
     /// A job whose publications wait for the log, and the account to which visits to its stream are
     /// charged.
     Publishing(u64, Option<Payer>),
+    /// A statement that waits for the log, and the same account.
+    Statement(Ticket, Option<Payer>),
     /// A request that waits for its turn.
     Request(u64),
 }
@@ -113,6 +118,7 @@ impl Service {
         Self {
             engine: Engine::new(epoch, hub, limits),
             jobs: Jobs::default(),
+            statements: Statements::default(),
             held: HeldRequests::default(),
             openings: HashMap::new(),
             counters: RequestCounters::default(),
@@ -193,14 +199,15 @@ impl Service {
     /// answered.
     pub fn holdings(&self) -> Holdings {
         let (held, jobs, waiting) = self.jobs.counts();
+        let (stated, statements) = self.statements.counts();
         let accounts = self.engine.sessions.accounts();
         Holdings {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.work.len(),
             openings: self.engine.openings.len().max(self.openings.len()),
             jobs,
-            held: held + self.held.len(),
-            publications: self.engine.sequencing.pending().unwrap_or(waiting),
+            held: held + stated + self.held.len(),
+            publications: self.engine.sequencing.pending().unwrap_or(waiting + statements),
             presence: self.engine.presence.held(),
             users: accounts.users,
             addresses: accounts.addresses,
@@ -289,7 +296,8 @@ impl Service {
     /// Whether a stream is one of the service's.
     pub fn owns(&self, stream: StreamKey) -> bool {
         let is_session = self.engine.sessions.of_stream(stream).is_some();
-        is_session || self.jobs.holds(stream) || self.held.holds(stream)
+        let waits = self.jobs.holds(stream) || self.statements.holds(stream);
+        is_session || waits || self.held.holds(stream)
     }
 }
 
@@ -354,6 +362,9 @@ impl App for Service {
             }
             Pending::Poll(of, until, who) => self.open_poll(stream, of, until, who),
             Pending::Publishing(id, of_visits) => self.hold_publishing(id, of_visits, stream),
+            Pending::Statement(ticket, of_visits) => {
+                self.hold_statement(ticket, of_visits, stream);
+            }
             Pending::Request(id) => self.line_up(id, stream, context),
         }
     }
@@ -365,7 +376,8 @@ impl App for Service {
             Pending::Subscribed { .. }
             | Pending::Commands(_)
             | Pending::Refused(_)
-            | Pending::Publishing(..) => {}
+            | Pending::Publishing(..)
+            | Pending::Statement(..) => {}
         }
     }
 
@@ -404,7 +416,8 @@ impl App for Service {
             Some(session) => self.engine.work.payer_of_visits(&session.principal),
             None => {
                 let of_job = self.jobs.payer_of_visits(stream);
-                of_job.or_else(|| self.held.payer_of_visits(stream))
+                let of_statement = || self.statements.payer_of_visits(stream);
+                of_job.or_else(of_statement).or_else(|| self.held.payer_of_visits(stream))
             }
         };
         payer.map(|Payer { id, weight }| Holder { id, weight })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use sockeye_hub::{Check, Cursor, Epoch, Kind, Seq};
 use sockeye_service::sequencing::{
-    Backbone, Figures, Full, LogClock, Offer, Outcome, Sequenced, Ticket, Verdict,
+    Backbone, Figures, Full, LogClock, Offer, Outcome, Sequenced, Statement, Ticket, Verdict,
 };
 use sockeye_service::wire::{Data, Level, Payload};
 
@@ -33,6 +33,10 @@ impl Scripted {
 
 impl Backbone for Scripted {
     fn append(&mut self, _: Ticket, _: Offer) -> Result<(), Full> {
+        Err(Full)
+    }
+
+    fn declare(&mut self, _: Ticket, _: Statement) -> Result<(), Full> {
         Err(Full)
     }
 

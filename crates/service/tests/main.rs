@@ -50,4 +50,5 @@ mod tasks;
 mod transports;
 mod turns;
 mod unread_answers;
+mod users;
 mod waits;

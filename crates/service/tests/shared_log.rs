@@ -8,7 +8,8 @@ use sockeye_auth::{Grants, Identity, Keys};
 use sockeye_hub::{Config, Cursor, Epoch, Kind, Seq};
 use sockeye_server::Time;
 use sockeye_service::sequencing::{
-    Backbone, Figures, Full, Health, LogClock, Offer, Outcome, Sequenced, SharedLog, Ticket,
+    Backbone, Figures, Full, Health, LogClock, Offer, Outcome, Sequenced, SharedLog, Statement,
+    Ticket,
 };
 use sockeye_service::wire::{Data, Level, Payload};
 use sockeye_service::{Access, Holdings, Namespaces};
@@ -37,6 +38,10 @@ impl Scripted {
 
 impl Backbone for Scripted {
     fn append(&mut self, _: Ticket, _: Offer) -> Result<(), Full> {
+        panic!("a log that is away is given nothing")
+    }
+
+    fn declare(&mut self, _: Ticket, _: Statement) -> Result<(), Full> {
         panic!("a log that is away is given nothing")
     }
 

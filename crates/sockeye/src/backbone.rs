@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sockeye_backbone::engine::{Engine, Kept, TroubleKind};
-use sockeye_backbone::entry::{Evidence, Rules};
+use sockeye_backbone::entry::{Evidence, Rules, VERSION};
 use sockeye_backbone::node::{Node, NodeSettings, Notice, OnOtherRules, Status, Stop};
 use sockeye_service::sequencing::LoopBackbone;
 use sockeye_service::wire::Level;
@@ -83,6 +83,8 @@ impl SharedNode {
             lease_every_ms: LEASE_EVERY_MS,
             lease_ms: LEASE_MS,
             keep: config.entries,
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION"),
         };
         let now = Instant::now();
         Ok(Self {

@@ -3,6 +3,8 @@
 use minicbor::{Decode, Encode};
 use sockeye_hub::{Config, Limits, Settings};
 
+use crate::digest;
+
 /// The settings that change verdicts. All nodes of a log have the same.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Rules {
@@ -92,6 +94,11 @@ impl Rules {
         let namespaces = self.namespaces.iter();
         let namespaces = namespaces.map(|it| (it.name.clone(), settings(&it.rules)));
         Config { limits, settings: settings(&self.rest), namespaces: namespaces.collect() }
+    }
+
+    /// A number that tells other rules apart.
+    pub fn digest(&self) -> u64 {
+        digest::of(&minicbor::to_vec(self).expect("a vector takes everything"))
     }
 
     /// The first setting that differs, with its value here and there.

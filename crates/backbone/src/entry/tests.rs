@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// One entry of each kind, with all of its fields.
+/// One entry of each kind of the first version, with all fields that it had on its first day.
 fn samples() -> Vec<(&'static str, Entry<'static>)> {
     let horizon = Horizon {
         count: 2,
@@ -16,13 +16,20 @@ fn samples() -> Vec<(&'static str, Entry<'static>)> {
         identity: 4,
         rules: rules(),
         at: 290,
-        nodes: vec![KnownNode { node: 5, last: 23, seen: 280, leased: 270, until_ms: 20 }],
+        nodes: vec![KnownNode {
+            node: 5,
+            last: 23,
+            seen: 280,
+            leased: 270,
+            until_ms: 20,
+            reads: None,
+        }],
     };
     let birth = Birth { epoch: 9, nonce: 7, time_ms: 1_700_000_000_000, identity: 4 };
     let evidence = Evidence::OtherWitness;
     let epoch = NewEpoch { epoch: 10, ends: 9, after: 300, node: 5, evidence, identity: 4 };
     let name = "a.example";
-    let lease = Lease { node: 5, time_ms: 10, until_ms: 20, ticket: 1, name, identity: 4 };
+    let lease = Lease { name, ..lease() };
     let bodies = [
         ("birth", Body::Birth(birth)),
         ("epoch", Body::Epoch(epoch)),
@@ -37,6 +44,40 @@ fn samples() -> Vec<(&'static str, Entry<'static>)> {
     let witness = Witness { nonce: 7, epoch: 9, fence, number, seq: 300, chain: 1 << 60 };
     samples.push(("witness", Entry { witness: Some(witness), body: Body::Offer(offer()) }));
     samples
+}
+
+/// What the second version has, and what the first one has had since.
+fn later_samples() -> Vec<(&'static str, Entry<'static>)> {
+    let program = Some("0.2.0");
+    let lease = Lease { reads: Some(2), program, rules: Some(rules().digest()), ..lease() };
+    let known =
+        KnownNode { node: 5, last: 23, seen: 280, leased: 270, until_ms: 20, reads: Some(2) };
+    let Some((_, Entry { body: Body::Horizon(horizon), .. })) = samples().into_iter().nth(3) else {
+        unreachable!("the fourth one is a horizon")
+    };
+    let horizon = Horizon { nodes: vec![known], ..horizon };
+    let disconnect = Disconnect { node: 5, ticket: 24, time_ms: 1_700_000_000_001, user: "ann" };
+    [
+        ("node that says what it reads", Body::Node(lease)),
+        ("horizon with such a node", Body::Horizon(horizon)),
+        ("disconnect", Body::Disconnect(disconnect)),
+    ]
+    .map(|(name, body)| (name, Entry::new(body)))
+    .into()
+}
+
+fn lease() -> Lease<'static> {
+    Lease {
+        node: 5,
+        time_ms: 10,
+        until_ms: 20,
+        ticket: 1,
+        name: "a",
+        identity: 4,
+        reads: None,
+        program: None,
+        rules: None,
+    }
 }
 
 fn rules() -> Rules {
@@ -78,8 +119,11 @@ fn full_offer() -> Offer<'static> {
 /// The bytes of each sample, as version 1 has been written from its first day.
 const GOLDEN: &str = include_str!("../../tests/golden/v1.txt");
 
+/// The same of what came with version 2.
+const GOLDEN_2: &str = include_str!("../../tests/golden/v2.txt");
+
 fn golden() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    GOLDEN.lines().map(|line| {
+    GOLDEN.lines().chain(GOLDEN_2.lines()).map(|line| {
         let (name, hex) = line.split_once(": ").expect("a name and bytes");
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
         (name, (0..hex.len()).step_by(2).map(byte).collect())
@@ -89,28 +133,47 @@ fn golden() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
 #[test]
 fn every_kind_has_the_bytes_that_it_has_always_had() {
     let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
-    let samples = samples();
-    let lines = samples.iter().map(|(name, entry)| format!("{name}: {}\n", hex(&entry.encode())));
-    assert_eq!(lines.collect::<String>(), GOLDEN);
-    for ((name, bytes), (_, entry)) in golden().zip(&samples) {
+    let lines = |samples: &[(&str, Entry<'_>)]| {
+        let lines = samples.iter();
+        let lines = lines.map(|(name, entry)| format!("{name}: {}\n", hex(&entry.encode())));
+        lines.collect::<String>()
+    };
+    let (first, later) = (samples(), later_samples());
+    assert_eq!(lines(&first), GOLDEN);
+    assert_eq!(lines(&later), GOLDEN_2);
+    for ((name, bytes), (_, entry)) in golden().zip(first.iter().chain(&later)) {
         assert_eq!(Entry::decode(&bytes).as_ref(), Ok(entry), "{name}");
+        assert_eq!(bytes[1], entry.body.version(), "{name}");
     }
 }
 
 #[test]
+fn a_program_of_the_first_version_reads_what_needs_no_later_one() {
+    for (name, bytes) in golden() {
+        let read = Entry::decode_up_to(FIRST_VERSION, &bytes);
+        match name {
+            "disconnect" => assert_eq!(read, Err(Unreadable::Newer(2))),
+            _ => assert!(read.is_ok(), "{name}: {read:?}"),
+        }
+    }
+    // A kind of the second version, under the first one.
+    let mut early = later_samples()[2].1.encode().to_vec();
+    early[1] = FIRST_VERSION;
+    assert_eq!(Entry::decode(&early), Err(Unreadable::Foreign));
+}
+
+#[test]
 fn fields_that_are_added_later_are_passed_over() {
-    // A lease with a seventh field, and an entry with a third one.
-    let lease = [0x86, 5, 10, 20, 1, 0x61, b'a', 4];
-    let mut longer = lease.to_vec();
-    longer[0] = 0x87;
+    // A lease with a tenth field, and an entry with a third one.
+    let bytes = [0x89, 5, 10, 20, 1, 0x61, b'a', 4, 0xf6, 0xf6, 0xf6];
+    let mut longer = bytes.to_vec();
+    longer[0] = 0x8a;
     longer.push(0x18);
     longer.push(99);
     for (count, tail) in [(0x82, &[][..]), (0x83, &[0xf5][..])] {
         let body = [&[count, 0xf6, 0x82, 4, 0x81][..], &longer, tail].concat();
         let bytes = [&[MAGIC, VERSION][..], &body].concat();
-        let wanted =
-            Lease { node: 5, time_ms: 10, until_ms: 20, ticket: 1, name: "a", identity: 4 };
-        assert_eq!(Entry::decode(&bytes), Ok(Entry::new(Body::Node(wanted))));
+        assert_eq!(Entry::decode(&bytes), Ok(Entry::new(Body::Node(lease()))));
     }
 }
 
@@ -118,7 +181,7 @@ fn fields_that_are_added_later_are_passed_over() {
 fn later_versions_and_foreign_bytes_are_told_apart() {
     let (_, good) = golden().next().expect("there are some");
     let with = |version: u8| [&[MAGIC, version], &good[2..]].concat();
-    assert_eq!(Entry::decode(&with(2)), Err(Unreadable::Newer(2)));
+    assert_eq!(Entry::decode(&with(3)), Err(Unreadable::Newer(3)));
     assert_eq!(Entry::decode(&with(0)), Err(Unreadable::Foreign));
     let longer = [&good[..], &[0]].concat();
     for bytes in
@@ -155,8 +218,8 @@ proptest! {
     /// from its own bytes.
     #[test]
     fn hostile_bytes_never_panic(
-        sample in 0..8_usize,
-        other in 0..8_usize,
+        sample in 0..11_usize,
+        other in 0..11_usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {

@@ -112,11 +112,16 @@ impl Node {
     /// The node begins in the middle of the log, at a horizon.
     pub(super) fn begin_behind(&mut self, begun: Begun, events: &mut Vec<SequencerEvent>) {
         let Begun { chain, replica, effects, after, rest } = begun;
-        let epoch = replica.epoch();
+        let (epoch, nonce) = (replica.epoch(), chain.nonce);
         self.begin_reading(epoch.0);
         self.status.joined_behind += 1;
         self.log = Some(ReadLog { chain, replica });
         let has_missed = self.hubs.is_some_and(|hubs| hubs.epoch == epoch && hubs.seq <= after);
+        // What was said before the first effect is not read again.
+        let first = effects.first().map_or(0, |(_, seq, ..)| *seq);
+        if self.hubs.is_some_and(|hubs| hubs.nonce != nonce || hubs.seq + 1 < first) {
+            events.push(SequencerEvent::DisconnectsMissed);
+        }
         let is_first = self.leads;
         let goes_on = !self.doubts && has_missed;
         // Offers of this node may be among the first effects.
@@ -197,6 +202,7 @@ impl Node {
     pub(super) fn place_hubs(&mut self, seq: u64) {
         let Some(log) = &self.log else { return };
         let chain = log.chain.chain_at(seq).unwrap_or_default();
-        self.hubs = Some(Place { epoch: log.replica.epoch(), seq, chain });
+        let nonce = log.chain.nonce;
+        self.hubs = Some(Place { epoch: log.replica.epoch(), seq, chain, nonce });
     }
 }

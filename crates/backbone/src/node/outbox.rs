@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sockeye_hub::Kind;
-use sockeye_service::sequencing::{Offer, Origin};
+use sockeye_service::sequencing::{Offer, Origin, Statement};
 
 use crate::engine::{Engine, Full};
 use crate::entry::{self, Body, Entry, Payload, Witness};
@@ -31,8 +31,14 @@ pub(super) struct Outbox {
 struct Unread {
     ticket: u64,
     time_ms: u64,
-    offer: Offer,
+    wish: Wish,
     origin: Origin,
+}
+
+/// What a service wants to have in the log.
+pub(super) enum Wish {
+    Offer(Offer),
+    Statement(Statement),
 }
 
 impl Outbox {
@@ -41,10 +47,10 @@ impl Outbox {
     }
 
     /// Takes an offer.
-    pub(super) fn push(&mut self, offer: Offer, origin: Origin, time_ms: u64) {
+    pub(super) fn push(&mut self, wish: Wish, origin: Origin, time_ms: u64) {
         let ticket = self.next;
         self.next += 1;
-        self.unread.push_back(Unread { ticket, time_ms, offer, origin });
+        self.unread.push_back(Unread { ticket, time_ms, wish, origin });
     }
 
     /// The offers that were not read back.
@@ -121,17 +127,22 @@ impl Outbox {
 
 impl Unread {
     fn encode(&self, node: u64, witness: Option<Witness>) -> Arc<[u8]> {
-        let Self { ticket, time_ms, offer, origin: _ } = self;
-        let offer = entry::Offer {
-            node,
-            ticket: *ticket,
-            time_ms: *time_ms,
-            channel: &offer.channel,
-            payload: Payload::of(&offer.payload),
-            ends: offer.kind == Kind::End,
-            key: offer.key.as_deref(),
-            expect: offer.expect.map(|seq| seq.0),
+        let (ticket, time_ms) = (self.ticket, self.time_ms);
+        let body = match &self.wish {
+            Wish::Offer(offer) => Body::Offer(entry::Offer {
+                node,
+                ticket,
+                time_ms,
+                channel: &offer.channel,
+                payload: Payload::of(&offer.payload),
+                ends: offer.kind == Kind::End,
+                key: offer.key.as_deref(),
+                expect: offer.expect.map(|seq| seq.0),
+            }),
+            Wish::Statement(Statement::Disconnect(user)) => {
+                Body::Disconnect(entry::Disconnect { node, ticket, time_ms, user })
+            }
         };
-        Entry { witness, body: Body::Offer(offer) }.encode()
+        Entry { witness, body }.encode()
     }
 }

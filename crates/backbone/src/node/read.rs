@@ -36,7 +36,7 @@ impl Node {
             Follows::Hole => return self.pass_hole(position, bytes, events),
             Follows::Other => return self.rejoin(Evidence::OtherEntries),
         }
-        let entry = Entry::decode(bytes);
+        let entry = Entry::decode_up_to(self.settings.version, bytes);
         if self.phase == Phase::Following && self.begins_anew(position, &entry) {
             return self.rejoin(Evidence::OtherEntries);
         }
@@ -102,7 +102,7 @@ impl Node {
         bytes: &Arc<[u8]>,
         events: &mut Vec<SequencerEvent>,
     ) {
-        match Entry::decode(bytes) {
+        match Entry::decode_up_to(self.settings.version, bytes) {
             // A number of 1 is the beginning of a log, also for who has read another one.
             Ok(Entry { body: Body::Birth(birth), .. })
                 if self.behind.is_none() || position.number == 1 =>
@@ -188,6 +188,13 @@ impl Node {
             Effect::Verdict(ticket, verdict) => {
                 let origin = self.take_back(ticket);
                 events.extend(origin.map(|origin| SequencerEvent::Answer(origin, verdict)));
+            }
+            Effect::Disconnect(user, ticket) => {
+                let origin = self.take_back(ticket);
+                // Also while the hubs do not follow: their streams are open.
+                if self.note_disconnected(ticket) || origin.is_some() {
+                    events.push(SequencerEvent::Disconnect(user, origin));
+                }
             }
             Effect::Passed(ticket) => self.note_passed(ticket),
             Effect::Epoch(epoch) => {

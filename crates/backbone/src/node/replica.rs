@@ -58,6 +58,8 @@ pub(super) enum Effect {
     Message(Arc<Sequenced>, Ticket),
     /// The verdict on an offer that made no message.
     Verdict(Ticket, Verdict),
+    /// The streams of this user end.
+    Disconnect(Arc<str>, Ticket),
     /// An offer whose ticket is not the next one of its node.
     Passed(Ticket),
     /// A new epoch begins.
@@ -176,7 +178,13 @@ impl Replica {
                 self.renew(lease, read >= self.memory.through())
             }
             Body::Offer(offer) => self.decide(offer),
+            Body::Disconnect(it) => self.disconnect(it),
         }
+    }
+
+    /// Whether all nodes that are there now read entries of this version.
+    pub(super) fn all_read(&self, version: u8) -> bool {
+        self.nodes.all_read(version, self.time_ms)
     }
 
     /// The number of the last horizon.
@@ -268,12 +276,11 @@ impl Replica {
         let (Some(payload), Ok(_)) = (payload, ChannelName::new(offer.channel)) else {
             return Effect::Lost;
         };
-        self.time_ms = self.time_ms.max(offer.time_ms);
-        let Some(rules) = &self.rules else { return self.pass(ticket) };
-        if !self.nodes.take(ticket, self.head) {
+        let rules = self.take(ticket, offer.time_ms);
+        let Some(remembered_max) = rules.map(|rules| rules.remembered_max) else {
             return self.pass(ticket);
-        }
-        if self.remembered() > rules.remembered_max {
+        };
+        if self.remembered() > remembered_max {
             return self.refuse(ticket, Verdict::NoRoom(NoRoom::Waiting));
         }
         let offer = Offer {
@@ -284,6 +291,23 @@ impl Replica {
             expect: offer.expect.map(Seq),
         };
         self.judge(offer, ticket)
+    }
+
+    /// It takes no room, so there is no bound on it.
+    fn disconnect(&mut self, it: &entry::Disconnect<'_>) -> Effect {
+        let ticket = Ticket { node: it.node, number: it.ticket };
+        match self.take(ticket, it.time_ms) {
+            Some(_) => Effect::Disconnect(it.user.into(), ticket),
+            None => self.pass(ticket),
+        }
+    }
+
+    /// Takes a ticket at a node's log time, and gives the rules; `None` if it is not the next one of its node, or there
+    /// are no rules yet.
+    fn take(&mut self, ticket: Ticket, time_ms: u64) -> Option<&Rules> {
+        self.time_ms = self.time_ms.max(time_ms);
+        let rules = self.rules.as_ref()?;
+        self.nodes.take(ticket, self.head).then_some(rules)
     }
 
     fn judge(&mut self, offer: Offer, ticket: Ticket) -> Effect {
@@ -318,9 +342,11 @@ impl Replica {
                 let pending = Cursor::new(self.epoch, pending.seq);
                 Verdict::Refused(Refusal::Undecided { pending })
             }
-            Verdict::Refused(_) | Verdict::NoRoom(_) | Verdict::NotKept | Verdict::Failed => {
-                verdict
-            }
+            Verdict::Refused(_)
+            | Verdict::NoRoom(_)
+            | Verdict::NotKept
+            | Verdict::Failed
+            | Verdict::OldNodes => verdict,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Node, Notice, OnOtherRules, Phase};
 use crate::engine::{Full, Trimming};
-use crate::entry::{Body, Entry, Evidence, Lease, NewEpoch, Spans};
+use crate::entry::{Body, Entry, Evidence, FIRST_VERSION, Lease, NewEpoch, Spans};
 
 impl Node {
     /// The node's log time: never before that of the log.
@@ -106,11 +106,18 @@ impl Node {
 
     fn append_lease(&mut self, time_ms: u64, until_ms: u64) -> bool {
         let (node, ticket) = (self.settings.node, self.outbox.first_ticket());
-        let name = core::mem::take(&mut self.settings.name);
+        let own_name = core::mem::take(&mut self.settings.name);
+        let name = &*own_name;
         let identity = self.link.identity;
-        let lease = Lease { node, time_ms, until_ms, ticket, name: &name, identity };
+        // A program of the first version says no more of itself.
+        let says_more = self.settings.version > FIRST_VERSION;
+        let reads = says_more.then_some(self.settings.version);
+        let program = says_more.then_some(self.settings.program);
+        let rules = says_more.then(|| self.settings.rules.digest());
+        let lease =
+            Lease { node, time_ms, until_ms, ticket, name, identity, reads, program, rules };
         let appended = self.append(Body::Node(lease)).is_ok();
-        self.settings.name = name;
+        self.settings.name = own_name;
         appended
     }
 

@@ -1,6 +1,6 @@
 //! What has happened, and what may not have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_hub::Cursor;
@@ -27,6 +27,12 @@ pub(super) struct Oracle {
     known: HashMap<u64, u64>,
     pub(super) compared: u64,
     pub(super) forks: u64,
+    /// The users whose disconnection was acknowledged.
+    pub(super) disconnected: Vec<usize>,
+    /// Streams that it has ended.
+    pub(super) ended: u64,
+    /// How often a node did not know whom others have disconnected.
+    pub(super) recalled: u64,
 }
 
 impl Oracle {
@@ -74,6 +80,18 @@ impl Oracle {
         let is_own = |bytes: &[u8]| bytes.windows(name.len()).any(|it| it == name.as_bytes());
         let is_own = key.is_none() && log.entries().iter().any(|(_, bytes)| is_own(bytes));
         self.answer(message, is_own.then_some(at), log);
+    }
+
+    /// What is left of the streams of a station: of nobody whose disconnection is in the log. A stream that opens after that
+    /// is none of a user that is disconnected: each is so once, and has none later.
+    pub(super) fn check_users(&self, users: &BTreeSet<usize>, log: &MemoryLog) {
+        for user in self.disconnected.iter().filter(|user| users.contains(user)) {
+            let name = format!("u{user};");
+            let is_there = |bytes: &[u8]| bytes.windows(name.len()).any(|it| it == name.as_bytes());
+            let is_logged = log.entries().iter().any(|(_, bytes)| is_there(bytes));
+            // What was lost with a tail is not in the log any more.
+            assert!(!is_logged && self.forks > 0, "{user} is still there after its disconnection");
+        }
     }
 
     /// A node has read the entries of the digest `chain`, and knows `state`.

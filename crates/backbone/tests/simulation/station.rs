@@ -1,17 +1,19 @@
 //! One machine: a node, its hub, and what its publishers wait for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use sockeye_backbone::Engine;
-use sockeye_backbone::entry::Rules;
+use sockeye_backbone::entry::{Rules, VERSION};
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
 use sockeye_hub::{
     ChannelName, Config, Entry, Epoch, Flow, Hub, Kind, Publication, Seq, SubscriberKey,
 };
-use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent, Verdict};
+use sockeye_service::sequencing::{
+    Offer, Origin, Outcome, Sequence, SequencerEvent, Statement, Verdict,
+};
 use sockeye_service::wire::{Data, Level, Payload};
 use sockeye_simnet::Random;
 
@@ -29,7 +31,12 @@ pub(super) struct Station {
     pub(super) skew_ms: u64,
     /// The messages whose publishers wait, by ticket.
     waiting: HashMap<u64, usize>,
+    /// The users whose disconnection waits.
+    leaving: HashMap<u64, usize>,
     tickets: u64,
+    /// The users with an open stream, and those who were disconnected here.
+    pub(super) users: BTreeSet<usize>,
+    disconnected: BTreeSet<usize>,
 }
 
 pub(super) fn hub_config() -> Config {
@@ -57,6 +64,8 @@ impl Station {
             lease_every_ms: 100,
             lease_ms: 300,
             keep,
+            version: VERSION,
+            program: "",
         };
         Self {
             node: Node::new(settings, Box::new(engine)),
@@ -64,7 +73,10 @@ impl Station {
             hub: Hub::new(Epoch(random.bits() >> 1), hub_config()),
             skew_ms: if random.one_in(3) { 3_600_000 } else { random.below(50) as u64 },
             waiting: HashMap::new(),
+            leaving: HashMap::new(),
             tickets: 0,
+            users: BTreeSet::new(),
+            disconnected: BTreeSet::new(),
         }
     }
 
@@ -91,6 +103,32 @@ impl Station {
         let mut events = Vec::new();
         self.node.offer(offer, origin, now_ms + self.skew_ms, &mut events);
         events
+    }
+
+    pub(super) fn disconnect(&mut self, user: usize, now_ms: u64) -> Vec<SequencerEvent> {
+        self.tickets += 1;
+        self.leaving.insert(self.tickets, user);
+        let statement = Statement::Disconnect(format!("u{user};").into());
+        let origin = Origin { worker: 0, ticket: self.tickets, bytes: 0 };
+        let mut events = Vec::new();
+        self.node.declare(statement, origin, now_ms + self.skew_ms, &mut events);
+        events
+    }
+
+    /// Ends the streams of a user, and returns whose order it was if it was given here.
+    fn end_user(&mut self, name: &str, origin: Option<Origin>, oracle: &mut Oracle) {
+        let number = name.strip_prefix('u').and_then(|it| it.strip_suffix(';'));
+        let user = number.and_then(|it| it.parse().ok()).expect("a user of ours");
+        assert!(self.disconnected.insert(user), "{user} is disconnected twice by one order");
+        oracle.ended += u64::from(self.users.remove(&user));
+        if let Some(origin) = origin {
+            assert_eq!(
+                self.leaving.remove(&origin.ticket),
+                Some(user),
+                "the answer is for its order"
+            );
+            oracle.disconnected.push(user);
+        }
     }
 
     pub(super) fn settle(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
@@ -137,6 +175,12 @@ impl Station {
             Outcome::Lost(seq) => self.hub.lose(seq).expect("losses come in order"),
             Outcome::Epoch(epoch) => self.hub.begin_epoch(epoch).expect("it is a new one"),
             Outcome::Health(_) => {}
+            Outcome::Disconnect(user, origin) => self.end_user(&user, origin, oracle),
+            Outcome::DisconnectsMissed => {
+                oracle.recalled += 1;
+                self.users.clear();
+            }
+            Outcome::Answer(origin, _) if self.leaving.remove(&origin.ticket).is_some() => {}
             Outcome::Answer(origin, verdict) => {
                 let message = self.waiting.remove(&origin.ticket).expect("it is asked for once");
                 match verdict {
@@ -144,15 +188,16 @@ impl Station {
                     Verdict::Refused(_)
                     | Verdict::NoRoom(_)
                     | Verdict::NotKept
-                    | Verdict::Failed => oracle.answer(message, None, log),
+                    | Verdict::Failed
+                    | Verdict::OldNodes => oracle.answer(message, None, log),
                 }
             }
         }
         delivered
     }
 
-    /// Publishers that wait.
+    /// Publishers that wait, and others.
     pub(super) fn waits(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.leaving.len()
     }
 }

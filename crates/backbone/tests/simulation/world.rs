@@ -39,6 +39,8 @@ pub(super) struct World {
     oracle: Oracle,
     nodes: u64,
     keep: u64,
+    /// The next user to be disconnected.
+    user: usize,
     now_ms: u64,
     step: u64,
     sum: Coverage,
@@ -61,6 +63,7 @@ impl World {
             oracle: Oracle::default(),
             nodes: 0,
             keep,
+            user: 0,
             now_ms: 1_000_000,
             step: 0,
             sum: Coverage::default(),
@@ -81,7 +84,8 @@ impl World {
         self.log.set_unix_ms(self.now_ms);
         let at = self.random.below(STATIONS);
         match self.random.below(40) {
-            0..10 => self.publish(at),
+            0..9 => self.publish(at),
+            9 => self.enter_or_disconnect(at),
             10..24 => self.settle(at),
             24..28 => self.come(),
             28 | 29 => self.leave(),
@@ -115,6 +119,20 @@ impl World {
         let expect = self.random.one_in(6).then(|| Seq(head.saturating_sub(back)));
         let message = self.oracle.publish(channel, key, self.step);
         let events = station.publish(message, (channel, key, kind, expect), self.now_ms);
+        self.spread(at, events);
+    }
+
+    /// A stream of a user opens, or the user is disconnected.
+    fn enter_or_disconnect(&mut self, at: usize) {
+        let Some(station) = &mut self.stations[at] else { return };
+        if self.random.one_in(2) {
+            if station.is_ready() {
+                station.users.insert(self.user);
+            }
+            return;
+        }
+        let events = station.disconnect(self.user, self.now_ms);
+        self.user += 1;
         self.spread(at, events);
     }
 
@@ -323,6 +341,9 @@ impl World {
             assert_eq!(pair[0].node.digest(), pair[1].node.digest(), "all know the same");
             assert_eq!(pair[0].hub.position(), pair[1].hub.position(), "all hubs stand there");
         }
+        for station in &stations {
+            self.oracle.check_users(&station.users, &self.log);
+        }
         for (number, client) in self.clients.iter().enumerate() {
             if client.at.is_some() {
                 client.check(number, &self.oracle);
@@ -336,6 +357,8 @@ impl World {
         let acknowledged = self.oracle.messages.iter().filter(|it| it.acknowledged.is_some());
         self.sum.acknowledged = acknowledged.count() as u64;
         self.sum.compared = self.oracle.compared;
+        self.sum.disconnected = self.oracle.disconnected.len() as u64;
+        (self.sum.ended, self.sum.recalled) = (self.oracle.ended, self.oracle.recalled);
     }
 
     fn note(&mut self, station: &Station) {

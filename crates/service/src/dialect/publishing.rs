@@ -236,6 +236,9 @@ impl Service {
 
     /// Gives a waiting publication its result, and answers its job if nothing else of it waits.
     fn settle_one(&mut self, answered: Answered, context: &mut Context<'_>) {
+        if self.settle_statement(&answered, context).is_some() {
+            return;
+        }
         let Answered { ticket, result } = answered;
         let result = result.map_err(Problem::from);
         if let Err(problem) = &result {

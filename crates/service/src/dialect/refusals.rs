@@ -60,6 +60,12 @@ impl From<Refusal> for Problem {
                 let message = "the log has failed; this message may or may not be kept";
                 Self::new(Code::Unavailable, message)
             }
+            Refusal::OldNodes => {
+                let message =
+                    "a node of the log is of an older release, which cannot read this yet";
+                Self::new(Code::Unavailable, message)
+            }
+            Refusal::NoUsers => Self::new(Code::Forbidden, "an open server knows no users"),
         };
         problem.with_wait(wait_ms)
     }
@@ -77,6 +83,7 @@ impl From<End> for CloseReason {
             End::Unidentified => Self::AuthTimeout,
             End::Expired => Self::Expired,
             End::Revoked => Self::Revoked,
+            End::Disconnected => Self::Removed,
         }
     }
 }

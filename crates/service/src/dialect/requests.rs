@@ -188,6 +188,10 @@ impl Service {
             }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
+            Resource::Disconnect(user) => {
+                self.known(query, &[], Cursors::Unknown)?;
+                self.disconnect_user(who, &path_segment(user)?, context)
+            }
             Resource::Publish => {
                 self.known(query, &[], Cursors::Unknown)?;
                 context.spend(units::of_text(request.body.len()));

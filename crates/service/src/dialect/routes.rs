@@ -27,6 +27,8 @@ pub(crate) enum Resource<'p> {
     Presence(&'p str),
     /// `POST /v1/tickets`
     Tickets,
+    /// `POST /v1/users/{user}/disconnect`; the name as it stands in the path
+    Disconnect(&'p str),
     /// `GET /healthz`
     Health,
     /// `GET /readyz`
@@ -64,7 +66,18 @@ impl<'p> Resource<'p> {
             "publish" => Some(Self::Publish),
             "batch" => Some(Self::Batch),
             "tickets" => Some(Self::Tickets),
-            _ => Self::of_channel(path.strip_prefix("channels/")?),
+            _ => match path.strip_prefix("users/") {
+                Some(path) => Self::of_user(path),
+                None => Self::of_channel(path.strip_prefix("channels/")?),
+            },
+        }
+    }
+
+    /// As for a channel.
+    fn of_user(path: &'p str) -> Option<Self> {
+        match path.split_once('/') {
+            Some((user, "disconnect")) if !user.is_empty() => Some(Self::Disconnect(user)),
+            Some(_) | None => None,
         }
     }
 
@@ -85,9 +98,12 @@ impl<'p> Resource<'p> {
     /// limits of their own.
     pub(crate) const fn is_rated(self) -> bool {
         match self {
-            Self::Poll | Self::Position | Self::History(_) | Self::Presence(_) | Self::Tickets => {
-                true
-            }
+            Self::Poll
+            | Self::Position
+            | Self::History(_)
+            | Self::Presence(_)
+            | Self::Tickets
+            | Self::Disconnect(_) => true,
             Self::Events
             | Self::Socket
             | Self::Publish
@@ -109,6 +125,7 @@ impl<'p> Resource<'p> {
             | Self::Poll
             | Self::Position
             | Self::Tickets
+            | Self::Disconnect(_)
             | Self::Close(_)
             | Self::History(_)
             | Self::Presence(_)
@@ -121,9 +138,12 @@ impl<'p> Resource<'p> {
     /// The methods that it takes.
     pub(crate) const fn method(self) -> Method {
         match self {
-            Self::Publish | Self::Batch | Self::Channel(_) | Self::Close(_) | Self::Tickets => {
-                Method::Write
-            }
+            Self::Publish
+            | Self::Batch
+            | Self::Channel(_)
+            | Self::Close(_)
+            | Self::Tickets
+            | Self::Disconnect(_) => Method::Write,
             Self::Socket => Method::Open,
             Self::Events
             | Self::Poll
@@ -171,6 +191,7 @@ mod tests {
             ("/v1/publish", Resource::Publish, Method::Write),
             ("/v1/batch", Resource::Batch, Method::Write),
             ("/v1/tickets", Resource::Tickets, Method::Write),
+            ("/v1/users/a%2Fb/disconnect", Resource::Disconnect("a%2Fb"), Method::Write),
             ("/v1/channels/chat:7", Resource::Channel("chat:7"), Method::Write),
             ("/v1/channels/a%2Fb/close", Resource::Close("a%2Fb"), Method::Write),
             ("/v1/channels/a/history", Resource::History("a"), Method::Read),
@@ -211,6 +232,10 @@ mod tests {
             "/v1/channels/a/",
             "/v1/channels/a/b",
             "/v1/channels/a/history/",
+            "/v1/users",
+            "/v1/users/a",
+            "/v1/users//disconnect",
+            "/v1/users/a/disconnect/",
             "/HEALTHZ",
         ] {
             assert_eq!(Resource::at(path), None, "{path}");

@@ -124,6 +124,8 @@ pub(crate) enum Standing {
     Changed,
     /// It would not be admitted.
     Revoked,
+    /// Its user was disconnected.
+    Disconnected,
 }
 
 /// The kind of credential that a principal has shown.
@@ -269,6 +271,13 @@ impl Principal {
     /// Whether it is a back end, which has shown an API key.
     pub(crate) fn is_api_key(&self) -> bool {
         self.of.shown == Shown::ApiKey
+    }
+
+    /// Whether it may disconnect users: a back end that its operator lets do so.
+    pub(crate) fn may_disconnect(&self, calendar: UnixTime) -> Result<(), Refusal> {
+        self.check_end(calendar)?;
+        let may = self.is_api_key() && self.of.identity.disconnect;
+        may.then_some(()).ok_or_else(|| self.refusal())
     }
 
     /// Whether a ticket began its session.

@@ -6,11 +6,11 @@
 
 use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
 
-use crate::engine::{Body, Dialect, Engine, Outlet, Principal, Refusal, units};
+use crate::engine::{Access, Body, Dialect, Engine, Outlet, Principal, Refusal, units};
 use crate::payload::{Level, Payload};
 use crate::sequencing::{
-    Backbone, Decision, Full, Health, NoRoom, Offer, Outcome, Sequenced, Sequencing, Step, Ticket,
-    Verdict,
+    Backbone, Decision, Full, Health, NoRoom, Offer, Outcome, Sequenced, Sequencing, Statement,
+    Step, Ticket, Verdict,
 };
 
 /// A publication that was not refused.
@@ -56,16 +56,7 @@ impl<D: Dialect> Engine<D> {
         out: &mut impl Outlet<D>,
     ) -> Result<Placed, Refusal> {
         principal.may_publish(publication.channel, &self.namespaces, self.calendar)?;
-        if self.sequencing.health().has_failed() {
-            return Err(Refusal::LogFailed);
-        }
-        // [service:log-away]
-        if let Health::Away(_) = self.sequencing.health() {
-            return Err(Refusal::LogAway);
-        }
-        if self.waiting >= self.limits.publishing_max && self.sequencing.makes_wait() {
-            return Err(Refusal::NoRoom);
-        }
+        self.check_log()?;
         self.tickets += 1;
         let (ticket, now_ms) = (self.tickets, self.log_time.ms);
         publication.body.date_ms = self.log_time.date();
@@ -94,6 +85,68 @@ impl<D: Dialect> Engine<D> {
             Decision::Pending | Decision::PendingRepeat => Ok(self.wait_for(ticket)),
             Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),
         }
+    }
+
+    /// Ends all open streams of a user, at each engine of the log.
+    ///
+    /// # Errors
+    /// The principal may not do so, or the log does not take it.
+    pub fn disconnect_user(
+        &mut self,
+        principal: &Principal,
+        user: &str,
+        out: &mut impl Outlet<D>,
+    ) -> Result<Placed, Refusal> {
+        if matches!(self.access, Access::Open) {
+            return Err(Refusal::NoUsers);
+        }
+        principal.may_disconnect(self.calendar)?;
+        match &mut self.sequencing {
+            Sequencing::InLoop { .. } => {
+                self.end_user(&user.into(), out);
+                Ok(Placed::Settled(self.declared()))
+            }
+            Sequencing::Behind { .. } => self.declare(Statement::Disconnect(user.into())),
+        }
+    }
+
+    /// Hands a statement over.
+    fn declare(&mut self, statement: Statement) -> Result<Placed, Refusal> {
+        self.check_log()?;
+        self.tickets += 1;
+        let ticket = self.tickets;
+        if let Sequencing::Behind { backbone, .. } = &mut self.sequencing {
+            backbone.declare(ticket, statement).map_err(|Full| Refusal::NoRoom)?;
+        }
+        Ok(self.wait_for(ticket))
+    }
+
+    /// The receipt of a statement. One that is in no log that machines share is remembered nowhere.
+    fn declared(&self) -> Settled {
+        let is_logged = match &self.sequencing {
+            Sequencing::InLoop { .. } => false,
+            Sequencing::Behind { backbone, .. } => {
+                let figures = backbone.figures();
+                figures.durable && figures.shared.is_some()
+            }
+        };
+        let level = if is_logged { Level::Logged } else { Level::Accepted };
+        Settled { position: self.hub.position(), level, duplicate: false, subscribers: 0 }
+    }
+
+    /// Refuses what the log would not take.
+    fn check_log(&self) -> Result<(), Refusal> {
+        if self.sequencing.health().has_failed() {
+            return Err(Refusal::LogFailed);
+        }
+        // [service:log-away]
+        if let Health::Away(_) = self.sequencing.health() {
+            return Err(Refusal::LogAway);
+        }
+        if self.waiting >= self.limits.publishing_max && self.sequencing.makes_wait() {
+            return Err(Refusal::NoRoom);
+        }
+        Ok(())
     }
 
     fn wait_for(&mut self, ticket: Ticket) -> Placed {
@@ -141,6 +194,16 @@ impl<D: Dialect> Engine<D> {
                 Outcome::Health(now) => {
                     *health = now;
                     *has_begun |= now == Health::Good;
+                    Ok(())
+                }
+                Outcome::Disconnect(user, ticket) => {
+                    self.end_user(&user, out);
+                    let declared = self.declared();
+                    answered = ticket.map(|ticket| self.answer(ticket, Ok(declared)));
+                    Ok(())
+                }
+                Outcome::DisconnectsMissed => {
+                    self.recall_users(out);
                     Ok(())
                 }
                 Outcome::Answer(ticket, verdict) => {
@@ -281,5 +344,6 @@ fn result_of(verdict: Verdict) -> Result<Settled, Refusal> {
         Verdict::NoRoom(NoRoom::Keys) => Err(Refusal::LogFull("no room for its key")),
         Verdict::NotKept => Err(Refusal::NotKept),
         Verdict::Failed => Err(Refusal::LogFailed),
+        Verdict::OldNodes => Err(Refusal::OldNodes),
     }
 }

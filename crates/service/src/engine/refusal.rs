@@ -56,6 +56,10 @@ pub enum Refusal {
     NotKept,
     /// The log has failed: the publication may or may not be kept.
     LogFailed,
+    /// A node of the log is of an older release, and could not read it.
+    OldNodes,
+    /// Nobody shows a name here, so there are no users.
+    NoUsers,
 }
 
 impl Refusal {
@@ -77,7 +81,9 @@ impl Refusal {
             | Self::LogAway
             | Self::LogFull(_)
             | Self::NotKept
-            | Self::LogFailed => 0,
+            | Self::LogFailed
+            | Self::OldNodes
+            | Self::NoUsers => 0,
         }
     }
 
@@ -100,7 +106,9 @@ impl Refusal {
             | Self::LogAway
             | Self::LogFull(_)
             | Self::NotKept
-            | Self::LogFailed => End::TryAgain,
+            | Self::LogFailed
+            | Self::OldNodes
+            | Self::NoUsers => End::TryAgain,
         }
     }
 }
@@ -144,4 +152,6 @@ pub enum End {
     Expired,
     /// The credential is no longer good.
     Revoked,
+    /// A back end has disconnected the user.
+    Disconnected,
 }

@@ -1,10 +1,13 @@
-//! Reload: applies new settings while the service runs, in steps.
+//! Reload: applies new settings while the service runs, in steps. Disconnections take the same steps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use sockeye_auth::UnixTime;
 use sockeye_hub::{Config, SubscriberKey};
 use sockeye_server::Time;
 
-use crate::engine::access::Standing;
+use crate::engine::access::{Account, Standing};
 use crate::engine::work::{EVERYBODY, Walk};
 use crate::engine::{
     Access, Delivery, Dialect, End, Engine, Limits, Namespaces, Outlet, Principal, Session, Task,
@@ -21,7 +24,7 @@ pub struct Reloaded {
     pub moved: usize,
 }
 
-/// The walk that judges all sessions by new settings.
+/// The walk that judges all sessions by new settings, and ends those of users that were disconnected.
 ///
 /// A session that the walk has not reached yet is judged when something is to be given to it or
 /// taken from it.
@@ -37,6 +40,16 @@ pub(crate) struct Judging {
     /// The number of the last reload whose rules of namespaces let other clients receive; zero if the walk
     /// does not look for that.
     others: u16,
+    /// The walk looks for changed rights: it, or one whose place it has taken, is of a reload.
+    is_of_reload: bool,
+    /// The users whose disconnection the walk does, each with its number. They are no more than have a stream.
+    disconnected: HashMap<Arc<str>, u64>,
+    /// The last disconnection of the walk, from one.
+    disconnections: u64,
+    /// The sessions whose principal came during the walk, each with the last disconnection before it.
+    arrivals: HashMap<SubscriberKey, u64>,
+    /// Sessions of users that came before this disconnection have to come back.
+    missed: u64,
     /// The presence of a namespace was switched off.
     forgets: bool,
     /// The sessions that were ended, until the figure is taken.
@@ -51,6 +64,19 @@ impl Judging {
         session: &Session<D>,
         (access, anybody, calendar): (&Access, &Principal, UnixTime),
     ) -> Standing {
+        if let Some(user) = session.principal.user() {
+            let came_after = self.arrivals.get(&session.subscriber).copied().unwrap_or_default();
+            // [service:disconnect]
+            if self.disconnected.get(user).is_some_and(|number| came_after < *number) {
+                return Standing::Disconnected;
+            }
+            if came_after < self.missed {
+                return Standing::Changed;
+            }
+        }
+        if !self.is_of_reload {
+            return Standing::Same;
+        }
         match access.standing(&session.principal, anybody, calendar) {
             // [service:rights-reload]
             Standing::Same if session.by_rule > 0 && session.by_rule <= self.others => {
@@ -63,6 +89,35 @@ impl Judging {
     /// The number of the settings in force, from one.
     pub(crate) const fn settings_number(&self) -> u16 {
         self.reloads.saturating_add(1)
+    }
+
+    /// Notes that the principal of a session has come: no disconnection before that concerns it.
+    pub(crate) fn note_arrival(&mut self, key: SubscriberKey) {
+        if self.disconnections > 0 && !self.walk.is_over() {
+            self.arrivals.insert(key, self.disconnections);
+        }
+    }
+
+    /// Forgets what a walk that is over has looked for, and has it begin anew.
+    fn begin(&mut self, places: usize) {
+        self.again = !self.walk.is_over();
+        if !self.again {
+            (self.is_of_reload, self.forgets) = (false, false);
+            (self.disconnections, self.missed) = (0, 0);
+            self.disconnected.clear();
+            self.arrivals.clear();
+        }
+        self.walk.begin(places);
+    }
+
+    /// Counts an ended session, if a reload is under way.
+    fn count(&mut self, standing: Standing) {
+        let Some(figure) = &mut self.figure else { return };
+        match standing {
+            Standing::Changed => figure.moved += 1,
+            Standing::Revoked => figure.revoked += 1,
+            Standing::Same | Standing::Disconnected => {}
+        }
     }
 
     /// The figure, once all sessions have been judged; once.
@@ -85,15 +140,16 @@ impl<D: Dialect> Engine<D> {
         let judging = &mut self.judging;
         // Sessions that the former walk has not reached are still to be judged by what it looked for.
         let is_over = judging.walk.is_over();
-        (judging.again, judging.reloads) = (!is_over, judging.reloads.saturating_add(1));
+        judging.begin(self.sessions.places());
+        judging.is_of_reload = true;
+        judging.reloads = judging.reloads.saturating_add(1);
         judging.others = match namespaces.give_others(&self.namespaces) {
             true => judging.reloads,
             false if is_over => 0,
             false => judging.others,
         };
-        judging.forgets = namespaces.end_presence(&self.namespaces) || judging.forgets && !is_over;
+        judging.forgets |= namespaces.end_presence(&self.namespaces);
         judging.figure.get_or_insert_default();
-        judging.walk.begin(self.sessions.places());
         self.namespaces = namespaces;
         self.hub.reconfigure(hub, self.log_time.ms);
         let former = core::mem::replace(&mut self.access, Access::Open);
@@ -154,10 +210,40 @@ impl<D: Dialect> Engine<D> {
             }
         }
         out.spend(spent);
+        self.go_on_judging();
+        fetching
+    }
+
+    fn go_on_judging(&mut self) {
         if !self.judging.walk.is_over() && !core::mem::replace(&mut self.judging.is_queued, true) {
             self.work.add(EVERYBODY, Task::Judge);
         }
-        fetching
+    }
+
+    /// Ends the open streams of a user, in steps. [service:disconnect]
+    pub(crate) fn end_user(&mut self, user: &Arc<str>, out: &mut impl Outlet<D>) {
+        // A user without a stream here costs nothing. The stream may be another loop's.
+        if self.sessions.counts.count(Some(&Account::User(Arc::clone(user)))).own == 0 {
+            return;
+        }
+        self.deliver_burst(out);
+        let judging = &mut self.judging;
+        judging.begin(self.sessions.places());
+        judging.disconnections += 1;
+        judging.disconnected.insert(Arc::clone(user), judging.disconnections);
+        self.go_on_judging();
+        out.come_back();
+    }
+
+    /// Has the streams of all users come back, in steps: the log has lost whom it has disconnected.
+    pub(crate) fn recall_users(&mut self, out: &mut impl Outlet<D>) {
+        self.deliver_burst(out);
+        let judging = &mut self.judging;
+        judging.begin(self.sessions.places());
+        judging.disconnections += 1;
+        judging.missed = judging.disconnections;
+        self.go_on_judging();
+        out.come_back();
     }
 
     /// Has a session that stays catch up. The settings before these ones may have withheld something.
@@ -182,14 +268,14 @@ impl<D: Dialect> Engine<D> {
             self.let_in(key, &anybody, delivery);
             return None;
         }
-        let figure = self.judging.figure.get_or_insert_default();
-        let (count, reason) = match standing {
+        let reason = match standing {
             Standing::Same => return None,
-            Standing::Changed => (&mut figure.moved, End::RightsChanged),
+            Standing::Changed => End::RightsChanged,
             // [service:revoked]
-            Standing::Revoked => (&mut figure.revoked, End::Revoked),
+            Standing::Revoked => End::Revoked,
+            Standing::Disconnected => End::Disconnected,
         };
-        *count += 1;
+        self.judging.count(standing);
         if let Some(session) = self.sessions.of_subscriber_mut(key) {
             session.is_sent_away = true;
         }
@@ -230,7 +316,7 @@ impl<D: Dialect> Engine<D> {
         let Some(session) = self.sessions.of_subscriber(subscriber) else { return };
         // All of them end at once. The delays spread their return.
         let retry = Some(self.retry_ms(session.stream));
-        let retry = retry.filter(|_| reason != End::Revoked);
+        let retry = retry.filter(|_| !matches!(reason, End::Revoked | End::Disconnected));
         out.end(&self.recipient(session), reason, retry, cursor);
     }
 }

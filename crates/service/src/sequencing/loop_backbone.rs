@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::{
-    Backbone, Figures, Full, LogClock, Offer, Origin, Outcome, Sequence, SequencerEvent, Ticket,
+    Backbone, Figures, Full, LogClock, Offer, Origin, Outcome, Sequence, SequencerEvent, Statement,
+    Ticket,
 };
 
 /// The bytes that an offer counts as, besides its payload.
@@ -48,8 +49,8 @@ pub struct LoopBackbone {
 
 #[derive(Default)]
 struct State {
-    /// Offers that the sequencer has not taken.
-    offers: VecDeque<(Offer, Origin)>,
+    /// Offers and statements that the sequencer has not taken.
+    wishes: VecDeque<(Wish, Origin)>,
     /// Events that some worker has not read.
     events: VecDeque<SequencerEvent>,
     /// The number of the first of these.
@@ -60,6 +61,11 @@ struct State {
     bytes: usize,
     /// The sequencer's figures.
     figures: Figures,
+}
+
+enum Wish {
+    Offer(Offer),
+    Statement(Statement),
 }
 
 #[derive(Clone, Copy)]
@@ -107,11 +113,14 @@ impl LoopBackbone {
     /// Has the sequencer decide the offers and take in its log's answers, and gives every worker
     /// the events. `now_ms` is log time.
     pub fn step(&self, sequencer: &mut impl Sequence, now_ms: u64) {
-        let offers = core::mem::take(&mut self.lock().offers);
-        let is_idle = offers.is_empty();
-        let mut events = Vec::with_capacity(offers.len());
-        for (offer, origin) in offers {
-            sequencer.offer(offer, origin, now_ms, &mut events);
+        let wishes = core::mem::take(&mut self.lock().wishes);
+        let is_idle = wishes.is_empty();
+        let mut events = Vec::with_capacity(wishes.len());
+        for (wish, origin) in wishes {
+            match wish {
+                Wish::Offer(offer) => sequencer.offer(offer, origin, now_ms, &mut events),
+                Wish::Statement(it) => sequencer.declare(it, origin, now_ms, &mut events),
+            }
         }
         sequencer.settle(now_ms, &mut events);
         if !is_idle || !events.is_empty() {
@@ -219,12 +228,8 @@ impl Member {
         state.readers[self.worker] = Reader { next: self.next, woken: false };
         state.drop_read();
     }
-}
 
-impl Backbone for Member {
-    fn append(&mut self, ticket: Ticket, offer: Offer) -> Result<(), Full> {
-        let key = offer.key.as_ref().map_or(0, |key| key.len());
-        let bytes = offer.payload.cost() + offer.channel.len() + key + OVERHEAD_BYTES;
+    fn hand_over(&self, ticket: Ticket, wish: Wish, bytes: usize) -> Result<(), Full> {
         let LoopBackboneLimits { entries_max, bytes_max } = self.backbone.limits;
         let mut state = self.backbone.lock();
         // [service:bound-backbone]
@@ -233,14 +238,29 @@ impl Backbone for Member {
         }
         state.entries += 1;
         state.bytes += bytes;
-        let was_empty = state.offers.is_empty();
-        state.offers.push_back((offer, Origin { worker: self.worker, ticket, bytes }));
+        let was_empty = state.wishes.is_empty();
+        state.wishes.push_back((wish, Origin { worker: self.worker, ticket, bytes }));
         drop(state);
-        // The sequencer takes all offers at once: one wake is enough.
+        // The sequencer takes all wishes at once: one wake is enough.
         if was_empty && let Some(wake) = self.backbone.wake_sequencer.get() {
             wake();
         }
         Ok(())
+    }
+}
+
+impl Backbone for Member {
+    fn append(&mut self, ticket: Ticket, offer: Offer) -> Result<(), Full> {
+        let key = offer.key.as_ref().map_or(0, |key| key.len());
+        let bytes = offer.payload.cost() + offer.channel.len() + key + OVERHEAD_BYTES;
+        self.hand_over(ticket, Wish::Offer(offer), bytes)
+    }
+
+    fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full> {
+        let bytes = match &statement {
+            Statement::Disconnect(user) => user.len() + OVERHEAD_BYTES,
+        };
+        self.hand_over(ticket, Wish::Statement(statement), bytes)
     }
 
     fn next(&mut self) -> Option<Outcome> {

@@ -7,7 +7,7 @@ use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publica
 
 use super::decider::{Decider, Decision, Step};
 use super::log::{Log, Record};
-use super::{Figures, Offer, Outcome, Sequenced, Ticket, restore};
+use super::{Figures, Offer, Outcome, Sequenced, Statement, Ticket, restore};
 
 /// Gives the offers of several services one order.
 ///
@@ -20,6 +20,15 @@ pub trait Sequence {
     fn offer(
         &mut self,
         offer: Offer,
+        origin: Origin,
+        now_ms: u64,
+        events: &mut Vec<SequencerEvent>,
+    );
+
+    /// Takes one statement.
+    fn declare(
+        &mut self,
+        statement: Statement,
         origin: Origin,
         now_ms: u64,
         events: &mut Vec<SequencerEvent>,
@@ -152,6 +161,19 @@ impl Sequence for Sequencer {
         }
     }
 
+    /// No log has to keep it: it concerns streams that are open now.
+    fn declare(
+        &mut self,
+        statement: Statement,
+        origin: Origin,
+        _: u64,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        events.push(match statement {
+            Statement::Disconnect(user) => SequencerEvent::Disconnect(user.into(), Some(origin)),
+        });
+    }
+
     fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {
         if self.hub.is_overdue() {
             self.hub.advance(now_ms);
@@ -198,6 +220,11 @@ impl SequencerEvent {
             Self::Lost(seq) => Some(Outcome::Lost(*seq)),
             Self::Epoch(epoch) => Some(Outcome::Epoch(*epoch)),
             Self::Health(health) => Some(Outcome::Health(*health)),
+            Self::Disconnect(user, origin) => {
+                let own = origin.filter(|origin| origin.worker == worker);
+                Some(Outcome::Disconnect(Arc::clone(user), own.map(|origin| origin.ticket)))
+            }
+            Self::DisconnectsMissed => Some(Outcome::DisconnectsMissed),
             Self::Answer(origin, verdict) => {
                 (origin.worker == worker).then_some(Outcome::Answer(origin.ticket, *verdict))
             }
@@ -208,18 +235,26 @@ impl SequencerEvent {
     pub(super) const fn is_for(&self, worker: usize) -> bool {
         match self {
             Self::Answer(origin, _) => origin.worker == worker,
-            Self::Entry(..) | Self::Void(_) | Self::Lost(_) | Self::Epoch(_) | Self::Health(_) => {
-                true
-            }
+            Self::Entry(..)
+            | Self::Void(_)
+            | Self::Lost(_)
+            | Self::Epoch(_)
+            | Self::Health(_)
+            | Self::Disconnect(..)
+            | Self::DisconnectsMissed => true,
         }
     }
 
     /// The offer whose room is free again once every worker has this event.
     pub(super) const fn settles(&self) -> Option<Origin> {
         match self {
-            Self::Entry(_, origin) => *origin,
+            Self::Entry(_, origin) | Self::Disconnect(_, origin) => *origin,
             Self::Answer(origin, _) => Some(*origin),
-            Self::Void(_) | Self::Lost(_) | Self::Epoch(_) | Self::Health(_) => None,
+            Self::Void(_)
+            | Self::Lost(_)
+            | Self::Epoch(_)
+            | Self::Health(_)
+            | Self::DisconnectsMissed => None,
         }
     }
 }

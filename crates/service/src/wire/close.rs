@@ -69,7 +69,7 @@ close_reasons! {
     BadCommand: 4001, "bad_command", Stop;
     /// The client may not have this stream.
     Forbidden: 4002, "forbidden", Stop;
-    /// Reserved: somebody ended it by hand.
+    /// A back end has disconnected the user.
     Removed: 4003, "removed", Stop;
     /// Reserved: the server is at its bounds.
     Overloaded: 4100, "overloaded", BackOff;

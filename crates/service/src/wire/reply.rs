@@ -7,7 +7,7 @@ use sockeye_hub::{ChannelState, Cursor, Entry, Page, Query, Reason};
 use super::json::{self, Object};
 use super::message::write_members;
 use super::payload::is_end;
-use super::{CursorText, Payload, Problem, Receipt};
+use super::{CursorText, Level, Payload, Problem, Receipt};
 
 /// The outcome of one publication among several.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,14 @@ pub struct Outcome<'a> {
 /// The answer to one publication.
 pub fn published(receipt: &Receipt<'_>) -> String {
     json::object(receipt.channel.len() + 160, |object| receipt.write_members(object))
+}
+
+/// The answer to the disconnection of a user.
+pub fn disconnected(user: &str, level: Level) -> String {
+    json::object(user.len() + 40, |object| {
+        object.text("user", user);
+        object.text("level", level.as_str());
+    })
 }
 
 /// The answer to several publications: how many there are of each kind, and what became of each.

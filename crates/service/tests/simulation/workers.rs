@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sockeye_server::Time;
 use sockeye_service::sequencing::{
     Backbone, Figures, Full, LogClock, LogTime, LoopBackbone, LoopBackboneLimits, Member, Offer,
-    Outcome, Sequencer, Ticket,
+    Outcome, Sequencer, Statement, Ticket,
 };
 use sockeye_simnet::Random;
 
@@ -83,6 +83,10 @@ impl Backbone for Watched {
         let appended = self.member.append(ticket, offer);
         self.full.set(self.full.get() + u64::from(appended.is_err()));
         appended
+    }
+
+    fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full> {
+        self.member.declare(ticket, statement)
     }
 
     fn next(&mut self) -> Option<Outcome> {

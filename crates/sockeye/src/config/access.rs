@@ -46,6 +46,9 @@ struct ApiKeyConfig {
     publish: Vec<String>,
     #[serde(default)]
     tickets: Vec<String>,
+    /// Whether it may disconnect users.
+    #[serde(default)]
+    disconnect: bool,
 }
 
 /// Tokens of users.
@@ -183,6 +186,7 @@ impl ApiKeyConfig {
             subscribe: grants(&self.subscribe)?,
             publish: grants(&self.publish)?,
             tickets: grants(&self.tickets)?,
+            disconnect: self.disconnect,
             ..Identity::anonymous()
         };
         match (&self.sha256, &self.key_file) {

@@ -162,6 +162,7 @@ compress = true                # false where one message has a secret and text o
 # subscribe = [">"]
 # publish = [">"]
 # tickets = [">"]              # what it may issue tickets for
+# disconnect = true            # whether it may end the streams of users
 #
 # [access.jwt]                 # for users: `Authorization: Bearer …`
 # issuer = "https://login.example"

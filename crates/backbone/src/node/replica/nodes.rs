@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Ticket;
 use crate::digest::Digest;
-use crate::entry::{KnownNode, Lease};
+use crate::entry::{FIRST_VERSION, KnownNode, Lease};
 
 /// The nodes that have an entry behind the horizon.
 #[derive(Debug, Default)]
@@ -40,11 +40,19 @@ impl Nodes {
     }
 
     pub(super) fn renew(&mut self, lease: &Lease<'_>, seq: u64) {
-        let new = KnownNode { node: lease.node, last: 0, seen: 0, leased: 0, until_ms: 0 };
+        let new =
+            KnownNode { node: lease.node, last: 0, seen: 0, leased: 0, until_ms: 0, reads: None };
         let node = self.by_id.entry(lease.node).or_insert(new);
         // The node has given up what it does not offer any more.
         node.last = node.last.max(lease.ticket.saturating_sub(1));
         (node.seen, node.leased, node.until_ms) = (seq, seq, lease.until_ms);
+        node.reads = lease.reads;
+    }
+
+    /// Whether all nodes that are there at a log time read entries of this version.
+    pub(super) fn all_read(&self, version: u8, time_ms: u64) -> bool {
+        let mut there = self.by_id.values().filter(|node| node.until_ms > time_ms);
+        there.all(|node| node.reads.unwrap_or(FIRST_VERSION) >= version)
     }
 
     pub(super) fn forget(&mut self, through: u64) {
@@ -55,7 +63,8 @@ impl Nodes {
         let digest = digest.number(self.by_id.len() as u64);
         self.by_id.values().fold(digest, |digest, node| {
             let digest = digest.number(node.node).number(node.last).number(node.seen);
-            digest.number(node.leased).number(node.until_ms)
+            let digest = digest.number(node.leased).number(node.until_ms);
+            digest.number(u64::from(node.reads.unwrap_or_default()))
         })
     }
 }

@@ -71,6 +71,11 @@ impl Replica {
                 Effect::Lease { node: lease.node, until_ms: lease.until_ms }
             }
             Some(Body::Offer(offer)) => self.take_told_offer(offer, told, is_known),
+            Some(Body::Disconnect(it)) => {
+                let ticket = Ticket { node: it.node, number: it.ticket };
+                let untaken = self.take_told_ticket(ticket, it.time_ms, (told, is_known));
+                untaken.unwrap_or_else(|| Effect::Disconnect(it.user.into(), ticket))
+            }
         }
     }
 
@@ -86,26 +91,9 @@ impl Replica {
         let ticket = Ticket { node: offer.node, number: offer.ticket };
         let (payload, channel) = (offer.payload.checked(), ChannelName::new(offer.channel));
         let (Some(payload), Ok(_)) = (payload, channel) else { return Effect::Lost };
-        self.time_ms = self.time_ms.max(offer.time_ms);
-        let is_untold = self.head > self.told;
-        if told != Told::Passed && !is_known {
-            self.nodes.take(ticket, self.head);
-        }
-        match told {
-            Told::Passed => {
-                if is_untold {
-                    self.passed.push(self.head);
-                }
-                return Effect::Passed(ticket);
-            }
-            Told::Refused => {
-                if is_untold {
-                    self.refused.push(self.head);
-                }
-                // The reason was not told. It may be a repeat of a message that is kept.
-                return Effect::Verdict(ticket, Verdict::Failed);
-            }
-            Told::Taken => {}
+        let untaken = self.take_told_ticket(ticket, offer.time_ms, (told, is_known));
+        if let Some(effect) = untaken {
+            return effect;
         }
         let kind = if offer.ends { Kind::End } else { Kind::Message };
         let (channel, key) = (offer.channel.into(), offer.key.map(Into::into));
@@ -116,6 +104,36 @@ impl Replica {
         let Offer { channel, payload, kind, .. } = offer;
         let entry = Sequenced { position, channel, payload, kind, time_ms, level };
         Effect::Message(Arc::new(entry), ticket)
+    }
+
+    /// What a ticket means that was not taken; `None` for one that was.
+    fn take_told_ticket(
+        &mut self,
+        ticket: Ticket,
+        time_ms: u64,
+        (told, is_known): (Told, bool),
+    ) -> Option<Effect> {
+        self.time_ms = self.time_ms.max(time_ms);
+        let is_untold = self.head > self.told;
+        if told != Told::Passed && !is_known {
+            self.nodes.take(ticket, self.head);
+        }
+        match told {
+            Told::Passed => {
+                if is_untold {
+                    self.passed.push(self.head);
+                }
+                Some(Effect::Passed(ticket))
+            }
+            Told::Refused => {
+                if is_untold {
+                    self.refused.push(self.head);
+                }
+                // The reason was not told. It may be a repeat of a message that is kept.
+                Some(Effect::Verdict(ticket, Verdict::Failed))
+            }
+            Told::Taken => None,
+        }
     }
 }
 

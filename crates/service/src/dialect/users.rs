@@ -1,0 +1,112 @@
+//! `POST /v1/users/{user}/disconnect`: a back end ends the open streams of a user.
+
+use std::collections::HashMap;
+
+use sockeye_auth::Limits;
+use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
+
+use crate::dialect::counters::count;
+use crate::dialect::reply::{self, json};
+use crate::engine::work::Payer;
+use crate::engine::{Answered, Placed, Principal, Settled};
+use crate::sequencing::Ticket;
+use crate::wire::{self, Code, Problem};
+use crate::{Pending, Service};
+
+/// The requests whose statements wait for the log.
+#[derive(Debug, Default)]
+pub(crate) struct Statements {
+    waiting: HashMap<Ticket, Waiting>,
+    /// Their streams, each with the account to which visits to it are charged, unless that is its address.
+    held: HashMap<StreamKey, Option<Payer>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    user: String,
+    stream: Option<StreamKey>,
+}
+
+impl Statements {
+    /// Whether a request is held by this stream.
+    pub(crate) fn holds(&self, stream: StreamKey) -> bool {
+        self.held.contains_key(&stream)
+    }
+
+    /// As for [`Jobs`](super::publishing::Jobs::payer_of_visits).
+    pub(crate) fn payer_of_visits(&self, stream: StreamKey) -> Option<Payer> {
+        self.held.get(&stream).copied().flatten()
+    }
+
+    /// The number of requests that are held, and of statements that wait.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.held.len(), self.waiting.len())
+    }
+}
+
+impl Service {
+    /// Disconnects a user: answers at once, or when the log has it.
+    pub(crate) fn disconnect_user(
+        &mut self,
+        who: &Principal,
+        user: &str,
+        context: &mut Context<'_>,
+    ) -> Result<Answer<Pending>, Problem> {
+        let bytes_max = Limits::default().user_bytes_max;
+        if user.is_empty() || user.len() > bytes_max || user.chars().any(char::is_control) {
+            let message =
+                "the path has to name a user without control characters, and not too long";
+            return Err(Problem::new(Code::BadRequest, message));
+        }
+        match self.engine.disconnect_user(who, user, context)? {
+            Placed::Settled(settled) => Ok(disconnected(user, &settled).into()),
+            Placed::Waiting(ticket) => {
+                let waiting = Waiting { user: user.to_owned(), stream: None };
+                self.statements.waiting.insert(ticket, waiting);
+                let of_visits = self.engine.work.payer_of_visits(who);
+                let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
+                Ok(Answer::Hold(hold, Pending::Statement(ticket, of_visits)))
+            }
+        }
+    }
+
+    /// Notes the stream of a request that is held now.
+    pub(crate) fn hold_statement(
+        &mut self,
+        ticket: Ticket,
+        of_visits: Option<Payer>,
+        stream: StreamKey,
+    ) {
+        if let Some(waiting) = self.statements.waiting.get_mut(&ticket) {
+            waiting.stream = Some(stream);
+            self.statements.held.insert(stream, of_visits);
+        }
+    }
+
+    /// Answers the request of a statement; `None` if the outcome is that of something else.
+    pub(crate) fn settle_statement(
+        &mut self,
+        answered: &Answered,
+        context: &mut Context<'_>,
+    ) -> Option<()> {
+        let Waiting { user, stream } = self.statements.waiting.remove(&answered.ticket)?;
+        let reply = match answered.result {
+            Ok(settled) => disconnected(&user, &settled),
+            Err(refusal) => {
+                let problem = Problem::from(refusal);
+                count(&mut self.counters.requests_refused, problem.code.as_str());
+                reply::problem(&problem, self.engine.spread_ms())
+            }
+        };
+        if let Some(stream) = stream {
+            self.statements.held.remove(&stream);
+            // A client that is gone is told nothing; the statement is in the log.
+            let _ = context.respond(stream, reply);
+        }
+        Some(())
+    }
+}
+
+fn disconnected(user: &str, settled: &Settled) -> Reply {
+    json(Status::OK, wire::reply::disconnected(user, settled.level))
+}
