@@ -188,10 +188,7 @@ impl Service {
             }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
-            Resource::Disconnect(user) => {
-                self.known(query, &[], Cursors::Unknown)?;
-                self.disconnect_user(who, &path_segment(user)?, context)
-            }
+            Resource::Disconnect(user) => self.disconnect_user(who, (user, query), context),
             Resource::Publish => {
                 self.known(query, &[], Cursors::Unknown)?;
                 context.spend(units::of_text(request.body.len()));
@@ -339,7 +336,12 @@ impl Service {
 
     /// Refuses unknown parameters. Known are `names`, those that hold a credential, and those that
     /// hold a cursor where one may stand.
-    fn known(&self, query: &Query<'_>, names: &[&str], cursors: Cursors) -> Result<(), Problem> {
+    pub(super) fn known(
+        &self,
+        query: &Query<'_>,
+        names: &[&str],
+        cursors: Cursors,
+    ) -> Result<(), Problem> {
         let cursors = match cursors {
             Cursors::Known => &CURSORS[..],
             Cursors::Unknown => &[],
@@ -351,7 +353,7 @@ impl Service {
 
 /// Whether a cursor may stand in a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cursors {
+pub(super) enum Cursors {
     Known,
     Unknown,
 }

@@ -7,10 +7,11 @@ use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
 
 use crate::dialect::counters::count;
 use crate::dialect::reply::{self, json};
+use crate::dialect::requests::Cursors;
 use crate::engine::work::Payer;
 use crate::engine::{Answered, Placed, Principal, Settled};
 use crate::sequencing::Ticket;
-use crate::wire::{self, Code, Problem};
+use crate::wire::{self, Code, Problem, Query, path_segment};
 use crate::{Pending, Service};
 
 /// The requests whose statements wait for the log.
@@ -49,9 +50,11 @@ impl Service {
     pub(crate) fn disconnect_user(
         &mut self,
         who: &Principal,
-        user: &str,
+        (user, query): (&str, &Query<'_>),
         context: &mut Context<'_>,
     ) -> Result<Answer<Pending>, Problem> {
+        self.known(query, &[], Cursors::Unknown)?;
+        let user = &*path_segment(user)?;
         let bytes_max = Limits::default().user_bytes_max;
         if user.is_empty() || user.len() > bytes_max || user.chars().any(char::is_control) {
             let message =
