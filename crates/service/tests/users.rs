@@ -1,6 +1,8 @@
 //! Users who are disconnected: which of their streams end, and who may end them.
 
 use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use sockeye_auth::{Grants, Identity, Keys, Limits};
@@ -122,6 +124,40 @@ fn a_message_that_is_published_afterwards_does_not_reach_a_user_whose_stream_has
         assert_eq!(next.name, "$goaway", "{next:?}");
     }
     server.wait_for_streams(0);
+}
+
+/// [service:disconnect]
+#[test]
+fn a_stream_that_opens_while_those_before_it_end_stays() {
+    let server = start(guard);
+    // More than one step judges. The last place is free, and the new stream takes it.
+    let mut crowd: Vec<Events> = (0..90).map(|_| events(&server, "bob")).collect();
+    let others: Vec<Events> = (0..90).map(|_| events(&server, "ann")).collect();
+    drop(events(&server, "cyd"));
+    server.wait_for_streams(180);
+    let path = format!("/v1/sse?channel=a&ticket={}", ticket(&server, "bob"));
+    let requests = format!(
+        "POST /v1/users/bob/disconnect HTTP/1.1\r\nHost: x\r\n{}Content-Length: 0\r\n\r\n\
+         GET {path} HTTP/1.1\r\nHost: x\r\n\r\n",
+        with_key(KEY)
+    );
+    // Both are read in one turn.
+    let mut again = TcpStream::connect(server.addr).expect("it listens");
+    again.write_all(requests.as_bytes()).expect("it reads");
+    for stream in &mut crowd {
+        let next = stream.next().expect("a last event");
+        assert_eq!(next.name, "$goaway", "{next:?}");
+    }
+    server.wait_for_streams(others.len() + 1);
+    let published = ask(server.addr, "POST", "/v1/channels/a", &with_key(KEY), "still here");
+    assert_eq!(published.status, 200);
+    let (mut heard, mut buffer) = (String::new(), [0; 4_096]);
+    while !heard.contains("still here") {
+        let length = again.read(&mut buffer).expect("it answers");
+        assert_ne!(length, 0, "it ends: {heard}");
+        heard += &String::from_utf8_lossy(&buffer[..length]);
+    }
+    assert!(!heard.contains("$goaway"), "{heard}");
 }
 
 /// [service:disconnect]
