@@ -16,8 +16,8 @@ const IDLE_HOLDERS_MAX: usize = 1_024;
 /// A holder is whoever the work is done for: an address, a user. [`take`](Self::take) takes an item of the
 /// holder that will have got the fewest units of work when it is done, and [`done`](Self::done) says how many
 /// units the item was. The next item of a holder is expected to be as many units as its last one of the same
-/// [kind](Self::add_of_kind). If there was none, it is expected to be as many as such items took of late on
-/// average. So holders that always have items get equal numbers of units, whatever an item costs and however
+/// [kind](Self::add_of_kind), or nearly as many as a larger one before: the expectation falls by a sixteenth with each
+/// item. If there was none, it is expected to be as many as such items took of late on average. So holders that always have items get equal numbers of units, whatever an item costs and however
 /// many items they have. A holder that asks for less than its part does not wait for a round of the others: it waits for the
 /// item under way, and at times for as much as one large item of another holder. The virtual time follows
 /// the beginnings of items, and not their ends as with Golestani.
@@ -71,6 +71,9 @@ const KINDS: usize = 5;
 /// The latest item has a part of 1 in so many in an average, as a power of two.
 const AVERAGE_SHIFT: u32 = 4;
 
+/// An expectation falls by 1 in so many with each item that is smaller.
+const FADING: u64 = 16;
+
 /// The average of the units that items of one kind took of late.
 #[derive(Clone, Copy, Debug, Default)]
 struct Average(u64);
@@ -111,8 +114,8 @@ struct Known<T> {
     items: VecDeque<(T, usize)>,
     /// The virtual time at which the next item begins.
     begins: u64,
-    /// The units of its last item of each kind; 0 if it has had none.
-    units: [u64; KINDS],
+    /// The units that its next item of each kind is expected to be; 0 if it has had none.
+    expected: [u64; KINDS],
     /// `None` while an item is under way.
     place: Option<Place>,
 }
@@ -121,7 +124,7 @@ impl<T> Known<T> {
     /// The virtual time at which the next item is expected to end.
     fn ends(&self, averages: &[Average; KINDS]) -> u64 {
         let Some(&(_, kind)) = self.items.front() else { return self.begins };
-        let units = self.units[kind];
+        let units = self.expected[kind];
         self.begins.saturating_add(if units == 0 { averages[kind].units() } else { units })
     }
 }
@@ -189,8 +192,8 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
             }
             Entry::Vacant(none) => {
                 let items = VecDeque::from([(item, kind)]);
-                let units = [0; KINDS];
-                none.insert(Known { items, begins: self.now, units, place: None });
+                let expected = [0; KINDS];
+                none.insert(Known { items, begins: self.now, expected, place: None });
                 return self.file(holder, false);
             }
         }
@@ -230,7 +233,9 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         known.begins = known.begins.saturating_add(units);
         if is_telling {
             self.averages[under_way.kind].note(units);
-            known.units[under_way.kind] = units;
+            let expected = &mut known.expected[under_way.kind];
+            // Small items must not hide that large ones are among them: each holder would be taken for modest once.
+            *expected = units.max(*expected - expected.div_ceil(FADING));
         }
         self.file(holder, true);
     }

@@ -74,6 +74,30 @@ fn a_holder_that_asks_for_little_is_next() {
     }
 }
 
+#[test]
+fn small_items_do_not_hide_large_ones() {
+    let mut queue = FairQueue::new().with_credit(200);
+    // Of each, every twelfth item is large, and one with a small item has just been served.
+    let mut round = |queue: &mut FairQueue<u8, u64>, cost| {
+        (0..200).for_each(|holder| queue.add(holder, cost));
+    };
+    for _ in 0..3 {
+        round(&mut queue, 1_000);
+        (0..11).for_each(|_| round(&mut queue, 5));
+        work(&mut queue, 200 * 1_055);
+    }
+    for _ in 0..40 {
+        round(&mut queue, 1_000);
+        queue.add(200, 20);
+        work(&mut queue, 20_000);
+        queue.add(200, 20);
+        // At the most the item under way was before it.
+        assert_eq!(work(&mut queue, 1), [200]);
+        (0..11).for_each(|_| round(&mut queue, 5));
+        work(&mut queue, 200 * 1_055);
+    }
+}
+
 /// Serves a holder that asks for four items of 20 units, then a hundred others with 100 units each.
 /// Returns how many of the last 40 bursts' items were next.
 fn bursts(queue: &mut FairQueue<u8, u64>) -> usize {
