@@ -2,23 +2,24 @@
 //!
 //! It has the two commands that `conformance/autobahn/run --binary` calls.
 
+mod settings;
+
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
 use sockeye_tokio::{
-    ConnectOptions, Message, OpenError, Policy, Settings, Status, Upgrade, WebSocket, connect,
+    ConnectOptions, Message, OpenError, Policy, Status, Upgrade, WebSocket, connect,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::settings::settings;
 
 type Failure = Box<dyn Error>;
 
 /// The name under which Autobahn reports this client.
 const AGENT: &str = "sockeye";
-/// Largest message: what the suite sends.
-const MESSAGE_BYTES_MAX: u64 = 16 << 20;
-
 const USAGE: &str = "\
 usage: sockeye-adapter serve --listen ADDRESS    echoes on /echo
        sockeye-adapter testee URL                echoes what a fuzzing server sends";
@@ -42,19 +43,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.limits.frame_bytes_max = MESSAGE_BYTES_MAX;
-    settings.limits.message_bytes_max = MESSAGE_BYTES_MAX;
-    settings.limits.fragments_max = 1 << 17;
-    settings.limits.overhead_bytes_max = 2 << 20;
-    settings.whole_bytes_max = MESSAGE_BYTES_MAX;
-    settings.close_ms = 2_000;
-    // Every message that can be compressed is compressed, so that the suite sees many of them.
-    settings.compressed_bytes_min = 0;
-    settings
 }
 
 async fn serve(address: &str) -> Result<(), Failure> {

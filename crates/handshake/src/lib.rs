@@ -27,5 +27,5 @@ pub use extension::{EXTENSIONS_MAX, Extension, Extensions, ExtensionsError, PARA
 pub use key::accept_key;
 pub use origin::Origins;
 pub use reject::Reject;
-pub use server::{Accept, Policy, Terms, decide, decide_connect};
+pub use server::{Accept, Policy, Terms, decide, decide_connect, decide_parts};
 pub use version::supported_versions;

@@ -42,9 +42,59 @@ impl Default for Policy<'_> {
 ///
 /// RFC 6455 §4.2.1, §4.2.2.
 pub fn decide<'b>(head: &RequestHead<'_, 'b>, policy: &Policy<'_>) -> Result<Accept<'b>, Reject> {
+    let has_content = match head.body() {
+        BodyFraming::None | BodyFraming::Length(0) => false,
+        BodyFraming::Length(_) | BodyFraming::Chunked => true,
+    };
+    decide_on(head, head.version(), has_content, policy)
+}
+
+/// Decides as [`decide`] does, on a request that the HTTP/1 server of somebody else has read.
+///
+/// That server has to see to the validity of the request: one `Host`, and content that is delimited without doubt.
+///
+/// # Errors
+///
+/// As [`decide`].
+///
+/// # Examples
+///
+/// ```
+/// use sockeye_handshake::{Policy, Reject, decide_parts};
+/// use sockeye_http::{HeaderLine, Headers, Method, RequestHead, Target};
+/// use sockeye_http1::Version;
+///
+/// let lines = [HeaderLine { name: b"Upgrade", value: b"h2c" }];
+/// let target = Target::origin("/chat").unwrap().with_host(Some("hub.example"));
+/// let head = RequestHead::new(Method::GET, target, Headers::new(&lines));
+/// let decision = decide_parts(&head, Version::Http11, &Policy::default());
+/// assert_eq!(decision.err(), Some(Reject::Upgrade));
+/// ```
+pub fn decide_parts<'b>(
+    head: &http::RequestHead<'_, 'b>,
+    version: Version,
+    policy: &Policy<'_>,
+) -> Result<Accept<'b>, Reject> {
+    let headers = head.headers();
+    let mut lengths = headers.all("Content-Length");
+    let has_content = headers.contains("Transfer-Encoding")
+        || lengths.any(|len| len.iter().any(|&digit| digit != b'0'));
+    decide_on(head, version, has_content, policy)
+}
+
+fn decide_on<'b>(
+    head: &http::RequestHead<'_, 'b>,
+    version: Version,
+    has_content: bool,
+    policy: &Policy<'_>,
+) -> Result<Accept<'b>, Reject> {
     check_method(head.method())?;
-    check_upgrade(head)?;
-    check_content(head.body())?;
+    check_upgrade(head.headers(), version)?;
+    // [rfc9112:6-upgrade-without-content]: RFC 6455 knows no content here. Were it skipped or
+    // read as frames, a proxy and we could disagree about where the frames begin.
+    if has_content {
+        return Err(Reject::Content);
+    }
     let terms = Terms::negotiate(head, policy)?;
     Ok(Accept { accept_key: accept_key(head.headers())?, terms })
 }
@@ -80,6 +130,12 @@ impl Terms<'_> {
 }
 
 impl<'b> Accept<'b> {
+    /// The value of `Sec-WebSocket-Accept`, for an answer that somebody else writes.
+    #[must_use]
+    pub const fn key(&self) -> &[u8; 28] {
+        &self.accept_key
+    }
+
     /// The subprotocol chosen by [`Policy::subprotocols`].
     #[must_use]
     pub const fn subprotocol(&self) -> Option<&'b str> {
@@ -182,32 +238,23 @@ fn check_method(method: Method<'_>) -> Result<(), Reject> {
     }
 }
 
-fn check_upgrade(head: &RequestHead<'_, '_>) -> Result<(), Reject> {
+fn check_upgrade(headers: Headers<'_, '_>, version: Version) -> Result<(), Reject> {
     // [rfc9110:7.8-http10-upgrade-ignored]: what is left is a request that upgrades nothing.
     // [rfc6455:4.2.1-http-version]
-    match head.version() {
+    match version {
         Version::Http10 => return Err(Reject::HttpVersion),
         Version::Http11 => {}
     }
     // [rfc6455:4.2.1-upgrade]: one of the protocols in the list (RFC 9110 §7.8), without a
     // version: `websocket/13` is another protocol.
-    if !head.headers().has_token("Upgrade", "websocket") {
+    if !headers.has_token("Upgrade", "websocket") {
         return Err(Reject::Upgrade);
     }
     // [rfc6455:4.2.1-connection]: a whole element of the list over all lines.
-    if !head.headers().has_token("Connection", "Upgrade") {
+    if !headers.has_token("Connection", "Upgrade") {
         return Err(Reject::Connection);
     }
     Ok(())
-}
-
-fn check_content(framing: BodyFraming) -> Result<(), Reject> {
-    // [rfc9112:6-upgrade-without-content]: RFC 6455 knows no content here. Were it skipped or
-    // read as frames, a proxy and we could disagree about where the frames begin.
-    match framing {
-        BodyFraming::None | BodyFraming::Length(0) => Ok(()),
-        BodyFraming::Length(_) | BodyFraming::Chunked => Err(Reject::Content),
-    }
 }
 
 fn check_version(headers: Headers<'_, '_>) -> Result<(), Reject> {

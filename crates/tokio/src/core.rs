@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::buffers::{Input, Output, with_read_buffer};
 use crate::compressor::Compressor;
-use crate::endpoint::{Endpoint, Take};
+use crate::endpoint::{Endpoint, Incoming, Take};
 use crate::timer::Timer;
 use crate::wakers::{Side, Wakers};
 use crate::{Deadline, Error, Settings};
@@ -154,6 +154,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             }
         }
         come_again(cx)
+    }
+
+    /// The next message or control frame. The answer to a Close frame is with the stream before that is handed over, if
+    /// the stream takes it at once: an application may stop there.
+    pub(crate) fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Incoming, Error>>> {
+        let incoming = ready!(self.poll_receive(cx));
+        if let Some(Ok(Incoming::Close(_))) = incoming {
+            let _ = self.poll_output(Side::Receiver, cx);
+        }
+        Poll::Ready(incoming)
     }
 
     /// The next message among the bytes that were read before.
@@ -351,6 +364,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     pub(crate) fn queue_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.check_room()?;
         Ok(self.endpoint.ping(payload, self.output.end())?)
+    }
+
+    pub(crate) fn queue_pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.check_room()?;
+        Ok(self.endpoint.pong(payload, self.output.end())?)
     }
 
     /// Queues a Close frame. A connection that is closing already, or has ended, is left as it is.

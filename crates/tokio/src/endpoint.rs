@@ -1,8 +1,8 @@
 //! One end of a connection without its stream: bytes in, messages out, and the other way round.
 
 use sockeye_websocket::{
-    Assembler, CloseFrame, CloseReason, Closed, Compression, Config, Connection, Event, Fin, Kind,
-    Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
+    Assembler, CloseFrame, CloseReason, Closed, Compression, Config, Connection, Control, Event, Fin,
+    Kind, Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
 };
 
 use crate::compressor::Compressor;
@@ -34,6 +34,20 @@ impl core::fmt::Debug for Part {
     }
 }
 
+/// A message or a control frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incoming {
+    /// A whole message.
+    Message(OwnedMessage),
+    /// A Ping. Its Pong is queued already.
+    Ping(Control),
+    /// A Pong, to one of our Pings or to none.
+    Pong(Control),
+    /// The peer's Close frame; `None` if it was empty. Its answer is queued already.
+    Close(Option<CloseReason>),
+}
+
 /// How the application takes messages in a call.
 pub(crate) trait Take: Sized {
     /// Whether parts are wanted as they come.
@@ -41,6 +55,26 @@ pub(crate) trait Take: Sized {
     fn message(message: OwnedMessage) -> Self;
     /// `None` unless parts are wanted.
     fn part(piece: Piece<'_>) -> Option<Self>;
+    /// `None` unless control frames are wanted.
+    fn control(_: Incoming) -> Option<Self> {
+        None
+    }
+}
+
+impl Take for Incoming {
+    const IN_PARTS: bool = false;
+
+    fn message(message: OwnedMessage) -> Self {
+        Self::Message(message)
+    }
+
+    fn part(_: Piece<'_>) -> Option<Self> {
+        None
+    }
+
+    fn control(frame: Incoming) -> Option<Self> {
+        Some(frame)
+    }
 }
 
 impl Take for OwnedMessage {
@@ -142,17 +176,26 @@ impl Endpoint {
         out: &mut Vec<u8>,
     ) -> Option<T> {
         loop {
-            match self.connection.receive(input, out) {
+            let frame = match self.connection.receive(input, out) {
                 Ok(None) => return None,
                 Ok(Some(Event::Message(message))) => return Some(T::message(message.into())),
-                Ok(Some(Event::Piece(piece))) => {
-                    if let Some(taken) = self.take_piece(piece, out) {
-                        return Some(taken);
-                    }
+                Ok(Some(Event::Piece(piece))) => match self.take_piece(piece, out) {
+                    Some(taken) => return Some(taken),
+                    None => continue,
+                },
+                Ok(Some(Event::Ping(payload))) => Incoming::Ping(payload),
+                Ok(Some(Event::Pong(payload))) => Incoming::Pong(payload),
+                Ok(Some(Event::Close(reason))) => {
+                    self.reason = reason;
+                    Incoming::Close(reason)
                 }
-                Ok(Some(Event::Ping(_) | Event::Pong(_))) => {}
-                Ok(Some(Event::Close(reason))) => self.reason = reason,
-                Err(error) => self.failure = Some(Error::Protocol(error)),
+                Err(error) => {
+                    self.failure = Some(Error::Protocol(error));
+                    continue;
+                }
+            };
+            if let Some(taken) = T::control(frame) {
+                return Some(taken);
             }
         }
     }
@@ -222,6 +265,10 @@ impl Endpoint {
 
     pub(crate) fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), UsageError> {
         self.connection.ping(payload, out)
+    }
+
+    pub(crate) fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), UsageError> {
+        self.connection.pong(payload, out)
     }
 
     pub(crate) fn close(

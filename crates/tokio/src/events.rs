@@ -8,7 +8,7 @@ mod source;
 mod stream;
 
 #[cfg(feature = "http-body")]
-pub use body::{EncodedEvent, EventBody};
+pub use body::{EncodedEvent, EventBody, EventItem};
 pub use event::Event;
 pub use sockeye_sse::{MIME_TYPE, OnBusy, Policy};
 pub use source::{

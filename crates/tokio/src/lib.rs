@@ -25,12 +25,12 @@ pub use sockeye_handshake::Origins;
 pub use sockeye_http::{HeaderName, HeaderValue, Status};
 pub use sockeye_http1::RequestHead;
 pub use sockeye_websocket::{
-    CloseCode, CloseReason, Closed, Fin, Kind, Limits, Message as MessageRef,
+    CloseCode, CloseReason, Closed, Control, Fin, Kind, Limits, Message as MessageRef,
     OwnedMessage as Message, Role,
 };
 
 pub use client::{client, connect};
-pub use endpoint::Part;
+pub use endpoint::{Incoming, Part};
 pub use error::{Answer, Deadline, Error, OpenError};
 pub use events::{EventSource, EventStream};
 pub use server::{Upgrade, accept};

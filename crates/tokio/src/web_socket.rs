@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::compressor::Compressor;
 use crate::core::{Core, Opened};
 use crate::split::{self, Receiver, Sender};
-use crate::{Error, Part, Settings};
+use crate::{Error, Incoming, Part, Settings};
 
 /// One end of a WebSocket: a [`Stream`] of messages and a [`Sink`] for them.
 ///
@@ -29,7 +29,7 @@ use crate::{Error, Part, Settings};
 ///
 /// | future | when it is dropped |
 /// |---|---|
-/// | [`receive`](Self::receive), [`receive_part`](Self::receive_part), `Stream::next` | no message was taken |
+/// | [`receive`](Self::receive), [`receive_part`](Self::receive_part), [`receive_any`](Self::receive_any), `Stream::next` | no message was taken |
 /// | [`ready`](Self::ready), [`flush`](Self::flush) | nothing has changed; the queue is as long, or shorter |
 /// | [`send`](Self::send), [`send_part`](Self::send_part), [`ping`](Self::ping) | the message is queued as a whole, or not at all: [`queued`](Self::queued) tells |
 /// | [`close`](Self::close) | the Close frame is queued; a receiver or another `close` goes on |
@@ -93,6 +93,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         poll_fn(|cx| self.core.poll_receive(cx)).await
     }
 
+    /// The next message or control frame, for an application that looks at these, too. They are answered either way.
+    ///
+    /// Once a Close frame is handed over, the answer to it is with the stream, if that took it at once.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub async fn receive_any(&mut self) -> Option<Result<Incoming, Error>> {
+        poll_fn(|cx| self.core.poll_incoming(cx)).await
+    }
+
+    /// As [`receive_any`](Self::receive_any), for a `Stream` around this.
+    pub fn poll_receive_any(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Incoming, Error>>> {
+        self.core.poll_incoming(cx)
+    }
+
     /// Waits until fewer than `unsent_bytes_max` bytes wait to be sent.
     ///
     /// # Errors
@@ -154,6 +172,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.ready().await?;
         self.core.queue_ping(payload)?;
         self.flush().await
+    }
+
+    /// Queues a Ping, as [`queue`](Self::queue) queues a message.
+    ///
+    /// # Errors
+    /// As there; [`Error::Usage`] also beyond 125 bytes.
+    pub fn queue_ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.core.queue_ping(payload)
+    }
+
+    /// Queues a Pong that answers nothing: a heartbeat that wants no answer. Pings are answered without this.
+    ///
+    /// # Errors
+    /// As [`queue_ping`](Self::queue_ping).
+    pub fn queue_pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.core.queue_pong(payload)
+    }
+
+    /// Queues a Close frame. [`flush`](Self::flush), and receive until `None`; [`close`](Self::close) is all of it.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close), for the arguments.
+    pub fn queue_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.core.queue_close(code, reason)
     }
 
     /// Closes: sends what is queued and a Close frame, waits for the peer's, and for the end of the stream. Messages

@@ -3,6 +3,7 @@
 
 use sockeye_handshake::{
     Accept, Accepted, Challenge, ClientRequest, Policy, Reject, VerifyError, decide,
+    decide_parts,
 };
 use sockeye_http1::{HeaderStorage, Limits, RequestHead, ResponseHead};
 
@@ -43,11 +44,13 @@ fn head_with(head: &[&str], line: &str, by: &[&str]) -> Vec<u8> {
     (lines.join("\r\n") + "\r\n\r\n").into_bytes()
 }
 
-/// Decides on the bytes of a head, which must be good HTTP.
+/// Decides on the bytes of a head, which must be good HTTP: as it was parsed, and as another server would give it.
 pub(crate) fn decide_on<'b>(head: &'b [u8], policy: &Policy<'_>) -> Result<Accept<'b>, Reject> {
     let mut storage = HeaderStorage::new();
     let head = RequestHead::parse(head, &mut storage, &Limits::DEFAULT).expect("good HTTP");
-    decide(&head, policy)
+    let decision = decide(&head, policy);
+    assert_eq!(decide_parts(&head, head.version(), policy), decision);
+    decision
 }
 
 /// Verifies the bytes of an answer to the key of §1.3.

@@ -27,6 +27,12 @@ impl EncodedEvent {
         Self(bytes.into())
     }
 
+    /// What somebody has encoded as whole lines of an event stream.
+    #[must_use]
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Self(bytes.into())
+    }
+
     /// The bytes.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
@@ -56,19 +62,49 @@ impl fmt::Debug for EncodedEvent {
     }
 }
 
-/// A stream of events as the body of a response, with a comment in each silence.
+/// What the stream of an [`EventBody`] gives: an event, or a result with an error that ends the body.
+pub trait EventItem {
+    /// The error of the body.
+    type Error;
+    /// The event, or the error.
+    ///
+    /// # Errors
+    /// That of the stream.
+    fn encoded(self) -> Result<EncodedEvent, Self::Error>;
+}
+
+impl EventItem for EncodedEvent {
+    type Error = Infallible;
+
+    fn encoded(self) -> Result<EncodedEvent, Infallible> {
+        Ok(self)
+    }
+}
+
+impl<E> EventItem for Result<EncodedEvent, E> {
+    type Error = E;
+
+    fn encoded(self) -> Self {
+        self
+    }
+}
+
+/// A stream of events as the body of a response, with a comment in each silence. After an error of the stream the body
+/// ends.
 ///
 /// The response needs the type [`MIME_TYPE`](crate::events::MIME_TYPE), and `Cache-Control: no-store`.
 pub struct EventBody<St> {
     events: Pin<Box<St>>,
     heartbeat: Option<Duration>,
+    /// What is sent in a silence.
+    beat: EncodedEvent,
     timer: Timer,
     /// When something was sent last.
     sent: Instant,
     ended: bool,
 }
 
-impl<St: Stream<Item = EncodedEvent>> EventBody<St> {
+impl<St: Stream<Item: EventItem>> EventBody<St> {
     /// The body of a stream, with a heartbeat after 15 seconds of silence.
     pub fn new(events: St) -> Self {
         Self::with_heartbeat(events, Some(Duration::from_secs(15)))
@@ -78,37 +114,45 @@ impl<St: Stream<Item = EncodedEvent>> EventBody<St> {
     /// clock can count.
     pub fn with_heartbeat(events: St, heartbeat: Option<Duration>) -> Self {
         let (events, sent) = (Box::pin(events), Instant::now());
-        Self { events, heartbeat, timer: Timer::default(), sent, ended: false }
+        let beat = EncodedEvent::comment("");
+        Self { events, heartbeat, beat, timer: Timer::default(), sent, ended: false }
     }
 
-    fn send(&mut self, event: EncodedEvent) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    /// Sends `beat` in a silence, instead of an empty comment.
+    #[must_use]
+    pub fn beating(mut self, beat: EncodedEvent) -> Self {
+        self.beat = beat;
+        self
+    }
+
+    fn send(&mut self, event: EncodedEvent) -> Frame<Bytes> {
         self.sent = Instant::now();
-        Poll::Ready(Some(Ok(Frame::data(event.0))))
+        Frame::data(event.0)
     }
 }
 
-impl<St: Stream<Item = EncodedEvent>> Body for EventBody<St> {
+impl<St: Stream<Item: EventItem>> Body for EventBody<St> {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = <St::Item as EventItem>::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        match self.events.as_mut().poll_next(cx) {
-            Poll::Ready(Some(event)) => return self.send(event),
-            Poll::Ready(None) => {
-                self.ended = true;
-                return Poll::Ready(None);
-            }
-            Poll::Pending => {}
+        if let Poll::Ready(item) = self.events.as_mut().poll_next(cx) {
+            let event = item.map(EventItem::encoded);
+            self.ended = !matches!(event, Some(Ok(_)));
+            return Poll::Ready(event.map(|event| event.map(|event| self.send(event))));
         }
         let due = self.heartbeat.and_then(|silence| self.sent.checked_add(silence));
         match self.timer.poll(due, cx) {
-            Poll::Ready(()) => self.send(EncodedEvent::comment("")),
+            Poll::Ready(()) => {
+                let beat = self.beat.clone();
+                Poll::Ready(Some(Ok(self.send(beat))))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+pub mod sse;
+pub mod ws;
+
+pub use sockeye_tokio as tokio_adapter;
+pub use sse::Sse;
+pub use ws::WebSocketUpgrade;
+
+/// The pages and programs of MIGRATION.md, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../MIGRATION.md")]
+struct Migration;
