@@ -25,7 +25,7 @@ pub use event::Event;
 /// use futures_core::Stream;
 /// use sockeye_axum::sse::{Event, KeepAlive, Sse};
 ///
-/// fn response(events: impl Stream<Item = Result<Event, Infallible>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// fn response(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
 ///     Sse::new(events).keep_alive(KeepAlive::default())
 /// }
 /// ```
@@ -70,10 +70,8 @@ where
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MIME_TYPE));
         // Nobody on the way may keep, compress or collect what has to arrive at once.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-        headers.insert(
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        );
+        headers
+            .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         response
     }
 }

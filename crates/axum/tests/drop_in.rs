@@ -13,14 +13,14 @@ macro_rules! application {
             use axum::Router;
             use axum::response::Response;
             use axum::routing::{any, get};
-            use futures_util::stream::{self, Stream, StreamExt};
             use futures_util::SinkExt;
+            use futures_util::stream::{self, Stream, StreamExt};
+            use sse::{Event, KeepAlive, Sse};
             use std::convert::Infallible;
             use std::time::Duration;
+            use ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
             use $sse as sse;
             use $ws as ws;
-            use sse::{Event, KeepAlive, Sse};
-            use ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 
             pub(crate) fn app() -> Router {
                 Router::new().route("/ws", any(chat)).route("/events", get(events))
@@ -47,8 +47,12 @@ macro_rules! application {
                     match message {
                         Message::Text(text) => heard.push(text),
                         Message::Binary(bytes) => heard.push(Utf8Bytes::try_from(bytes).unwrap()),
-                        Message::Ping(payload) => heard.push(format!("ping {}", payload.len()).into()),
-                        Message::Pong(payload) => heard.push(format!("pong {}", payload.len()).into()),
+                        Message::Ping(payload) => {
+                            heard.push(format!("ping {}", payload.len()).into())
+                        }
+                        Message::Pong(payload) => {
+                            heard.push(format!("pong {}", payload.len()).into())
+                        }
                         Message::Close(_) => return,
                     }
                     if heard.len() == 4 {

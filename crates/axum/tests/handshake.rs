@@ -1,7 +1,7 @@
 //! The answers to requests, as they stand on the wire.
 
 use axum::Router;
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Request};
 use axum::routing::any;
 use sockeye_axum::ws::rejection::WebSocketUpgradeRejection;
 use sockeye_axum::ws::{ClientWindow, Origins, ServerConfig, WebSocketUpgrade};
@@ -34,7 +34,11 @@ fn a_request_is_accepted_or_gets_its_status() {
             (request("").replace("Version: 13", "Version: x"), 400, "sec-websocket-version: 13"),
             (request("Sec-WebSocket-Key: eGhlIHNhbXBsZSBub25jZQ==\r\n"), 400, "content-type"),
             (request("").replace("dGhl", "x"), 400, "content-type"),
-            (request("Content-Length: 1\r\n").replace("\r\n\r\n", "\r\n\r\nx"), 400, "content-type"),
+            (
+                request("Content-Length: 1\r\n").replace("\r\n\r\n", "\r\n\r\nx"),
+                400,
+                "content-type",
+            ),
             (request("Sec-WebSocket-Protocol: a, a\r\n"), 400, "content-type"),
             (request("Sec-WebSocket-Extensions: a; =\r\n"), 400, "content-type"),
             (request("").replace("Host: hub.example\r\n", ""), 400, "content-type"),
@@ -141,7 +145,7 @@ fn a_rejection_is_a_value() {
 fn a_request_without_a_connection_is_rejected() {
     run(async {
         use axum::extract::FromRequestParts;
-        let request = axum::http::Request::get("/ws")
+        let request = Request::get("/ws")
             .header("host", "hub.example")
             .header("upgrade", "websocket")
             .header("connection", "upgrade")

@@ -41,12 +41,13 @@ fn pings_go_both_ways() {
         let mut socket = client(address, &ConnectOptions::default()).await;
         socket.ping(b"one").await.unwrap();
         // The answer; and the echo of the Ping, which the server's application has seen, too.
-        let mut seen = [socket.receive_any().await, socket.receive_any().await].map(|it| {
-            match it.unwrap().unwrap() {
-                Incoming::Ping(payload) => ("ping", payload.to_vec()),
-                Incoming::Pong(payload) => ("pong", payload.to_vec()),
-                other => panic!("{other:?}"),
-            }
+        let mut seen = [socket.receive_any().await, socket.receive_any().await].map(|it| match it
+            .unwrap()
+            .unwrap()
+        {
+            Incoming::Ping(payload) => ("ping", payload.to_vec()),
+            Incoming::Pong(payload) => ("pong", payload.to_vec()),
+            other => panic!("{other:?}"),
         });
         seen.sort();
         assert_eq!(seen, [("ping", b"one".to_vec()), ("pong", b"one".to_vec())]);
@@ -82,17 +83,20 @@ fn an_application_that_closes_hears_the_answer_and_the_end() {
                 assert!(socket.send("late".into()).await.is_err());
                 while let Some(message) = socket.recv().await {
                     assert!(!socket.is_terminated());
-                    sender.send(message.unwrap()).unwrap();
+                    sender.send(Ok(message.unwrap())).unwrap();
                 }
-                assert!(socket.is_terminated() && socket.into_inner().closed().unwrap().clean);
+                assert!(socket.is_terminated());
+                sender.send(Err(socket.into_inner().closed().unwrap().clean)).unwrap();
             }
         };
         let address = serve_sockets(|ws| ws, handle).await;
         let mut socket = client(address, &ConnectOptions::default()).await;
         assert_eq!(socket.receive().await, None);
         assert_eq!(socket.closed().map(|closed| closed.code), Some(CloseCode::NO_STATUS));
-        assert_eq!(receiver.recv().await, Some(Message::Close(None)));
-        assert_eq!(receiver.recv().await, None);
+        // The server waits for the end of our stream.
+        drop(socket);
+        assert_eq!(receiver.recv().await, Some(Ok(Message::Close(None))));
+        assert_eq!(receiver.recv().await, Some(Err(true)), "a clean end");
     });
 }
 
@@ -118,11 +122,13 @@ fn a_message_above_the_bound_fails_the_connection() {
             socket.send(&"x".repeat(3 << 20)).await.unwrap();
             assert_eq!(receiver.recv().await.unwrap().unwrap(), 3 << 20);
             socket.send(&"x".repeat((3 << 20) + 1)).await.unwrap();
+            assert_eq!(socket.receive().await, None);
+            assert_eq!(socket.close_reason().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
+            // The error is told when the connection has ended.
+            drop(socket);
             let error = receiver.recv().await.unwrap().unwrap_err().into_inner();
             let error = *error.downcast::<Error>().unwrap();
             assert!(matches!(error, Error::Protocol(_) | Error::Message(_)), "{error}");
-            assert_eq!(socket.receive().await, None);
-            assert_eq!(socket.close_reason().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
         }
     });
 }

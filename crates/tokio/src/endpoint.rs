@@ -1,8 +1,8 @@
 //! One end of a connection without its stream: bytes in, messages out, and the other way round.
 
 use sockeye_websocket::{
-    Assembler, CloseFrame, CloseReason, Closed, Compression, Config, Connection, Control, Event, Fin,
-    Kind, Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
+    Assembler, CloseFrame, CloseReason, Closed, Compression, Config, Connection, Control, Event,
+    Fin, Kind, Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
 };
 
 use crate::compressor::Compressor;
@@ -36,7 +36,6 @@ impl core::fmt::Debug for Part {
 
 /// A message or a control frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Incoming {
     /// A whole message.
     Message(OwnedMessage),

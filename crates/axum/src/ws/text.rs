@@ -112,11 +112,14 @@ impl From<Utf8Bytes> for Bytes {
     }
 }
 
-impl<T: ?Sized> PartialEq<T> for Utf8Bytes
-where
-    str: PartialEq<T>,
-{
-    fn eq(&self, other: &T) -> bool {
+impl PartialEq<str> for Utf8Bytes {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<String> for Utf8Bytes {
+    fn eq(&self, other: &String) -> bool {
         self.as_str() == other
     }
 }

@@ -153,9 +153,7 @@ fn open(
 
     let role = Role::Server;
     match compression {
-        Some(params) => {
-            WebSocket::after_handshake_with(stream, role, Vec::new(), params, settings)
-        }
+        Some(params) => WebSocket::after_handshake_with(stream, role, Vec::new(), params, settings),
         None => WebSocket::after_handshake(stream, role, Vec::new(), settings),
     }
 }

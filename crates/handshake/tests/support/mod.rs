@@ -2,8 +2,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use sockeye_handshake::{
-    Accept, Accepted, Challenge, ClientRequest, Policy, Reject, VerifyError, decide,
-    decide_parts,
+    Accept, Accepted, Challenge, ClientRequest, Policy, Reject, VerifyError, decide, decide_parts,
 };
 use sockeye_http1::{HeaderStorage, Limits, RequestHead, ResponseHead};
 

@@ -1,0 +1,41 @@
+//! What a stream can do beside reading and writing.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+/// What a stream can do beside reading and writing, if that is known of it.
+pub(crate) struct Hooks<S> {
+    /// Ends our side of the stream.
+    pub(crate) half_close: Option<fn(&mut S) -> io::Result<()>>,
+    /// How long a read waits; `None` for ever.
+    pub(crate) patience: Option<fn(&S) -> io::Result<Option<Duration>>>,
+    /// Bounds the next reads; `None` for no bound.
+    pub(crate) set_patience: Option<fn(&S, Option<Duration>) -> io::Result<()>>,
+}
+
+impl<S> Hooks<S> {
+    /// Those of a stream that only reads and writes.
+    pub(crate) const NONE: Self = Self { half_close: None, patience: None, set_patience: None };
+}
+
+impl Hooks<TcpStream> {
+    pub(crate) const TCP: Self = Self {
+        half_close: Some(|stream| stream.shutdown(Shutdown::Write)),
+        patience: Some(TcpStream::read_timeout),
+        set_patience: Some(|stream, patience| stream.set_read_timeout(patience)),
+    };
+}
+
+impl<S> Clone for Hooks<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Hooks<S> {}
+
+/// Whether the stream only had nothing to give, or no room, in its time.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

@@ -1,0 +1,118 @@
+//! Two ends that only exchange bytes.
+
+use sockeye_endpoint::opening::{self, Opening};
+use sockeye_endpoint::{
+    Address, CloseCode, ConnectOptions, Control, Dropped, Endpoint, Error, Fin, Incoming, Kind,
+    Message, MessageRef, OpenError, Part, Policy, RequestHead, State, UsageError,
+};
+use sockeye_http1::{HeaderStorage, Limits};
+
+/// Both ends of an opened connection: the client, and the server.
+fn pair(options: &ConnectOptions, policy: &Policy<'_>) -> Result<(Endpoint, Endpoint), OpenError> {
+    let opening = Opening::new(&Address::parse("ws://hub.example/chat")?, options)?;
+    let (mut request, mut answer) = (Vec::new(), Vec::new());
+    opening.write(&mut request)?;
+    let mut storage = HeaderStorage::new();
+    let head = RequestHead::parse(&request, &mut storage, &Limits::DEFAULT)?;
+    assert_eq!((head.path(), head.authority()), ("/chat", Some("hub.example")));
+    let decided = opening::decide(&head, policy, &[], &mut answer);
+    let read = opening.read(&answer);
+    let server = Endpoint::new(decided?, &policy.settings);
+    let client = Endpoint::new(read?.expect("a final answer"), &options.settings);
+    Ok((client, server))
+}
+
+/// All that an end hears in some bytes.
+fn hear(endpoint: &mut Endpoint, bytes: &mut [u8], out: &mut Vec<u8>) -> Vec<Incoming> {
+    let mut input = bytes;
+    std::iter::from_fn(|| endpoint.receive(&mut input, out)).collect()
+}
+
+#[test]
+fn messages_and_control_frames_in_order() {
+    let mut policy = Policy::default();
+    policy.subprotocols = &["chat"];
+    let mut options = ConnectOptions::default();
+    options.subprotocols = vec!["chat".to_owned()];
+    let (mut client, mut server) = pair(&options, &policy).unwrap();
+    assert_eq!((client.subprotocol(), server.subprotocol()), (Some("chat"), Some("chat")));
+    assert!(client.is_compressed() && server.is_compressed());
+
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    let long = "the salmon leaps. ".repeat(1000);
+    client.send(MessageRef::Text(&long), &mut out).unwrap();
+    assert!(out.len() < long.len() / 10, "it is compressed");
+    client.ping(b"1", &mut out).unwrap();
+    client.pong(b"2", &mut out).unwrap();
+    client.send_part(MessageRef::Binary(b"ab"), Fin::More, &mut out).unwrap();
+    let refused = client.send(MessageRef::Text("x"), &mut out);
+    assert_eq!(refused, Err(UsageError::MessageUnderWay));
+    client.send_part(MessageRef::Binary(b"c"), Fin::Final, &mut out).unwrap();
+    assert_eq!(client.close(CloseCode::new(4000), "bye", &mut out), Ok(true));
+    assert_eq!(client.close(CloseCode::new(4000), "bye", &mut out), Ok(false));
+
+    let heard = hear(&mut server, &mut out, &mut back);
+    let [text, ping, pong, bytes, Incoming::Close(Some(reason))] = &heard[..] else {
+        panic!("{heard:?}")
+    };
+    assert_eq!(*text, Incoming::Message(Message::Text(long)));
+    let payload = |frame: &Incoming| match frame {
+        Incoming::Ping(payload) | Incoming::Pong(payload) => Control::to_vec(payload),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((payload(ping), payload(pong)), (b"1".to_vec(), b"2".to_vec()));
+    assert_eq!(*bytes, Incoming::Message(Message::Binary(b"abc".to_vec())));
+    assert_eq!((reason.code(), reason.text()), (CloseCode::new(4000), "bye"));
+    assert!(server.expects_eof() && !client.expects_eof());
+
+    let heard = hear(&mut client, &mut back, &mut out);
+    assert!(matches!(heard[..], [Incoming::Pong(_), Incoming::Close(Some(_))]), "{heard:?}");
+    assert_eq!(client.state(), State::Closed);
+    assert!(client.end().clean && server.end().clean);
+}
+
+#[test]
+fn parts_come_as_they_are_and_unwanted_ones_not_at_all() {
+    let mut options = ConnectOptions::default();
+    options.compression = None;
+    let (mut client, mut server) = pair(&options, &Policy::default()).unwrap();
+    assert!(!server.is_compressed());
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    client.send(MessageRef::Text("four"), &mut out).unwrap();
+    let (front, behind) = out.split_at_mut(8);
+    let mut parts: Vec<Part> = Vec::new();
+    for mut piece in [front, behind] {
+        parts.extend(std::iter::from_fn(|| server.receive(&mut piece, &mut back)));
+    }
+    let payloads: Vec<_> = parts.iter().map(|part| &part.payload[..]).collect();
+    assert_eq!(payloads, [&b"fo"[..], b"ur"]);
+    assert_eq!((parts[0].first, parts[0].last, parts[0].kind), (true, false, Kind::Text));
+
+    out.clear();
+    client.send(MessageRef::Text("one"), &mut out).unwrap();
+    client.send(MessageRef::Text("two"), &mut out).unwrap();
+    let mut input = &mut out[..];
+    assert_eq!(server.receive(&mut input, &mut back), Some(Dropped));
+    assert_eq!(server.receive(&mut input, &mut back), Some(Message::from("two")));
+}
+
+#[test]
+fn a_violation_fails_with_its_code() {
+    let (mut client, mut server) = pair(&ConnectOptions::default(), &Policy::default()).unwrap();
+    let (mut back, mut out) = (Vec::new(), Vec::new());
+    // A frame without a mask.
+    assert_eq!(hear(&mut server, &mut b"\x81\x01x".to_owned(), &mut back), []);
+    assert!(matches!(server.failure(), Some(Error::Protocol(_))) && server.expects_eof());
+    let heard = hear(&mut client, &mut back, &mut out);
+    let [Incoming::Close(Some(reason))] = heard[..] else { panic!("{heard:?}") };
+    assert_eq!(reason.code(), CloseCode::PROTOCOL_ERROR);
+}
+
+#[test]
+fn a_refusal_is_an_answer() {
+    let mut options = ConnectOptions::default();
+    options.origin = Some("https://evil.example".to_owned());
+    assert!(matches!(pair(&options, &Policy::default()), Err(OpenError::Reject(_))));
+    options.headers = vec![("X".to_owned(), "a\r\nb".to_owned())];
+    assert!(matches!(pair(&options, &Policy::default()), Err(OpenError::Usage(_))));
+}
