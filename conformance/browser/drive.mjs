@@ -1,4 +1,4 @@
-// Drives headless Chromium over the demo page: node drive.mjs BINARY OUTDIR
+// Drives headless Chromium over the demo page: node drive.mjs BINARY OUTDIR PROXIES
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch } from "../harness/chromium.mjs";
@@ -6,9 +6,10 @@ import { freePort } from "../harness/ports.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
 import { Watch, check, same, tally, until } from "./checks.mjs";
 import { checkAdmin, checkDurable, checkHub, checkMemoryOnly } from "./hub.mjs";
+import { checkNodes } from "./nodes.mjs";
 import { checkSecure } from "./secure.mjs";
 
-const [binary, out] = process.argv.slice(2);
+const [binary, out, proxies] = process.argv.slice(2);
 const MEBIBYTE = 1 << 20;
 
 /** The page as its tests see it. */
@@ -307,6 +308,7 @@ async function main() {
     await check("nothing unexpected on the console, no request elsewhere", () => watch.none());
     await page.close();
     await checkDurable(browser, binary, out);
+    await checkNodes(browser, binary, out, proxies);
   } finally {
     await browser.close();
     await server.end("SIGTERM");
