@@ -165,7 +165,10 @@ impl Found {
 }
 
 /// The Rust peers: their programs, their packages, and whether they write in batches.
-const RUST: [(&str, &str, bool); 5] = [
+const RUST: [(&str, &str, bool); 8] = [
+    ("sockeye-tokio", "sockeye-tokio", true),
+    ("sockeye-axum", "sockeye-axum", true),
+    ("axum", "axum", true),
     ("tungstenite", "tokio-tungstenite", true),
     ("yawc", "yawc", true),
     ("sockudo", "sockudo-ws", true),

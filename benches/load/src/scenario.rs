@@ -1,5 +1,6 @@
 //! The loads, by name.
 
+mod adapters;
 mod http2;
 
 use crate::server::Server;
@@ -192,6 +193,7 @@ pub(crate) fn all(crowd: usize) -> Vec<Scenario> {
     let mut all = echoes();
     all.extend(large());
     all.extend(deliveries());
+    all.extend(adapters::all());
     all.extend(http2::all());
     all.extend(others(crowd));
     all

@@ -11,7 +11,7 @@ use crate::pinned::{SERVER_CORE, on_core};
 
 /// Every name that a scenario may use.
 #[cfg(test)]
-pub(crate) const NAMES: [&str; 25] = [
+pub(crate) const NAMES: [&str; 28] = [
     "sockeye",
     "baseline",
     "plain",
@@ -28,6 +28,9 @@ pub(crate) const NAMES: [&str; 25] = [
     "sockudo",
     "tokio-websockets",
     "fastwebsockets",
+    "sockeye-tokio",
+    "sockeye-axum",
+    "axum",
     "tls",
     "nghttpd",
     "nghttpd-tls",

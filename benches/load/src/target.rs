@@ -1,5 +1,6 @@
 //! The targets of Sockeye, and the verdicts on them.
 
+mod adapters;
 mod http2;
 
 use crate::ratio::{Spread, by_round, is_within};
@@ -246,6 +247,7 @@ fn grouped(value: f64) -> String {
 pub(crate) fn all() -> Vec<Target> {
     let mut all = echo();
     all.extend(deliver());
+    all.extend(adapters::all());
     all.extend(http2::all());
     all.extend(hold());
     all

@@ -16,10 +16,12 @@ const IDLE_HOLDERS_MAX: usize = 1_024;
 /// A holder is whoever the work is done for: an address, a user. [`take`](Self::take) takes an item of the
 /// holder that will have got the fewest units of work when it is done, and [`done`](Self::done) says how many
 /// units the item was. The next item of a holder is expected to be as many units as its last one of the same
-/// [kind](Self::add_of_kind), or nearly as many as a larger one before: the expectation falls by a sixteenth with each
-/// item. If there was none, it is expected to be as many as such items took of late on average. So holders that always have items get equal numbers of units, whatever an item costs and however
-/// many items they have. A holder that asks for less than its part does not wait for a round of the others: it waits for the
-/// item under way, and at times for as much as one large item of another holder. The virtual time follows
+/// [kind](Self::add_of_kind). A larger one before counts, too: the expectation falls by a sixteenth with each smaller
+/// item. The first item of a kind is expected to be as many units as such items of all holders took of late on average.
+///
+/// So holders that always have items get equal numbers of units, whatever an item costs and however many items they
+/// have. A holder that asks for less than its part does not wait for a round of the others: it waits for the item under
+/// way, and at times for as much as one large item of another holder. The virtual time follows
 /// the beginnings of items, and not their ends as with Golestani.
 ///
 /// A holder that has got less than its part may get that much later, at the most the
@@ -162,7 +164,7 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         Self { credit: units, ..self }
     }
 
-    /// The queue with so many units for the first items of each kind: as many as it takes for an average.
+    /// Sets the units that the first item of each kind is expected to be.
     pub fn with_expected(self, units: [u64; KINDS]) -> Self {
         Self { averages: units.map(Average::of), ..self }
     }
@@ -278,9 +280,11 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         }
         let without = if place.0 > self.now { &mut self.ahead } else { &mut self.idle };
         without.insert(place, holder);
-        if self.ahead.len() + self.idle.len() > IDLE_HOLDERS_MAX + self.len {
+        // An item that is taken leaves one holder less to be remembered, and its holder may be one more.
+        while self.ahead.len() + self.idle.len() > IDLE_HOLDERS_MAX + self.len {
             let first = self.idle.pop_first().or_else(|| self.ahead.pop_first());
-            first.and_then(|(_, holder)| self.holders.remove(&holder));
+            let Some((_, holder)) = first else { break };
+            self.holders.remove(&holder);
         }
     }
 
@@ -305,8 +309,8 @@ impl<H: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<H, T, S> {
         }
     }
 
-    /// Moves the virtual time to where no holder has got more than it, because no item waits. One of them has got so
-    /// much.
+    /// Moves the virtual time up to the holder that has got most, because no item waits; `begins` is the time of the
+    /// holder that has just ended.
     fn forgive(&mut self, begins: u64) {
         let last = self.ahead.last_key_value().map_or(0, |(last, _)| last.0);
         self.now = self.now.max(last).max(begins);

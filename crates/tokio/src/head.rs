@@ -27,16 +27,16 @@ pub(crate) async fn read_head<S: AsyncRead + Unpin>(
     limits: &Limits,
     mut received: Vec<u8>,
 ) -> Result<Received, OpenError> {
-    let mut buffer = [0; READ_BYTES];
     loop {
         if let Some(len) = end.find(&received, limits)? {
             let early = received.split_off(len);
             return Ok(Received { head: received, early });
         }
-        // The head's own limit bounds what is kept.
-        match stream.read(&mut buffer).await? {
-            0 => return Err(OpenError::Ended),
-            len => received.extend_from_slice(&buffer[..len]),
+        // The head's own limit bounds what is kept. A buffer of the future's own would stay with its task for as long as the
+        // connection is open: a task is as large as the largest of its states.
+        received.reserve(READ_BYTES);
+        if stream.read_buf(&mut received).await? == 0 {
+            return Err(OpenError::Ended);
         }
     }
 }
@@ -54,9 +54,7 @@ pub(crate) async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, answ
     let farewell = async {
         stream.write_all(answer).await?;
         stream.shutdown().await?;
-        let mut buffer = [0; READ_BYTES];
-        while stream.read(&mut buffer).await? != 0 {}
-        std::io::Result::Ok(())
+        tokio::io::copy(stream, &mut tokio::io::sink()).await
     };
     // Who cannot be told will see the end of the stream.
     let _ = timeout(Duration::from_millis(FAREWELL_MS), farewell).await;

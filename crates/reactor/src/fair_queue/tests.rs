@@ -285,6 +285,16 @@ fn holders_that_come_and_go_are_forgotten() {
 }
 
 #[test]
+fn a_crowd_that_was_served_is_forgotten() {
+    let mut queue = FairQueue::new();
+    (0..10_000_u32).for_each(|holder| queue.add(holder, 1));
+    while serve(&mut queue).is_some() {
+        // Those with items, and as many more.
+        assert!(queue.holders.len() <= IDLE_HOLDERS_MAX + 2 * queue.len() + 1);
+    }
+}
+
+#[test]
 fn one_holder_is_first_in_first_out() {
     let mut queue = FairQueue::new();
     for item in 0..100 {
