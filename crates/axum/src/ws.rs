@@ -7,9 +7,7 @@ mod socket;
 mod text;
 mod upgrade;
 
-pub use sockeye_deflate::{ClientWindow, Level, ServerConfig, WindowBits};
-pub use sockeye_handshake::Origins;
-pub use sockeye_tokio::{Limits, Settings};
+pub use sockeye_tokio::{ClientWindow, Level, Limits, Origins, ServerConfig, Settings, WindowBits};
 
 pub use message::{CloseCode, CloseFrame, Message, close_code};
 pub use socket::{Stream, WebSocket};

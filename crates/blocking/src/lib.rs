@@ -4,14 +4,14 @@ mod hooks;
 mod opening;
 mod web_socket;
 
-#[cfg(feature = "deflate")]
-pub use sockeye_endpoint::{
-    ClientOffer, ClientWindow, ClientWindowOffer, Level, Params, ServerConfig, WindowBits,
-};
 pub use sockeye_endpoint::{
     Answer, CloseCode, CloseReason, Closed, ConnectOptions, Control, Deadline, Error, Fin,
     HeaderName, HeaderValue, Incoming, Kind, Limits, Message, MessageRef, OpenError, Origins, Part,
     Policy, RequestHead, Role, Settings, Status,
+};
+#[cfg(feature = "deflate")]
+pub use sockeye_endpoint::{
+    ClientOffer, ClientWindow, ClientWindowOffer, Level, Params, ServerConfig, WindowBits,
 };
 
 pub use opening::{Upgrade, accept, client, connect, server};

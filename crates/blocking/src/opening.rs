@@ -37,10 +37,7 @@ pub fn accept(stream: TcpStream, policy: &Policy<'_>) -> Result<WebSocket<TcpStr
 ///
 /// # Errors
 /// As [`accept`].
-pub fn server<S: Read + Write>(
-    stream: S,
-    policy: &Policy<'_>,
-) -> Result<WebSocket<S>, OpenError> {
+pub fn server<S: Read + Write>(stream: S, policy: &Policy<'_>) -> Result<WebSocket<S>, OpenError> {
     Upgrade::read_from(stream, policy)?.accept(policy, &[])
 }
 

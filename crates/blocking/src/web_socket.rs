@@ -92,8 +92,8 @@ impl<S: Read + Write> WebSocket<S> {
         Self::new(stream, Hooks::NONE, Agreed::new(role), early, settings)
     }
 
-    /// Tells how the stream ends its sending side. A server does that behind its Close frame, and waits for the peer's end.
-    /// For a TCP stream it is known.
+    /// Tells how the stream ends its sending side. A server does that behind its Close frame, and waits for the peer's end, as
+    /// long as the read timeout of the stream allows: set one. For a TCP stream all of that is known.
     #[must_use]
     pub fn with_half_close(mut self, half_close: fn(&mut S) -> io::Result<()>) -> Self {
         self.hooks.half_close = Some(half_close);
@@ -214,7 +214,8 @@ impl<S: Read + Write> WebSocket<S> {
         if waits {
             self.drain(Instant::now() + Duration::from_millis(self.settings.close_ms));
             // A server that waits for our end does not have to wait until we are dropped.
-            if let (Role::Client, Some(half_close)) = (self.endpoint.role(), self.hooks.half_close) {
+            if let (Role::Client, Some(half_close)) = (self.endpoint.role(), self.hooks.half_close)
+            {
                 let _ = half_close(&mut self.stream);
             }
         }

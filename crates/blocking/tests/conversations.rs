@@ -1,8 +1,8 @@
 //! Both ends are ours.
 
-use sockeye_blocking::{
-    CloseCode, ConnectOptions, Fin, Incoming, Message, MessageRef, Policy,
-};
+use std::time::Duration;
+
+use sockeye_blocking::{CloseCode, ConnectOptions, Fin, Incoming, Message, MessageRef, Policy};
 
 use crate::common::{client, echo, serve};
 
@@ -98,11 +98,12 @@ fn a_message_larger_than_what_is_held() {
 
 #[test]
 fn a_stream_of_another_kind() {
-    use sockeye_blocking::{server, client};
+    use sockeye_blocking::{client, server};
     use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
 
     let (ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let serving = std::thread::spawn(move || {
         let socket = server(theirs, &Policy::default()).unwrap();
         let mut socket = socket.with_half_close(|stream| stream.shutdown(Shutdown::Write));
@@ -115,5 +116,6 @@ fn a_stream_of_another_kind() {
     socket.send("hello").unwrap();
     assert_eq!(socket.read_message().unwrap(), Some("hello".into()));
     assert!(socket.close(CloseCode::GOING_AWAY, "").unwrap().clean);
+    drop(socket);
     assert_eq!(serving.join().unwrap().code, CloseCode::GOING_AWAY);
 }

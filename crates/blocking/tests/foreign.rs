@@ -30,6 +30,7 @@ fn their_client() {
     assert_eq!(socket.read().unwrap(), Theirs::Close(Some(frame)));
     let error = socket.read().unwrap_err();
     assert!(matches!(error, tungstenite::Error::ConnectionClosed), "{error}");
+    drop(socket);
     assert!(serving.join().unwrap().closed().unwrap().clean);
 }
 
@@ -39,7 +40,9 @@ fn their_server() {
         let mut socket = tungstenite::accept(stream).unwrap();
         loop {
             match socket.read() {
-                Ok(message) if message.is_text() || message.is_binary() => socket.send(message).unwrap(),
+                Ok(message) if message.is_text() || message.is_binary() => {
+                    socket.send(message).unwrap()
+                }
                 Ok(_) => {}
                 Err(error) => return error,
             }

@@ -19,7 +19,13 @@ fn requests_get_their_answers() {
         (REQUEST.to_owned(), 101),
         (REQUEST.replace("GET", "POST"), 405),
         (REQUEST.replace("13", "8"), 426),
-        (REQUEST.replace("Upgrade: websocket", "Origin: https://evil.example\r\nUpgrade: websocket"), 403),
+        (
+            REQUEST.replace(
+                "Upgrade: websocket",
+                "Origin: https://evil.example\r\nUpgrade: websocket",
+            ),
+            403,
+        ),
         (REQUEST.replace("/chat", "/other"), 404),
         ("\u{16}\u{3}\u{1}".to_owned(), 400),
     ];
@@ -57,7 +63,10 @@ fn subprotocols_and_the_sockets_own_timeout() {
     let mut options = ConnectOptions::default();
     options.subprotocols = vec!["chat".to_owned()];
     let socket = client(address, &options);
-    assert_eq!((socket.subprotocol(), socket.stream().read_timeout().unwrap()), (Some("chat"), None));
+    assert_eq!(
+        (socket.subprotocol(), socket.stream().read_timeout().unwrap()),
+        (Some("chat"), None)
+    );
     let served = serving.join().unwrap();
     assert_eq!(served, (Some("chat".to_owned()), Some(Duration::from_secs(7))));
 }

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use sockeye_blocking::{ConnectOptions, CloseCode, Error, Message, Policy};
+use sockeye_blocking::{CloseCode, ConnectOptions, Error, Message, Policy};
 
 use crate::common::{client, serve};
 

@@ -1,8 +1,8 @@
 //! One end of a connection without its stream: bytes in, messages out, and the other way round.
 
 use sockeye_websocket::{
-    Assembler, CloseCode, CloseFrame, CloseReason, Closed, Compression, Config, Connection, Control, Event, Fin,
-    Kind, Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
+    Assembler, CloseCode, CloseFrame, CloseReason, Closed, Compression, Config, Connection,
+    Control, Event, Fin, Kind, Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
 };
 
 use crate::compressor::Compressor;
@@ -217,11 +217,7 @@ impl Endpoint {
     }
 
     /// Takes input up to the next message or part. `None`: all is taken. Answers are appended to `out`.
-    pub fn receive<T: Take>(
-        &mut self,
-        input: &mut &mut [u8],
-        out: &mut Vec<u8>,
-    ) -> Option<T> {
+    pub fn receive<T: Take>(&mut self, input: &mut &mut [u8], out: &mut Vec<u8>) -> Option<T> {
         loop {
             let frame = match self.connection.receive(input, out) {
                 Ok(None) => return None,
@@ -272,11 +268,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// The connection is closing, or a message is being sent in parts.
-    pub fn send(
-        &mut self,
-        message: Message<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), UsageError> {
+    pub fn send(&mut self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), UsageError> {
         // A compressed message has to be sent, or the peer could not decompress the next one.
         if self.sends_parts {
             return Err(UsageError::MessageUnderWay);

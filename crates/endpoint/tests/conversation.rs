@@ -2,8 +2,8 @@
 
 use sockeye_endpoint::opening::{self, Opening};
 use sockeye_endpoint::{
-    Address, CloseCode, ConnectOptions, Control, Dropped, Endpoint, Error, Fin, Incoming, Kind,
-    Message, MessageRef, OpenError, Part, Policy, RequestHead, State, UsageError,
+    Address, CloseCode, ConnectOptions, Dropped, Endpoint, Error, Fin, Incoming, Kind, Message,
+    MessageRef, OpenError, Part, Policy, RequestHead, State, UsageError,
 };
 use sockeye_http1::{HeaderStorage, Limits};
 
@@ -57,7 +57,7 @@ fn messages_and_control_frames_in_order() {
     };
     assert_eq!(*text, Incoming::Message(Message::Text(long)));
     let payload = |frame: &Incoming| match frame {
-        Incoming::Ping(payload) | Incoming::Pong(payload) => Control::to_vec(payload),
+        Incoming::Ping(payload) | Incoming::Pong(payload) => payload.to_vec(),
         other => panic!("{other:?}"),
     };
     assert_eq!((payload(ping), payload(pong)), (b"1".to_vec(), b"2".to_vec()));

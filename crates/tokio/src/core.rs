@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use sockeye_websocket::{
-    CloseCode, CloseFrame, CloseReason, Closed, Fin, Message, Role, State, UsageError,
+use sockeye_endpoint::{
+    Agreed, CloseCode, CloseReason, Closed, Deadline, Dropped, Endpoint, Error, Fin, Incoming,
+    MessageRef, Output, Role, Settings, State, Take, UsageError,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::buffers::{Input, Output, with_read_buffer};
-use crate::compressor::Compressor;
-use crate::endpoint::{Endpoint, Incoming, Take};
+use crate::buffers::{Input, with_read_buffer};
 use crate::timer::Timer;
 use crate::wakers::{Side, Wakers};
-use crate::{Deadline, Error, Settings};
 
 /// Reads without a message, and messages that nobody wants, of one poll: the thread has others to poll.
 const STEPS_PER_POLL: usize = 32;
@@ -28,7 +26,6 @@ pub(crate) struct Core<S> {
     settings: Settings,
     input: Input,
     output: Output,
-    subprotocol: Option<Box<str>>,
     wakers: Arc<Wakers>,
     /// Wakes whoever waits to write. The stream gets it instead of a task's own.
     write_waker: Waker,
@@ -63,9 +60,7 @@ struct End {
 /// What a handshake leaves: the stream, and what was agreed on it.
 pub(crate) struct Opened<S> {
     pub(crate) stream: S,
-    pub(crate) role: Role,
-    pub(crate) compressor: Option<Compressor>,
-    pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) agreed: Agreed,
     /// What came behind the peer's head.
     pub(crate) early: Vec<u8>,
 }
@@ -75,11 +70,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         let wakers = Arc::new(Wakers::default());
         Self {
             stream: opened.stream,
-            endpoint: Endpoint::new(opened.role, opened.compressor, &settings),
+            endpoint: Endpoint::new(opened.agreed, &settings),
             settings,
             input: Input::new(opened.early),
             output: Output::default(),
-            subprotocol: opened.subprotocol,
             write_waker: Waker::from(Arc::clone(&wakers)),
             wakers,
             timer: Timer::default(),
@@ -97,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     }
 
     pub(crate) fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.endpoint.subprotocol()
     }
 
     pub(crate) const fn is_compressed(&self) -> bool {
@@ -136,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             if let Some(taken) = self.take_kept() {
                 return Poll::Ready(Some(Ok(taken)));
             }
-            if self.expects_eof() {
+            if self.endpoint.expects_eof() {
                 ready!(self.poll_leave(cx));
                 continue;
             }
@@ -260,14 +254,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     // --- Leaving ---------------------------------------------------------------------------------
 
-    /// Whether nothing more is sent or read.
-    fn expects_eof(&self) -> bool {
-        match self.endpoint.state() {
-            State::Closed | State::Failed => true,
-            State::Open | State::CloseSent | State::Ended => false,
-        }
-    }
-
     /// Sends the rest, and waits for the end of the stream. Unread input could destroy the Close frame on its way, so
     /// it is read and dropped.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -347,14 +333,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         self.poll_output(Side::Sender, cx)
     }
 
-    pub(crate) fn queue(&mut self, message: Message<'_>) -> Result<(), Error> {
+    pub(crate) fn queue(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
         self.check_room()?;
         self.endpoint.send(message, self.output.end())?;
         self.queued += 1;
         Ok(())
     }
 
-    pub(crate) fn queue_part(&mut self, part: Message<'_>, fin: Fin) -> Result<(), Error> {
+    pub(crate) fn queue_part(&mut self, part: MessageRef<'_>, fin: Fin) -> Result<(), Error> {
         self.check_room()?;
         self.endpoint.send_part(part, fin, self.output.end())?;
         self.queued += u64::from(fin == Fin::Final);
@@ -373,17 +359,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Queues a Close frame. A connection that is closing already, or has ended, is left as it is.
     pub(crate) fn queue_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        if self.endpoint.state() != State::Open {
+        if !self.endpoint.close(code, reason, self.output.end())? {
             return Ok(());
         }
-        let frame = match code {
-            CloseCode::NO_STATUS if reason.is_empty() => None,
-            _ => {
-                let frame = CloseFrame::new(code, reason);
-                Some(frame.map_err(|_| Error::Usage(UsageError::InvalidCloseCode))?)
-            }
-        };
-        self.endpoint.close(frame, self.output.end())?;
         self.leave_at = Some(Instant::now() + millis(self.settings.close_ms));
         // The receiver waits with another deadline.
         self.wakers.wake_all();
@@ -447,21 +425,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             self.flushed = true;
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A message that nobody wants any more.
-struct Dropped;
-
-impl Take for Dropped {
-    const IN_PARTS: bool = true;
-
-    fn message(_: sockeye_websocket::OwnedMessage) -> Self {
-        Self
-    }
-
-    fn part(_: sockeye_websocket::Piece<'_>) -> Option<Self> {
-        None
     }
 }
 

@@ -7,7 +7,7 @@ use sockeye_http1::{HeadEnd, Limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::OpenError;
+use sockeye_endpoint::OpenError;
 
 /// So many bytes are read at a time.
 const READ_BYTES: usize = 4096;

@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use sockeye_websocket::{CloseCode, CloseReason, Closed, Fin, Message as MessageRef, OwnedMessage};
+use sockeye_endpoint::{CloseCode, CloseReason, Closed, Error, Fin, Message, MessageRef, Part};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::core::Core;
-use crate::{Error, Part};
 
 /// Locked for one poll or one call at a time, never over an `await`.
 type Shared<S> = Arc<Mutex<Core<S>>>;
@@ -53,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Receiver<S> {
     ///
     /// # Errors
     /// The reason for which the connection ended, once.
-    pub async fn receive(&mut self) -> Option<Result<OwnedMessage, Error>> {
+    pub async fn receive(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| lock(&self.core).poll_receive(cx)).await
     }
 
@@ -158,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
-    type Item = Result<OwnedMessage, Error>;
+    type Item = Result<Message, Error>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         lock(&self.core).poll_receive(cx)
@@ -166,14 +165,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
 }
 
 /// `close` sends a Close frame with 1000, and does not wait for the peer's.
-impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for Sender<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         lock(&self.core).poll_ready(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Error> {
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         lock(&self.core).queue(message.as_message())
     }
 

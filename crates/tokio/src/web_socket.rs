@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use sockeye_websocket::{
-    CloseCode, CloseReason, Closed, Fin, Message as MessageRef, OwnedMessage, Role,
+use sockeye_endpoint::{
+    Agreed, CloseCode, CloseReason, Closed, Error, Fin, Incoming, Message, MessageRef, Part, Role,
+    Settings,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::compressor::Compressor;
 use crate::core::{Core, Opened};
 use crate::split::{self, Receiver, Sender};
-use crate::{Error, Incoming, Part, Settings};
 
 /// One end of a WebSocket: a [`Stream`] of messages and a [`Sink`] for them.
 ///
@@ -45,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// A WebSocket on a stream whose opening handshake is done, without extensions. `early` is what was read behind the
     /// peer's head.
     pub fn after_handshake(stream: S, role: Role, early: Vec<u8>, settings: Settings) -> Self {
-        Self::agreed(stream, role, early, None, settings)
+        Self::new(Opened { stream, agreed: Agreed::new(role), early }, settings)
     }
 
     /// A WebSocket on a stream whose opening handshake is done, and which agreed on permessage-deflate.
@@ -54,21 +53,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         stream: S,
         role: Role,
         early: Vec<u8>,
-        params: sockeye_deflate::Params,
+        params: sockeye_endpoint::Params,
         settings: Settings,
     ) -> Self {
-        let compressor = Compressor::new(role, params, &settings);
-        Self::agreed(stream, role, early, Some(compressor), settings)
-    }
-
-    fn agreed(
-        stream: S,
-        role: Role,
-        early: Vec<u8>,
-        compressor: Option<Compressor>,
-        settings: Settings,
-    ) -> Self {
-        Self::new(Opened { stream, role, compressor, subprotocol: None, early }, settings)
+        let agreed = Agreed::new(role).with_compression(Some(params));
+        Self::new(Opened { stream, agreed, early }, settings)
     }
 
     /// The next message. `None` when the closing handshake is done, and after an error.
@@ -77,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     /// The reason for which the connection ended, once.
-    pub async fn receive(&mut self) -> Option<Result<OwnedMessage, Error>> {
+    pub async fn receive(&mut self) -> Option<Result<Message, Error>> {
         poll_fn(|cx| self.core.poll_receive(cx)).await
     }
 
@@ -259,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
-    type Item = Result<OwnedMessage, Error>;
+    type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.core.poll_receive(cx)
@@ -267,14 +256,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
 }
 
 /// `close` sends a Close frame with 1000 and does not wait for the peer's: receive until `None` after it.
-impl<S: AsyncRead + AsyncWrite + Unpin> Sink<OwnedMessage> for WebSocket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.core.poll_ready(cx)
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Error> {
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
         self.core.queue(message.as_message())
     }
 

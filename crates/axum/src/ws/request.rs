@@ -8,7 +8,8 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Version};
-use sockeye_deflate::{EXTENSION_NAME, Params, ServerConfig, accept_offer};
+use sockeye_endpoint::opening;
+use sockeye_endpoint::{Params, ServerConfig};
 use sockeye_handshake::{Extensions, Origins, Policy, Reject, decide_parts};
 use sockeye_http::{HeaderLine, Headers, Method, RequestHead, Target, is_authority};
 
@@ -51,8 +52,7 @@ impl Request {
 
     /// The first offer of compression that fits; a client lists them by preference.
     pub(crate) fn compression(&self, config: &ServerConfig) -> Option<Params> {
-        let mut offers = self.offers.iter().filter(|offer| offer.name() == EXTENSION_NAME);
-        offers.find_map(|offer| accept_offer(offer.params(), config))
+        opening::compression(&self.offers, config)
     }
 
     /// The answer that accepts.

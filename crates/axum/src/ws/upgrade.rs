@@ -11,9 +11,8 @@ use http::HeaderValue;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use sockeye_deflate::{Params, ServerConfig};
-use sockeye_handshake::{Origins, Reject};
-use sockeye_tokio::{Role, Settings};
+use sockeye_handshake::Reject;
+use sockeye_tokio::{Origins, Params, Role, ServerConfig, Settings};
 
 use crate::ws::WebSocket;
 use crate::ws::rejection::WebSocketUpgradeRejection as Rejection;

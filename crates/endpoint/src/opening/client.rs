@@ -64,12 +64,13 @@ impl<'o> Opening<'o> {
         if head.status().is_informational() && head.status().code() != 101 {
             return Ok(None);
         }
-        let accepted = self.challenge.verify(&head, &self.request()).map_err(|error| match error {
-            VerifyError::Status(status) => {
-                OpenError::Answer(Box::new(Answer { status, headers: lines(head.headers()) }))
-            }
-            error => OpenError::Verify(error),
-        })?;
+        let accepted =
+            self.challenge.verify(&head, &self.request()).map_err(|error| match error {
+                VerifyError::Status(status) => {
+                    OpenError::Answer(Box::new(Answer { status, headers: lines(head.headers()) }))
+                }
+                error => OpenError::Verify(error),
+            })?;
         let agreed = Agreed::new(Role::Client).with_subprotocol(accepted.subprotocol);
         with_extensions(agreed, &accepted, self.options).map(Some)
     }

@@ -49,11 +49,7 @@ fn with_extensions(
 }
 
 #[cfg(not(feature = "deflate"))]
-const fn with_extensions(
-    agreed: Agreed,
-    _: &Extensions,
-    _: &Policy<'_>,
-) -> (Agreed, Extensions) {
+const fn with_extensions(agreed: Agreed, _: &Extensions, _: &Policy<'_>) -> (Agreed, Extensions) {
     (agreed, Extensions::new())
 }
 

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::event::Event;
 use super::reader::Reader;
-use crate::entropy;
 use crate::timer::Timer;
+use sockeye_endpoint::entropy;
 
 /// How a source behaves.
 #[derive(Clone, Debug)]
