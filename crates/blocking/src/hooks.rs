@@ -4,14 +4,17 @@ use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+/// How long a read waits; `None` for ever.
+type Patience = Option<Duration>;
+
 /// What a stream can do beside reading and writing, if that is known of it.
 pub(crate) struct Hooks<S> {
     /// Ends our side of the stream.
     pub(crate) half_close: Option<fn(&mut S) -> io::Result<()>>,
-    /// How long a read waits; `None` for ever.
-    pub(crate) patience: Option<fn(&S) -> io::Result<Option<Duration>>>,
-    /// Bounds the next reads; `None` for no bound.
-    pub(crate) set_patience: Option<fn(&S, Option<Duration>) -> io::Result<()>>,
+    /// Tells how long a read waits.
+    pub(crate) patience: Option<fn(&S) -> io::Result<Patience>>,
+    /// Bounds the next reads.
+    pub(crate) set_patience: Option<fn(&S, Patience) -> io::Result<()>>,
 }
 
 impl<S> Hooks<S> {

@@ -41,7 +41,7 @@ fn their_server() {
         loop {
             match socket.read() {
                 Ok(message) if message.is_text() || message.is_binary() => {
-                    socket.send(message).unwrap()
+                    socket.send(message).unwrap();
                 }
                 Ok(_) => {}
                 Err(error) => return error,

@@ -17,6 +17,10 @@ fn pair(options: &ConnectOptions, policy: &Policy<'_>) -> Result<(Endpoint, Endp
     assert_eq!((head.path(), head.authority()), ("/chat", Some("hub.example")));
     let decided = opening::decide(&head, policy, &[], &mut answer);
     let read = opening.read(&answer);
+    if let Err(OpenError::Reject(reject)) = &decided {
+        let status = format!("HTTP/1.1 {} ", reject.status().code());
+        assert!(answer.starts_with(status.as_bytes()) && read.is_err(), "{answer:?}");
+    }
     let server = Endpoint::new(decided?, &policy.settings);
     let client = Endpoint::new(read?.expect("a final answer"), &options.settings);
     Ok((client, server))
