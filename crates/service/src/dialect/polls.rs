@@ -362,15 +362,17 @@ impl Service {
     /// [service:bound-answer] An item that was fetched and has no room in the answer comes with the
     /// next poll, whose cursor is before it.
     fn fill(&mut self, key: SubscriberKey, context: &mut Context<'_>) -> Filled {
-        let bytes = self.engine.limits.answer_bytes();
-        // As many as fit into it, however short they are.
-        let messages = self.engine.limits.poll_messages_max;
-        let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
-        let budget = Budget { messages, bytes: bytes.saturating_add(overhead) };
-        let (items, pulled) = self.engine.fetch_items(key, budget);
+        let (items, pulled) = self.engine.fetch_items(key, self.poll_budget());
         context.spend(units::POLL);
         self.engine.count_pull(items.len(), context);
         self.collect(key, items, pulled)
+    }
+
+    /// As much as fits into one answer, however short its messages are.
+    fn poll_budget(&self) -> Budget {
+        let messages = self.engine.limits.poll_messages_max;
+        let overhead = messages.saturating_mul(Entry::<EntryBody>::OVERHEAD_BYTES);
+        Budget { messages, bytes: self.engine.limits.answer_bytes().saturating_add(overhead) }
     }
 
     /// The answer that these items make.

@@ -103,6 +103,33 @@ fn what_the_archive_has_dropped_is_declared() {
     assert_eq!((&polled["gaps"], polled["messages"].as_array().map(Vec::len)), (&gap, Some(2)));
 }
 
+/// [hub:gap-policy] A poll forgets what it was told, so its answer goes as far as the gap.
+#[test]
+fn a_poll_over_a_gap_of_the_archive_gets_what_its_namespace_gives() {
+    use sockeye_hub::OnGap::{Latest, Nothing, Tail};
+    // Of four messages in the archive and three in memory.
+    for (on_gap, expected) in [(Nothing, 0), (Latest, 1), (Tail, 7)] {
+        let disk = Naive::default();
+        disk.disk().floor = TOKENS - 4;
+        let server = restarted(&disk, |setup| setup.hub.settings.on_gap = on_gap);
+        for number in 1..=3 {
+            publish(server.addr, "c", &format!("live {number}"));
+        }
+        let (mut cursor, mut got, mut gaps) = ("17-5".to_owned(), Vec::new(), 0);
+        loop {
+            let polled = poll(&server, &cursor);
+            got.extend(polled["messages"].as_array().expect("messages").iter().cloned());
+            gaps += polled["gaps"].as_array().expect("gaps").len();
+            cursor = polled["cursor"].as_str().expect("a cursor").to_owned();
+            if polled["more"] == false {
+                break;
+            }
+        }
+        assert_eq!((got.len(), gaps), (expected, 1), "{on_gap:?}");
+        assert!(got.last().is_none_or(|last| last["data"] == "live 3"), "{on_gap:?}");
+    }
+}
+
 /// [service:archive-unavailable]
 #[test]
 fn without_its_archive_a_client_is_told_to_come_back() {

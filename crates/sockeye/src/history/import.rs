@@ -177,6 +177,16 @@ impl Work {
         Ok(())
     }
 
+    /// The log time of a message that does not tell it. The messages of a log do not age by what is appended to it, so its own
+    /// time stands still. A new log begins at the message's date, or at the calendar if the date is later: milliseconds and
+    /// microseconds are mixed up easily. [log:import]
+    fn log_time(&self, time: Option<u64>) -> u64 {
+        match self.log_ms {
+            0 => time.map_or_else(unix_ms, |time| time.min(unix_ms())),
+            log_ms => log_ms,
+        }
+    }
+
     /// The record of a message; one without a position gets the next one.
     fn record(&self, message: Message<'_>) -> Result<Record, String> {
         let Message { seq, channel, time, log_ms, kind, message } = message;
@@ -193,8 +203,7 @@ impl Work {
             .ok_or("`message` is not as an export writes it")?;
         let least =
             if seq > self.import.head() { self.log_ms.max(self.last_ms) } else { self.last_ms };
-        let now_ms = || time.unwrap_or_else(unix_ms).max(least);
-        let time_ms = log_ms.unwrap_or_else(now_ms);
+        let time_ms = log_ms.unwrap_or_else(|| self.log_time(time).max(least));
         if time_ms < self.last_ms {
             return Err(format!("`log_ms` goes back, from {} to {time_ms}", self.last_ms));
         }

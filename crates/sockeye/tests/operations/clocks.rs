@@ -23,7 +23,7 @@ algorithm = "HS256"
 file = "users.key"
 "#;
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970");
     u64::try_from(since.as_millis()).expect("a date")
 }

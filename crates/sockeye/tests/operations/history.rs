@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::common::child::{bad, good, run_with};
 use crate::common::{Serving, run};
+use crate::operations::clocks::now_ms;
 use crate::operations::place::{Place, request};
 
 fn start(place: &Place, data: &str) -> Serving {
@@ -298,6 +299,38 @@ fn an_import_that_fails_says_where_and_goes_on_later() {
     let strange = text.replacen(text.lines().next().unwrap(), "{\"log\":\"1abc-5\"}", 1);
     let strange = run_with(&["log", "import", "--data", &new], strange);
     bad(&strange, 1, "line 1: this is another log");
+}
+
+/// [log:import] Nothing that is there ages by a line without `log_ms`.
+#[test]
+fn a_line_that_is_appended_ages_no_message() {
+    let place = Place::new();
+    let (now, hour) = (now_ms(), 3_600_000);
+    let old = now - 72 * hour;
+    let line = |seq: u64, fields: &str| {
+        format!("{{\"channel\":\"a\",\"seq\":{seq},{fields}\"message\":{{\"t\":\"{seq}\"}}}}\n")
+    };
+    let log_ms = |data: &str| -> Vec<u64> {
+        let lines = lines(&place, data);
+        let values = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        values
+            .filter(|it| it["message"].is_object())
+            .filter_map(|it| it["log_ms"].as_u64())
+            .collect()
+    };
+    let import = |data: &str, text: &str| {
+        good(&run_with(&["log", "import", "--data", &place.path(data)], text));
+    };
+    place.write("sockeye.toml", "");
+    import("old", &line(1, &format!("\"log_ms\":{old},")));
+    import("old", &line(2, ""));
+    import("old", &line(3, &format!("\"time\":{now},")));
+    assert_eq!(log_ms("old"), [old, old, old]);
+    // A new one begins at the date, if it is one.
+    let [date, micros] = [now - hour, now * 1_000].map(|time| format!("\"time\":{time},"));
+    import("new", &[line(1, &date), line(2, &micros)].concat());
+    let times = log_ms("new");
+    assert!(times[0] == now - hour && (now..=now_ms()).contains(&times[1]), "{times:?}");
 }
 
 /// A process that is killed leaves an import that goes on. [log:import]

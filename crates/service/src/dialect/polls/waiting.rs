@@ -1,6 +1,6 @@
 //! Polls that are held until there is something for them, or the archive has answered.
 
-use sockeye_hub::{Cursor, Fetched, Progress, SubscriberKey};
+use sockeye_hub::{Cursor, Fetched, Item, Progress, SubscriberKey};
 use sockeye_server::{Context, Status, StreamKey, Time};
 
 use super::{Filled, Patience, not_judged};
@@ -180,13 +180,19 @@ impl Service {
             self.engine.work.note_in_vain();
             return;
         }
-        let (items, progress) = self.engine.take_page(key, page);
+        let (mut items, mut progress) = self.engine.take_page(key, page);
+        // [hub:gap-policy] The next poll does not know what follows a gap, so memory's part belongs to this answer.
+        if progress == Some(Progress::More) && items.iter().any(|it| matches!(it, Item::Gap(_))) {
+            progress = self.engine.fetch_more(key, self.poll_budget(), &mut items);
+        }
         self.engine.count_pull(items.len(), context);
         let is_overrun = matches!(progress, Some(Progress::Overrun(_)));
-        let Filled { body, cursor, .. } = self.collect(key, items, progress);
+        let is_whole = progress == Some(Progress::Live);
+        let Filled { body, rest, cursor, .. } = self.collect(key, items, progress);
+        let rest = if is_whole { rest } else { Rest::More };
         match body.is_empty() && !is_overrun {
             true => self.answer(key, Patience::Wait, context),
-            false => self.respond(key, &who, (body, Rest::More, cursor), context),
+            false => self.respond(key, &who, (body, rest, cursor), context),
         }
     }
 

@@ -165,9 +165,19 @@ impl<D: Dialect> Engine<D> {
         budget: Budget,
     ) -> (Items<D>, Option<Progress>) {
         let mut items = core::mem::take(&mut self.items);
-        let subscriber = self.hub.subscriber(key);
-        let progress = subscriber.map(|mut it| it.pull(budget, self.log_time.ms, &mut items));
+        let progress = self.fetch_more(key, budget, &mut items);
         (items, progress)
+    }
+
+    /// Appends what a session is owed from memory to the items that it has fetched.
+    pub(crate) fn fetch_more(
+        &mut self,
+        key: SubscriberKey,
+        budget: Budget,
+        items: &mut Items<D>,
+    ) -> Option<Progress> {
+        let subscriber = self.hub.subscriber(key);
+        subscriber.map(|mut it| it.pull(budget, self.log_time.ms, items))
     }
 
     /// Counts the units of a pull that brought so many items, and returns them.
