@@ -27,7 +27,7 @@ pub(crate) fn receive<A: App>(core: &mut Core, app: &mut A, key: Key, mut bytes:
         let requests = core.connections.get_mut(key).and_then(Connection::requests);
         let Some((requests, _)) = requests else { return };
         requests.take_in(core::mem::take(&mut bytes), core.now);
-        if requests.is_first() && core.http2.is_some() {
+        if requests.may_be_http2() && core.http2.is_some() {
             match requests.sniff() {
                 // [server:http2-upgrade-ignored] No request changes the version.
                 Sniffed::Other => {}

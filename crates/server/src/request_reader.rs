@@ -31,6 +31,8 @@ pub(crate) struct RequestReader {
     /// When the present request's first byte came; the time of accepting for the first one.
     started: Time,
     first: bool,
+    /// TLS has not agreed on HTTP/2, so its preface is none.
+    is_http1: bool,
     /// `input` holds bytes that were not parsed yet.
     unseen: bool,
     /// The proxy whose connection it is, if its requests come from clients that it names.
@@ -46,6 +48,7 @@ impl RequestReader {
             pending: None,
             started: now,
             first: true,
+            is_http1: false,
             unseen: false,
             proxy: None,
         }
@@ -57,9 +60,14 @@ impl RequestReader {
         self.is_idle() && !self.first
     }
 
-    /// Whether no request has come yet.
-    pub(crate) const fn is_first(&self) -> bool {
-        self.first
+    /// Whether the first bytes tell the version of HTTP: no request has come yet, and TLS has not decided it.
+    pub(crate) const fn may_be_http2(&self) -> bool {
+        self.first && !self.is_http1
+    }
+
+    /// TLS has agreed on HTTP/1.1, or on nothing.
+    pub(crate) const fn expect_http1(&mut self) {
+        self.is_http1 = true;
     }
 
     /// The version of HTTP that the first bytes speak.

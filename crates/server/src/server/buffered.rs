@@ -79,8 +79,11 @@ impl<N: Net, A: App> Server<N, A> {
         if is_good {
             core.stats.handshakes += u64::from(is_encrypted);
             core.hosts.set(key, socket.hosts());
+            // [server:http2-alpn] (RFC 9113 §3.2) Over TLS nothing but ALPN makes it HTTP/2.
             if is_http2 {
                 input::begin(core, key);
+            } else if is_encrypted && let Some((requests, _)) = connection.requests() {
+                requests.expect_http1();
             }
         } else {
             let kind = shaken.err().as_ref().map(HandshakeFailure::of);

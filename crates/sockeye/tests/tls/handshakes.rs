@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -150,4 +151,21 @@ fn renegotiation_is_refused() {
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("no renegotiation"), "{said}");
+}
+
+/// [server:http2-alpn]
+#[test]
+fn without_alpn_the_preface_begins_no_http2() {
+    let place = Place::new();
+    let [ca, cert, key] = files(&make(&place, "one", &[]));
+    let server = Secured::start(&place, &["--cert", &cert, "--key", &key]);
+    for protocols in [vec![b"http/1.1".to_vec()], Vec::new()] {
+        let mut config = (*client(&[&ca], None)).clone();
+        config.alpn_protocols = protocols.clone();
+        let mut stream = connect(server.addr, &Arc::new(config), "localhost");
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("it is taken");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 "), "{protocols:?}: {answer:?}");
+    }
 }
