@@ -1,5 +1,7 @@
 //! Nodes as operators run them: `sockeye serve --backbone`, with curl as their client.
 
+mod users;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,9 @@ pub(crate) const NATS_CHECKS: &[Check] = &[
     ("program: nats: the server is killed and started again under streams", |program| {
         away(program, &mut NatsServer::start());
     }),
+    ("program: nats: a ticket of one node is redeemed once, at any node", |program| {
+        users::tickets(program, &NatsServer::start());
+    }),
     ("program: nats: a stream that may drop entries ends the start", |program| {
         let server = NatsServer::start();
         server.set_stream("CREATE", "sockeye", "\"max_age\":3600000000000");
@@ -56,6 +61,15 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     ("program: Redis is killed and started again under streams", |program| {
         away(program, &mut Server::start(&["--appendfsync", "always"]));
+    }),
+    ("program: a ticket of one node is redeemed once, at any node", |program| {
+        users::tickets(program, &Server::start(&[]));
+    }),
+    ("program: tickets of before are good after Redis was killed", |program| {
+        users::tickets_and_kills(program, &mut Server::start(&["--appendfsync", "always"]));
+    }),
+    ("program: the streams of a user end at all nodes", |program| {
+        users::disconnection(program, &Server::start(&[]));
     }),
     ("program: a server that may evict the log ends the start", refused),
     ("program: other rules than those of the log end the start", |program| {
@@ -146,6 +160,10 @@ impl Drop for Node {
 impl Stream {
     /// Opens a stream, from a cursor if there is one.
     fn open(port: u16, cursor: Option<&str>) -> Self {
+        Self::open_at(port, &format!("/v1/sse?channel={CHANNEL}"), cursor)
+    }
+
+    fn open_at(port: u16, path: &str, cursor: Option<&str>) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let file = format!("sockeye-cluster-{}-stream-{number}", std::process::id());
         let file = std::env::temp_dir().join(file);
@@ -154,7 +172,7 @@ impl Stream {
         if let Some(cursor) = cursor {
             command.args(["--header", &format!("Last-Event-ID: {cursor}")]);
         }
-        command.arg(format!("http://127.0.0.1:{port}/v1/sse?channel={CHANNEL}"));
+        command.arg(format!("http://127.0.0.1:{port}{path}"));
         let curl = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
         Self { curl: curl.expect("curl can be started (Debian: curl)"), file }
     }

@@ -35,5 +35,6 @@ pub use redact::redacted;
 pub use refusal::{Claim, Misuse, Refusal};
 #[cfg(feature = "sign")]
 pub use sign::{SigningKey, TokenClaims};
+pub use tickets::record::TicketRecord;
 pub use tickets::{Secret, Session, Tickets};
 pub use time::{Moment, UnixTime};

@@ -5,6 +5,8 @@
 //!  proof  = minute in hexadecimal, until which it is good, ~ base64url( MAC, 16 bytes )
 //! ```
 
+pub(crate) mod record;
+
 use core::fmt;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -159,16 +161,7 @@ impl Tickets {
         entropy: &[u8; SEED_BYTES],
         now: Moment,
     ) -> Result<String, Refusal> {
-        if !identity.tickets.is_empty() || !identity.admin.is_empty() {
-            return Err(Refusal::Forbidden);
-        }
-        // [auth:user-name] `read_content` would refuse such a name.
-        if identity.user.iter().any(|name| identity::user(name, &self.limits).is_err()) {
-            return Err(Refusal::Forbidden);
-        }
-        if identity.has_ended(now.unix) {
-            return Err(Refusal::SessionOver);
-        }
+        self.check_identity(identity, now.unix)?;
         let mut store = lock(&self.store);
         store.expire(now.elapsed_ms);
         let user = counts_for(issuer, identity);
@@ -179,13 +172,7 @@ impl Tickets {
         {
             return Err(Refusal::TicketsFull);
         }
-        let latest_ms = (now.unix + self.limits.session_ms_max).as_millis();
-        let ends_ms = identity.ends_ms.unwrap_or(u64::MAX).min(latest_ms);
-        let ticket = self.secrets[0].seal(&content(identity, ends_ms), entropy);
-        // [auth:ticket-size]
-        if ticket.len() > self.limits.ticket_bytes_max {
-            return Err(Refusal::TicketTooLarge);
-        }
+        let ticket = self.seal_identity(identity, entropy, now.unix)?;
         // [auth:ticket-life]
         let life_ms = life_ms.min(self.limits.ticket_ms_max);
         let expires_ms = now.elapsed_ms.saturating_add(life_ms);
@@ -197,6 +184,33 @@ impl Tickets {
         store.outstanding.insert(hash, Outstanding { expires_ms, user });
         store.by_expiry.insert((expires_ms, hash));
         Ok(ticket)
+    }
+
+    /// Refuses an identity that no ticket can carry.
+    fn check_identity(&self, identity: &Identity, now: UnixTime) -> Result<(), Refusal> {
+        if !identity.tickets.is_empty() || !identity.admin.is_empty() {
+            return Err(Refusal::Forbidden);
+        }
+        // [auth:user-name] `read_content` would refuse such a name.
+        if identity.user.iter().any(|name| identity::user(name, &self.limits).is_err()) {
+            return Err(Refusal::Forbidden);
+        }
+        if identity.has_ended(now) { Err(Refusal::SessionOver) } else { Ok(()) }
+    }
+
+    /// Makes the text of a ticket.
+    fn seal_identity(
+        &self,
+        identity: &Identity,
+        entropy: &[u8; SEED_BYTES],
+        now: UnixTime,
+    ) -> Result<String, Refusal> {
+        let latest_ms = (now + self.limits.session_ms_max).as_millis();
+        let ends_ms = identity.ends_ms.unwrap_or(u64::MAX).min(latest_ms);
+        let ticket = self.secrets[0].seal(&content(identity, ends_ms), entropy);
+        // [auth:ticket-size]
+        let fits = ticket.len() <= self.limits.ticket_bytes_max;
+        if fits { Ok(ticket) } else { Err(Refusal::TicketTooLarge) }
     }
 
     /// Redeems an unused ticket, or resumes its session.

@@ -369,3 +369,64 @@ fn a_ticket_waits_by_a_clock_that_does_not_jump() {
         assert_eq!(entered.err(), (wrong > unix(0)).then_some(Refusal::SessionOver));
     }
 }
+
+/// [auth:ticket-hashed] [auth:ticket-life]
+#[test]
+fn a_ticket_for_another_table_comes_with_all_that_the_table_has_to_know() {
+    let limits = Limits { tickets_max: 7, tickets_per_user_max: 3, ..Limits::default() };
+    let mut tickets = tickets(limits);
+    let seal = |identity: &Identity, life_ms| {
+        tickets.seal(&shop(), identity, life_ms, &[4; 24], unix(0)).unwrap()
+    };
+    let (ticket, record) = seal(&ann(), 30_000);
+    assert_eq!((record.life_ms, record.tickets_max, record.per_holder_max), (30_000, 7, 3));
+    assert_eq!(seal(&ann(), u64::MAX).1.life_ms, limits.ticket_ms_max);
+    let (_, again) = seal(&Identity { subscribe: Grants::default(), ..ann() }, 1);
+    assert_ne!(again.hash, record.hash);
+    assert_eq!(again.holder, record.holder, "of one user");
+    assert_eq!(seal(&Identity { user: None, ..ann() }, 1).1.holder, None);
+    let nobody = Identity { user: None, ..ann() };
+    let (_, by_nobody) = tickets.seal(&nobody, &nobody, 1, &[5; 24], unix(0)).unwrap();
+    assert!(by_nobody.holder.is_some(), "nameless issuers have one quota");
+    // This table does not know it.
+    assert_eq!(tickets.outstanding(0), 0);
+    assert_eq!(tickets.enter(&ticket, None, at(0)), Err(Refusal::Ticket));
+    let session = tickets.open(&ticket, None, unix(0)).unwrap();
+    assert_eq!(session.identity(), &ann());
+    assert_eq!(session.ticket_hash(), record.hash);
+    for (identity, refusal) in [
+        (shop(), Refusal::Forbidden),
+        (Identity { user: Some(String::new()), ..ann() }, Refusal::Forbidden),
+        (Identity { ends_ms: Some(NOW_MS), ..ann() }, Refusal::SessionOver),
+    ] {
+        let refused = tickets.seal(&shop(), &identity, 1, &[6; 24], unix(0));
+        assert_eq!(refused.map(|_| ()), Err(refusal));
+    }
+}
+
+/// [auth:session-proof]
+#[test]
+fn a_ticket_of_another_table_resumes_its_session_by_its_proof_and_by_no_other() {
+    let (one, other) = (tickets(Limits::default()), tickets(Limits::default()));
+    let sealed = |byte| one.seal(&shop(), &ann(), 30_000, &[byte; 24], unix(0)).unwrap().0;
+    let (ticket, foreign) = (sealed(1), sealed(2));
+    let begun = other.open(&ticket, None, unix(0)).unwrap();
+    assert!(!begun.is_resumed(), "the table has to redeem it");
+    let proof = other.proof(&begun, unix(0));
+    let resumed = one.open(&ticket, Some(&proof), unix(1_000)).unwrap();
+    assert!(resumed.is_resumed());
+    assert_eq!(resumed.id(), begun.id());
+    let begins = one.open(&foreign, Some(&proof), unix(0)).unwrap();
+    assert!(!begins.is_resumed(), "the cursor of an older session resumes nothing");
+    for wrong in ["", "x", "1~", &format!("{proof}A"), &proof[1..]] {
+        assert!(!one.open(&ticket, Some(wrong), unix(0)).unwrap().is_resumed(), "{wrong}");
+    }
+    let late = unix(Limits::default().resume_ms + 120_000);
+    assert_eq!(one.open(&ticket, Some(&proof), late), Err(Refusal::SessionOver));
+    assert_eq!(one.open(&ticket, None, unix(3_600_000)), Err(Refusal::SessionOver));
+    let stranger = Tickets::new(vec![secret(2)], Limits::default()).unwrap();
+    assert_eq!(stranger.open(&ticket, None, unix(0)), Err(Refusal::Ticket));
+    for wrong in ["", "x", &ticket[1..], &format!("{ticket}A"), &"A".repeat(5000), "\u{e9}"] {
+        assert_eq!(one.open(wrong, None, unix(0)), Err(Refusal::Ticket), "{wrong}");
+    }
+}

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | 1 | the kinds 0 to 5 |
 //! | 2 | `Disconnect` |
+//! | 3 | `Issue`, `Redeem` |
 //!
 //! An entry has the lowest version that has its kind. A node appends it only if all nodes of the log read that
 //! version ([`Lease::reads`]).
@@ -28,7 +29,7 @@ use minicbor::{Decode, Decoder, Encode};
 pub use self::payload::{Data, Payload};
 pub use self::rules::{NamespaceRules, Rules, SpaceRules};
 pub(crate) use self::spans::Spans;
-pub use self::statements::Disconnect;
+pub use self::statements::{Disconnect, Issue, Redeem};
 use crate::engine::Position;
 
 /// The first byte of every entry.
@@ -38,7 +39,7 @@ const MAGIC: u8 = b'S';
 pub const FIRST_VERSION: u8 = 1;
 
 /// The newest version.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// The bytes of the largest entry that is decoded.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -54,7 +55,7 @@ pub struct Entry<'b> {
     pub body: Body<'b>,
 }
 
-/// What an entry says. The numbers 16 and 18 are kept for tickets and presence.
+/// What an entry says. The number 18 is kept for presence.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Body<'b> {
     /// The log begins. Only the first entry of a log counts.
@@ -75,9 +76,15 @@ pub enum Body<'b> {
     /// A publication.
     #[n(5)]
     Offer(#[b(0)] Offer<'b>),
+    /// A ticket is issued.
+    #[n(16)]
+    Issue(#[b(0)] Issue<'b>),
     /// The streams of a user end.
     #[n(17)]
     Disconnect(#[b(0)] Disconnect<'b>),
+    /// A ticket is redeemed.
+    #[n(19)]
+    Redeem(#[b(0)] Redeem<'b>),
 }
 
 impl Body<'_> {
@@ -91,6 +98,7 @@ impl Body<'_> {
             | Self::Node(_)
             | Self::Offer(_) => FIRST_VERSION,
             Self::Disconnect(_) => 2,
+            Self::Issue(_) | Self::Redeem(_) => 3,
         }
     }
 }

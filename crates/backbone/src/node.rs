@@ -53,9 +53,6 @@ const EPOCHS_MAX: usize = 1_024;
 /// Nodes whose disconnections a node remembers, so that it does none twice.
 const DISCONNECTED_MAX: usize = 1_024;
 
-/// The first version with statements.
-const STATEMENTS_SINCE: u8 = 2;
-
 /// How long a node waits after a failed append, in milliseconds.
 const RETRY_MS: u64 = 500;
 
@@ -393,11 +390,13 @@ impl Sequence for Node {
         now_ms: u64,
         events: &mut Vec<SequencerEvent>,
     ) {
+        let epoch = self.log.as_ref().map_or(0, |log| log.replica.epoch().0);
+        let wish = Wish::of(statement, epoch);
         // A node that does not read it would stop.
-        let reads = |log: &ReadLog| log.replica.all_read(STATEMENTS_SINCE);
+        let reads = |log: &ReadLog| log.replica.all_read(wish.version());
         let is_read = self.log.as_ref().is_some_and(reads);
         let verdict = self.refusal().or_else(|| (!is_read).then_some(Verdict::OldNodes));
-        self.push_or_answer(Wish::Statement(statement), verdict, (origin, now_ms), events);
+        self.push_or_answer(wish, verdict, (origin, now_ms), events);
     }
 
     fn settle(&mut self, now_ms: u64, events: &mut Vec<SequencerEvent>) {

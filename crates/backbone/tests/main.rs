@@ -4,4 +4,5 @@ mod loops;
 mod memory_engine;
 mod node;
 mod simulation;
+mod tickets;
 mod versions;

@@ -144,10 +144,14 @@ impl Machine {
 
     /// Disconnects a user.
     pub(crate) fn disconnect(&mut self, user: &str, now_ms: u64) -> Vec<SequencerEvent> {
+        self.declare(Statement::Disconnect(user.into()), now_ms)
+    }
+
+    pub(crate) fn declare(&mut self, statement: Statement, now_ms: u64) -> Vec<SequencerEvent> {
         self.tickets += 1;
         let origin = Origin { worker: 0, ticket: self.tickets, bytes: 0 };
         let mut events = Vec::new();
-        self.node.declare(Statement::Disconnect(user.into()), origin, now_ms, &mut events);
+        self.node.declare(statement, origin, now_ms, &mut events);
         events
     }
 

@@ -7,11 +7,13 @@
 //! - nodes that have read the same entries know the same;
 //! - no receipt is given for what was not in the log;
 //! - a user who was disconnected has no stream left at any node, and no node does it twice;
+//! - a ticket is redeemed once at the most over all nodes, unless the log has lost its tail;
 //! - when the faults end, all nodes are ready again.
 
 mod client;
 mod oracle;
 mod station;
+mod tickets;
 mod world;
 
 use sockeye_simnet::each_seed;
@@ -34,6 +36,10 @@ struct Coverage {
     disconnected: u64,
     ended: u64,
     recalled: u64,
+    redeemed: u64,
+    redeemed_again: u64,
+    tickets_refused: u64,
+    tickets_full: u64,
 }
 
 impl Coverage {
@@ -51,6 +57,10 @@ impl Coverage {
         self.disconnected += one.disconnected;
         self.ended += one.ended;
         self.recalled += one.recalled;
+        self.redeemed += one.redeemed;
+        self.redeemed_again += one.redeemed_again;
+        self.tickets_refused += one.tickets_refused;
+        self.tickets_full += one.tickets_full;
     }
 }
 
@@ -68,6 +78,7 @@ fn cuts_and_delays() {
     let sum = play(3_000, |seed| World::play(seed, CALM));
     assert!(sum.repeats > 0 && sum.compared > 0, "{sum:?}");
     assert!(sum.disconnected > 0 && sum.ended > 0, "{sum:?}");
+    assert!(sum.redeemed > 0 && sum.tickets_refused > 0 && sum.tickets_full > 0, "{sum:?}");
     assert_eq!((sum.epochs, sum.rejoined), (0, 0), "nothing was lost: {sum:?}");
 }
 

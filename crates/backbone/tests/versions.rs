@@ -61,11 +61,11 @@ fn nodes_write_what_all_nodes_read() {
     assert_eq!(new.disconnect("ann", 4_000).len(), 0, "it waits for the log");
     assert_eq!(disconnected(&new.settle(4_000)), [("ann".to_owned(), true)]);
     assert_eq!(disconnected(&newest.settle(4_000)), [("ann".to_owned(), false)]);
-    assert_eq!(versions(&log).iter().filter(|version| **version == VERSION).count(), 1);
+    assert_eq!(versions(&log).iter().filter(|version| **version == 2).count(), 1);
     // An older program stops, and says why.
     let mut late = old(&log, 5);
     late.settle(4_000);
-    let stopped = Objection::Stopped(Stop::Newer(VERSION));
+    let stopped = Objection::Stopped(Stop::Newer(2));
     assert_eq!(late.node.find_objection(), Some(stopped));
 }
 

@@ -12,10 +12,9 @@ use sockeye_websocket::{
 
 use crate::answer::{GZIP, Reply};
 use crate::budget;
-use crate::cause::CloseCause;
 use crate::closes::Closes;
+use crate::closing;
 use crate::connection::{Connection, find, find_as};
-use crate::http2::put_off;
 use crate::joined::{SharedEvents, SharedMessages};
 use crate::key::StreamKey;
 use crate::send_error::SendError;
@@ -23,8 +22,8 @@ use crate::shared::{SharedEvent, SharedMessage};
 use crate::state::Core;
 use crate::stats::Stats;
 use crate::stream::{Kind, Notify, Stream, life};
-use crate::{closing, responses};
 
+mod held;
 mod units;
 
 /// Sends to streams, closes them, and tells the time. An application acts through it only.
@@ -329,30 +328,6 @@ impl Context<'_> {
         open.stream.write_comment(open.outbox.tail(&mut core.pool), core.now);
         let waiting = open.mark_dirty(&mut core.dirty);
         core.check_bound(stream, waiting)
-    }
-
-    /// Answers a held request. This ends the stream ([`CloseCause::Finished`]), and the connection
-    /// serves what its client sent meanwhile, or ends as its request or a drain wants.
-    ///
-    /// # Errors
-    /// [`SendError::Gone`] if the key names no held request (any more), [`SendError::Full`] if its
-    /// client did not read what it got before.
-    #[expect(clippy::needless_pass_by_value, reason = "a reply is given away, as in an answer")]
-    pub fn respond(&mut self, stream: StreamKey, reply: Reply) -> Result<(), SendError> {
-        responses::respond(self.core, stream, &reply, CloseCause::Finished)
-    }
-
-    /// Puts a held request off if its peer has to take other answers first. Ask right before a long answer is built,
-    /// and build it if the request is not put off.
-    ///
-    /// Otherwise one call of [`App::on_drained`](crate::App::on_drained) says when the peer has taken enough. The time
-    /// of the hold stands still until then. The request may be answered all the same, shortly: because its time is
-    /// over, say.
-    ///
-    /// Over HTTP/1.1 no request is put off: the server reads none before its peer has taken the answers to others. A
-    /// stream that is gone, or no held request, is not put off.
-    pub fn put_off(&mut self, stream: StreamKey) -> bool {
-        put_off::put_off(self.core, stream)
     }
 
     /// Writes `bytes` to the peer of a tunnel as they are.

@@ -12,6 +12,7 @@ mod connection;
 mod contents;
 mod context;
 mod drain;
+mod events_head;
 mod failed_handshakes;
 mod framing;
 mod handle;

@@ -2,21 +2,19 @@
 
 use sockeye_deflate::{EXTENSION_NAME, Params, Session, accept_offer};
 use sockeye_handshake::{Extensions, Origins as Allowed, Policy, Reject, decide};
-use sockeye_http::{Method, Status};
-use sockeye_http1::{Body, Persistence, RequestHead, Response, Version};
+use sockeye_http1::RequestHead;
 use sockeye_reactor::Key;
 use sockeye_websocket::{Compression, Config, Connection as Protocol, Role};
 
-use crate::answer::{Coding, EventStream, GZIP, Header, Hold, Origins, Upgrade, Wording};
+use crate::answer::{EventStream, Header, Hold, Origins, Upgrade, Wording};
 use crate::app::App;
 use crate::cause::CloseCause;
-use crate::framing::Framing;
+use crate::events_head;
 use crate::key::StreamKey;
 use crate::limits::Limits;
 use crate::request::{Opened, Refused};
-use crate::responses::add;
 use crate::state::Core;
-use crate::stream::{EventsStream, HeldRequest, Kind, Terms, Tunnel, WebSocketStream};
+use crate::stream::{HeldRequest, Kind, Terms, Tunnel, WebSocketStream};
 
 /// A stream that was opened, and how.
 pub(crate) type OpenedStream<'o> = (StreamKey, Opened<'o>);
@@ -129,24 +127,6 @@ pub(crate) fn negotiate(offers: &Extensions, upgrade: &Upgrade) -> (Option<Param
     (agreed, Extensions::parse([&*text]).expect("our own answer is well formed"))
 }
 
-/// The headers of every event stream.
-pub(crate) static EVENT_STREAM: [Header; 3] = [
-    Header::from_static("Content-Type", "text/event-stream"),
-    // `no-transform`: a proxy that compresses also collects bytes before it passes them on.
-    Header::from_static("Cache-Control", "no-store, no-transform"),
-    // nginx would collect the stream in its buffers otherwise.
-    Header::from_static("X-Accel-Buffering", "no"),
-];
-
-/// The header that names the coding of an event stream.
-pub(crate) const fn coding_header(coding: Coding) -> &'static [Header] {
-    const CODED: &[Header] = &[GZIP];
-    match coding {
-        Coding::Identity => &[],
-        Coding::Gzip => CODED,
-    }
-}
-
 /// Writes the head of an event stream, and opens the stream unless the request was HEAD.
 pub(crate) fn event_stream(
     core: &mut Core,
@@ -154,25 +134,13 @@ pub(crate) fn event_stream(
     head: &RequestHead<'_, '_>,
     stream: &EventStream,
 ) -> Option<OpenedStream<'static>> {
-    let connection = core.connections.get_mut(key)?;
-    // No response can follow a stream without end. [rfc9112:9.6-close-announced]
-    let response = Response::new(Status::OK).date(core.date).connection(Persistence::Close);
-    let response = add(add(response, &EVENT_STREAM), &stream.headers);
-    let response = add(response, coding_header(stream.coding));
-    let out = connection.outbox.tail(&mut core.pool);
-    let framing = match head.version() {
-        Version::Http11 => Framing::Chunked,
-        Version::Http10 => Framing::Bare,
-    };
-    match framing {
-        Framing::Chunked => response.write(Body::Chunked, out),
-        Framing::Bare => response.write_until_close(out),
-    }
-    if head.method() == Method::HEAD {
+    let Terms { is_head, framing, .. } = Terms::of(head);
+    events_head::write_on_http1(core, key, framing, (stream, &[]));
+    if is_head {
         core.close_gracefully(key, CloseCause::Finished);
         return None;
     }
-    let kind = Kind::Events(EventsStream::open(framing, stream.coding, core.now, out));
+    let kind = events_head::begin_body(core, key, framing, stream)?;
     Some((open(core, key, kind)?, Opened::EventStream))
 }
 

@@ -4,10 +4,11 @@ use sockeye_http::{self as http, Method, Status, host};
 use sockeye_http1::{Persistence, RequestHead};
 use sockeye_reactor::Key;
 
-use crate::answer::{Answer, Coding, EventStream, Reply, Wording};
+use crate::answer::{Answer, EventStream, Reply, Wording};
 use crate::app::App;
 use crate::budget::REQUEST_UNITS;
 use crate::context::Context;
+use crate::framing::Framing;
 use crate::http2::answers;
 use crate::listener::Standing;
 use crate::opening::OpenedStream;
@@ -39,9 +40,11 @@ impl<'a, 'h, 'b> Asked<'a, 'h, 'b> {
         match self {
             Self::Http1(head) => Terms::of(head),
             // A stream ends with its response, and no other request follows on it.
-            Self::Http2 { head, .. } => {
-                Terms { is_head: head.method() == Method::HEAD, persistence: Persistence::Persist }
-            }
+            Self::Http2 { head, .. } => Terms {
+                is_head: head.method() == Method::HEAD,
+                persistence: Persistence::Persist,
+                framing: Framing::Bare,
+            },
         }
     }
 }
@@ -114,14 +117,10 @@ fn open_event_stream(
     asked: Asked<'_, '_, '_>,
     stream: &EventStream,
 ) -> Option<OpenedStream<'static>> {
-    let opened = match asked {
+    match asked {
         Asked::Http1(head) => opening::event_stream(core, key, head, stream),
         Asked::Http2 { .. } => answers::open_event_stream(core, key, asked.terms().is_head, stream),
-    };
-    if opened.is_some() && stream.coding == Coding::Gzip {
-        core.stats.event_streams_compressed += 1;
     }
-    opened
 }
 
 /// Whether the request `head` on `key` is for a host that its connection does not serve. A trusted proxy speaks for all

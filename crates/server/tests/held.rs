@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
-use crate::common::{PATIENCE, Told, start, start_timed};
-use sockeye_server::{CloseCause, Deadline, Reply, Status};
+use crate::common::{PATIENCE, Running, TICK_MS, Told, start, start_timed};
+use sockeye_server::{
+    CloseCause, CloseCode, Coding, Deadline, EventStream, Reply, SendError, Status, StreamKey,
+};
+use sockeye_sse::Event;
 
 const HOLD: &str = "GET /hold HTTP/1.1\r\nHost: test\r\n\r\n";
 
@@ -69,6 +72,100 @@ fn a_client_that_ends_its_direction_gets_the_answer_and_the_end() {
     assert_eq!(server.next_closed(), CloseCause::Finished);
     assert_eq!(ending.read_to_end(), b"");
     server.until("nobody is left", |server| server.connections() == 0);
+}
+
+/// Answers the next held request with an event stream, and sends one event.
+fn answer_with_events(server: &Running) -> StreamKey {
+    let stream = server.next_opened();
+    server.act(move |context| {
+        let events = EventStream { headers: Vec::new(), coding: Coding::Identity };
+        context.respond_events(stream, &events).expect("it is held");
+        let event = Event { data: Some("late"), ..Event::default() };
+        context.send_event(stream, &event).expect("it is an event stream");
+        let again = context.respond_events(stream, &events);
+        assert_eq!(again, Err(SendError::Gone), "no request is held there any more");
+    });
+    stream
+}
+
+/// [server:hold-events]
+#[test]
+fn the_answer_may_be_an_event_stream() {
+    for (version, framing, body) in [
+        (
+            "1.1",
+            "\r\nTransfer-Encoding: chunked\r\n",
+            "3\r\n:\n\n\r\nc\r\ndata: late\n\n\r\n0\r\n\r\n",
+        ),
+        ("1.0", "\r\nConnection: close\r\n", ":\n\ndata: late\n\n"),
+    ] {
+        let server = start(|_| {});
+        let mut peer = server.connect();
+        // What is sent behind it is not answered: nothing follows an event stream.
+        let next = "GET /next HTTP/1.1\r\nHost: test\r\n\r\n";
+        peer.send(format!("GET /hold HTTP/{version}\r\nHost: test\r\n\r\n{next}"));
+        let stream = answer_with_events(&server);
+        let head = peer.read_head();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+        assert!(head.contains(framing), "{head}");
+        assert!(head.contains("\r\nX-Held: yes\r\n"), "its hold has headers: {head}");
+        server.act(move |context| context.close(stream, CloseCode::NORMAL, ""));
+        assert_eq!(String::from_utf8(peer.read_to_end()).expect("text"), body);
+        assert_eq!(server.next_closed(), CloseCause::Finished);
+        let stats = server.ask(|server| *server.stats());
+        assert_eq!((stats.holds_opened, stats.holds_closed), (1, 1));
+        assert_eq!((stats.event_streams_opened, stats.event_streams_closed), (1, 1));
+        assert_eq!(stats.requests, 1);
+    }
+}
+
+/// [server:hold-events]
+#[test]
+fn an_event_stream_that_was_held_has_heartbeats_and_no_end_of_the_hold() {
+    let server = start(|limits| {
+        limits.hold_ms = 1_000;
+        limits.heartbeat_ms = 700;
+    });
+    let mut peer = server.connect();
+    peer.send(HOLD);
+    answer_with_events(&server);
+    peer.read_head();
+    peer.read_until("late");
+    for _ in 0..3 {
+        server.pass(700 + TICK_MS);
+        peer.read_until(":\n\n");
+    }
+}
+
+/// [server:hold-events]
+#[test]
+fn a_client_that_has_ended_its_direction_has_left_its_event_stream() {
+    let server = start(|_| {});
+    let peer = server.connect();
+    let mut ending = peer;
+    ending.send(HOLD);
+    ending.end();
+    answer_with_events(&server);
+    ending.read_head();
+    server.until("nobody is left", |server| server.connections() == 0);
+}
+
+/// [server:hold-events]
+#[test]
+fn a_request_by_head_gets_the_head_of_the_event_stream() {
+    let server = start(|_| {});
+    let mut peer = server.connect();
+    peer.send("HEAD /hold HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let stream = server.next_opened();
+    server.act(move |context| {
+        let events = EventStream { headers: Vec::new(), coding: Coding::Identity };
+        context.respond_events(stream, &events).expect("it is held");
+    });
+    let head = peer.read_head();
+    assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+    assert_eq!(peer.read_to_end(), b"");
+    assert_eq!(server.next_closed(), CloseCause::Finished);
 }
 
 /// [server:hold-deadline]

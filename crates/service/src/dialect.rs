@@ -18,6 +18,7 @@ mod polls;
 mod position;
 pub(crate) mod publishing;
 mod recipient;
+pub(crate) mod redemptions;
 mod refusals;
 pub(crate) mod reply;
 mod requests;

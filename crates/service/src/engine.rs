@@ -58,8 +58,8 @@ use self::streams::KeptForms;
 use self::work::Work;
 use crate::sequencing::{LogTime, Sequencing, Ticket};
 
-pub(crate) use self::access::Access;
 pub use self::access::Principal;
+pub(crate) use self::access::{Access, Issued};
 pub use self::body::Body;
 pub use self::dialect::{Burst, Delivery, Dialect, NotSent, Notice, Outlet, Recipient, StreamName};
 pub(crate) use self::limits::Limits;

@@ -42,6 +42,7 @@ mod storage;
 
 use std::sync::Arc;
 
+pub use sockeye_auth::TicketRecord;
 use sockeye_hub::{Cursor, Epoch, Kind, Refusal, Seq};
 use sockeye_server::Time;
 
@@ -128,6 +129,11 @@ impl Sequencing {
             Self::InLoop { decider, .. } => decider.level(),
             Self::Behind { .. } => Level::Accepted,
         }
+    }
+
+    /// Whether tickets are issued and redeemed by a log that is shared with other machines.
+    pub(crate) fn has_tickets(&self) -> bool {
+        self.shared_log().is_some()
     }
 
     /// Messages of this service's hub that wait for the log; `None` if another hub decides.
@@ -234,6 +240,10 @@ pub struct Offer {
 pub enum Statement {
     /// The open streams of the user with this name end.
     Disconnect(Box<str>),
+    /// A ticket is issued: it can be redeemed once. Only a log that several machines share takes it.
+    Issue(TicketRecord),
+    /// The ticket with this hash is redeemed, by the service that says so. As above.
+    Redeem([u8; 32]),
 }
 
 /// An offer was not taken: too many are under way.
@@ -281,7 +291,7 @@ pub struct Sequenced {
     pub level: Level,
 }
 
-/// Why an offer made no new message.
+/// Why an offer made no new message; or the verdict on a statement about a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// A message in the log has its key.
@@ -296,6 +306,12 @@ pub enum Verdict {
     Failed,
     /// A node of the log is of an older release, and could not read it.
     OldNodes,
+    /// The ticket is issued, or redeemed.
+    Taken,
+    /// The ticket is not issued: too many are outstanding.
+    TicketsFull,
+    /// The ticket is not redeemed: it was before, has expired, or is not known.
+    TicketUsed,
 }
 
 /// Figures that only the sequencer counts.

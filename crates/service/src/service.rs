@@ -1,6 +1,7 @@
 //! The application: requests to resources, streams to sessions, publications to the log.
 
 mod holdings;
+mod opened;
 mod restoring;
 
 use std::collections::HashMap;
@@ -9,8 +10,8 @@ use std::sync::Arc;
 use sockeye_auth::UnixTime;
 use sockeye_hub::{Config, Epoch, Start, SubscriberKey};
 use sockeye_server::{
-    Answer, App, Bound, CloseCause, CloseCode, Context, Holder, Message, Opened, Refused, Reply,
-    Request, StreamKey, Time, Wording,
+    Answer, App, Bound, CloseCause, Context, Holder, Message, Opened, Refused, Reply, Request,
+    StreamKey, Time, Wording,
 };
 
 pub use self::holdings::Holdings;
@@ -21,6 +22,7 @@ use crate::dialect::notices::RefusedCredential;
 use crate::dialect::openings::Opening;
 use crate::dialect::outlet::{Delivery, V1};
 use crate::dialect::publishing::Jobs;
+use crate::dialect::redemptions::{Redeeming, Redemptions};
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
 use crate::dialect::users::Statements;
@@ -46,6 +48,8 @@ pub struct Service {
     pub(crate) jobs: Jobs,
     /// Requests whose statements wait for the log.
     pub(crate) statements: Statements,
+    /// Streams and requests whose tickets the log has to redeem.
+    pub(crate) redemptions: Redemptions,
     /// Requests that wait for their turn, or for the archive.
     pub(crate) held: HeldRequests,
     /// Streams that wait for their cursor.
@@ -83,6 +87,8 @@ pub(crate) enum Pending {
     Statement(Ticket, Option<Payer>),
     /// A request that waits for its turn.
     Request(u64),
+    /// Any of these, once a ticket is redeemed.
+    Redeeming(Box<Redeeming>),
 }
 
 impl Service {
@@ -92,6 +98,7 @@ impl Service {
             engine: Engine::new(epoch, hub, limits),
             jobs: Jobs::default(),
             statements: Statements::default(),
+            redemptions: Redemptions::default(),
             held: HeldRequests::default(),
             openings: HashMap::new(),
             counters: RequestCounters::default(),
@@ -250,7 +257,7 @@ impl Service {
     pub fn owns(&self, stream: StreamKey) -> bool {
         let is_session = self.engine.sessions.of_stream(stream).is_some();
         let waits = self.jobs.holds(stream) || self.statements.holds(stream);
-        is_session || waits || self.held.holds(stream)
+        is_session || waits || self.held.holds(stream) || self.redemptions.holds(stream)
     }
 }
 
@@ -303,35 +310,11 @@ impl App for Service {
         _: &Opened<'_>,
         context: &mut Context<'_>,
     ) {
-        match pending {
-            Pending::Commands(who) => self.open_commands(stream, who, context),
-            Pending::Refused(problem) => {
-                count(&mut self.counters.requests_refused, problem.code.as_str());
-                let code = CloseCode::new(problem.close_code());
-                context.close(stream, code, problem.code.as_str());
-            }
-            Pending::Subscribed { form, channels, start, watch, who } => {
-                self.open_subscribed(stream, form, &channels, (start, watch), &who, context);
-            }
-            Pending::Poll(of, until, who) => self.open_poll(stream, of, until, who),
-            Pending::Publishing(id, of_visits) => self.hold_publishing(id, of_visits, stream),
-            Pending::Statement(ticket, of_visits) => {
-                self.hold_statement(ticket, of_visits, stream);
-            }
-            Pending::Request(id) => self.line_up(id, stream, context),
-        }
+        self.take_opened(stream, pending, context);
     }
 
     fn on_unopened(&mut self, PendingStream(pending): PendingStream, _: &mut Context<'_>) {
-        match pending {
-            Pending::Poll((subscriber, _), ..) => self.engine.leave(subscriber),
-            Pending::Request(id) => self.forget_request(id),
-            Pending::Subscribed { .. }
-            | Pending::Commands(_)
-            | Pending::Refused(_)
-            | Pending::Publishing(..)
-            | Pending::Statement(..) => {}
-        }
+        self.forget_pending(pending);
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {
@@ -359,6 +342,7 @@ impl App for Service {
         // [service:ends-billed]
         context.spend(self.engine.units_of_end(stream));
         self.forget_opening(stream);
+        self.forget_redemption(stream);
         self.engine.disconnect(stream);
         self.forget_held(stream);
     }
@@ -370,7 +354,9 @@ impl App for Service {
             None => {
                 let of_job = self.jobs.payer_of_visits(stream);
                 let of_statement = || self.statements.payer_of_visits(stream);
-                of_job.or_else(of_statement).or_else(|| self.held.payer_of_visits(stream))
+                let of_ticket = || self.redemptions.payer_of_visits(stream);
+                let of_held = || self.held.payer_of_visits(stream);
+                of_job.or_else(of_statement).or_else(of_ticket).or_else(of_held)
             }
         };
         payer.map(|Payer { id, weight }| Holder { id, weight })
@@ -437,10 +423,7 @@ impl App for Service {
     fn on_half_close(&mut self, stream: StreamKey, context: &mut Context<'_>) {
         self.look_at_the_clock(context);
         self.engine.deliver_burst(context);
-        self.held.note_half_close(stream);
-        if let Some(session) = self.engine.sessions.of_stream(stream) {
-            self.answer_late(session.subscriber, context);
-        }
+        self.take_half_close(stream, context);
     }
 
     fn on_drain(&mut self, context: &mut Context<'_>) {
@@ -450,15 +433,6 @@ impl App for Service {
     }
 
     fn on_goodbye(&mut self, stream: StreamKey, context: &mut Context<'_>) {
-        self.engine.deliver_burst(context);
-        self.engine.deliver_before(stream, context);
-        let session = self.engine.sessions.of_stream(stream);
-        let poll = session.filter(|session| session.delivery.fetches());
-        if let Some(subscriber) = poll.map(|session| session.subscriber) {
-            return self.answer_late(subscriber, context);
-        }
-        if !self.jobs.put_off_goodbye(stream) {
-            self.say_goodbye(stream, context);
-        }
+        self.dismiss(stream, context);
     }
 }

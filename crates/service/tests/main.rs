@@ -29,6 +29,7 @@ mod held_requests;
 mod keys;
 mod limits;
 mod log;
+mod log_tickets;
 mod lost_entries;
 mod metrics;
 mod presence;

@@ -1,19 +1,16 @@
 //! Users who are disconnected: which of their streams end, and who may end them.
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex};
 
 use sockeye_auth::{Grants, Identity, Keys, Limits};
 use sockeye_hub::Epoch;
-use sockeye_service::sequencing::{
-    Backbone, Figures, Full, Health, LogClock, Offer, Outcome, SharedLog, Statement, Ticket,
-    Verdict,
-};
+use sockeye_service::sequencing::{Health, Outcome, Statement, Verdict};
 use sockeye_service::{Access, Guard};
 
-use crate::common::{Answered, Events, Running, Setup, Socket, ask, guarded_by, start, tickets};
+use crate::common::{
+    Answered, Events, Running, Scripted, Setup, Socket, TicketsOf, ask, guarded_by, start, tickets,
+};
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
 /// One that may do everything but disconnect users.
@@ -186,58 +183,8 @@ fn nobody_disconnects_users_but_back_ends_that_may() {
     assert_eq!(ask(open.addr, "POST", path, "", "").status, 403, "it knows no users");
 }
 
-/// A log that machines share: it does what the test says.
-#[derive(Clone, Default)]
-struct Scripted {
-    outcomes: Arc<Mutex<VecDeque<Outcome>>>,
-    declared: Arc<Mutex<Vec<(Ticket, Statement)>>>,
-    clock: Arc<LogClock>,
-}
-
-impl Scripted {
-    fn say(&self, server: &Running, outcomes: impl IntoIterator<Item = Outcome>) {
-        self.outcomes.lock().expect("no test has failed inside").extend(outcomes);
-        server.run(|_| ());
-    }
-
-    /// The ticket of the next statement.
-    fn heard(&self) -> (Ticket, Statement) {
-        loop {
-            if let Some(declared) = self.declared.lock().expect("as above").pop() {
-                return declared;
-            }
-            std::thread::yield_now();
-        }
-    }
-}
-
-impl Backbone for Scripted {
-    fn append(&mut self, _: Ticket, _: Offer) -> Result<(), Full> {
-        Err(Full)
-    }
-
-    fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full> {
-        self.declared.lock().expect("as above").push((ticket, statement));
-        Ok(())
-    }
-
-    fn next(&mut self) -> Option<Outcome> {
-        self.outcomes.lock().expect("as above").pop_front()
-    }
-
-    fn clock(&self) -> &LogClock {
-        &self.clock
-    }
-
-    fn figures(&self) -> Figures {
-        let shared = Some(SharedLog { is_up: true, ..SharedLog::default() });
-        Figures { durable: true, shared, ..Figures::default() }
-    }
-}
-
 fn on_a_log() -> (Running, Scripted) {
-    let backbone = Scripted::default();
-    backbone.clock.restore(1, 0);
+    let backbone = Scripted::new(TicketsOf::Log);
     let theirs = backbone.clone();
     let server = start(|setup| {
         guard(setup);

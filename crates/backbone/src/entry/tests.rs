@@ -66,6 +66,29 @@ fn later_samples() -> Vec<(&'static str, Entry<'static>)> {
     .into()
 }
 
+/// What the third version has.
+fn third_samples() -> Vec<(&'static str, Entry<'static>)> {
+    let issue = Issue {
+        node: 5,
+        ticket: 25,
+        time_ms: 1_700_000_000_001,
+        epoch: 9,
+        hash: &[0x11; 32],
+        life_ms: 30_000,
+        holder: &[0x22; 16],
+        tickets_max: 100_000,
+        per_holder_max: 100,
+    };
+    let redeem = Redeem { node: 6, ticket: 3, time_ms: 1_700_000_000_002, hash: &[0x11; 32] };
+    [
+        ("issue of a nameless ticket", Body::Issue(Issue { holder: &[], ..issue.clone() })),
+        ("issue", Body::Issue(issue)),
+        ("redeem", Body::Redeem(redeem)),
+    ]
+    .map(|(name, body)| (name, Entry::new(body)))
+    .into()
+}
+
 fn lease() -> Lease<'static> {
     Lease {
         node: 5,
@@ -122,8 +145,11 @@ const GOLDEN: &str = include_str!("../../tests/golden/v1.txt");
 /// The same of what came with version 2.
 const GOLDEN_2: &str = include_str!("../../tests/golden/v2.txt");
 
+/// The same of what came with version 3.
+const GOLDEN_3: &str = include_str!("../../tests/golden/v3.txt");
+
 fn golden() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    GOLDEN.lines().chain(GOLDEN_2.lines()).map(|line| {
+    GOLDEN.lines().chain(GOLDEN_2.lines()).chain(GOLDEN_3.lines()).map(|line| {
         let (name, hex) = line.split_once(": ").expect("a name and bytes");
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
         (name, (0..hex.len()).step_by(2).map(byte).collect())
@@ -138,10 +164,11 @@ fn every_kind_has_the_bytes_that_it_has_always_had() {
         let lines = lines.map(|(name, entry)| format!("{name}: {}\n", hex(&entry.encode())));
         lines.collect::<String>()
     };
-    let (first, later) = (samples(), later_samples());
+    let (first, later, third) = (samples(), later_samples(), third_samples());
     assert_eq!(lines(&first), GOLDEN);
     assert_eq!(lines(&later), GOLDEN_2);
-    for ((name, bytes), (_, entry)) in golden().zip(first.iter().chain(&later)) {
+    assert_eq!(lines(&third), GOLDEN_3);
+    for ((name, bytes), (_, entry)) in golden().zip(first.iter().chain(&later).chain(&third)) {
         assert_eq!(Entry::decode(&bytes).as_ref(), Ok(entry), "{name}");
         assert_eq!(bytes[1], entry.body.version(), "{name}");
     }
@@ -153,13 +180,19 @@ fn a_program_of_the_first_version_reads_what_needs_no_later_one() {
         let read = Entry::decode_up_to(FIRST_VERSION, &bytes);
         match name {
             "disconnect" => assert_eq!(read, Err(Unreadable::Newer(2))),
+            "issue" | "issue of a nameless ticket" | "redeem" => {
+                assert_eq!(read, Err(Unreadable::Newer(3)));
+                assert_eq!(Entry::decode_up_to(2, &bytes), read);
+            }
             _ => assert!(read.is_ok(), "{name}: {read:?}"),
         }
     }
-    // A kind of the second version, under the first one.
-    let mut early = later_samples()[2].1.encode().to_vec();
-    early[1] = FIRST_VERSION;
-    assert_eq!(Entry::decode(&early), Err(Unreadable::Foreign));
+    // A kind of a later version, under an earlier one.
+    for (sample, version) in [(&later_samples()[2].1, 1), (&third_samples()[2].1, 2)] {
+        let mut early = sample.encode().to_vec();
+        early[1] = version;
+        assert_eq!(Entry::decode(&early), Err(Unreadable::Foreign));
+    }
 }
 
 #[test]
@@ -181,7 +214,7 @@ fn fields_that_are_added_later_are_passed_over() {
 fn later_versions_and_foreign_bytes_are_told_apart() {
     let (_, good) = golden().next().expect("there are some");
     let with = |version: u8| [&[MAGIC, version], &good[2..]].concat();
-    assert_eq!(Entry::decode(&with(3)), Err(Unreadable::Newer(3)));
+    assert_eq!(Entry::decode(&with(4)), Err(Unreadable::Newer(4)));
     assert_eq!(Entry::decode(&with(0)), Err(Unreadable::Foreign));
     let longer = [&good[..], &[0]].concat();
     for bytes in
@@ -191,7 +224,7 @@ fn later_versions_and_foreign_bytes_are_told_apart() {
     }
     // A kind that this version does not have.
     assert_eq!(
-        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 16, 0x80]),
+        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 18, 0x80]),
         Err(Unreadable::Foreign)
     );
 }
@@ -218,8 +251,8 @@ proptest! {
     /// from its own bytes.
     #[test]
     fn hostile_bytes_never_panic(
-        sample in 0..11_usize,
-        other in 0..11_usize,
+        sample in 0..14_usize,
+        other in 0..14_usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {

@@ -133,8 +133,11 @@ impl Node {
         if is_first {
             events.push(SequencerEvent::Epoch(epoch));
         }
-        if is_first || goes_on {
-            self.lead_from(after, events);
+        match self.hubs {
+            // They have everything up to there.
+            Some(hubs) if goes_on && hubs.seq == after => self.leads = true,
+            Some(_) | None if is_first || goes_on => self.lead_from(after, events),
+            Some(_) | None => {}
         }
         for (position, seq, chain, effect) in effects {
             self.take_effect(position, seq, effect, events);

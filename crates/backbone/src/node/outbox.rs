@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sockeye_hub::Kind;
-use sockeye_service::sequencing::{Offer, Origin, Statement};
+use sockeye_service::sequencing::{Offer, Origin, Statement, TicketRecord};
 
 use crate::engine::{Engine, Full};
-use crate::entry::{self, Body, Entry, Payload, Witness};
+use crate::entry::{self, Body, Entry, FIRST_VERSION, Payload, Witness};
 
 /// Entries of one append, and their bytes. The last entry may exceed it.
 const BATCH_ENTRIES: usize = 512;
@@ -38,7 +38,31 @@ struct Unread {
 /// What a service wants to have in the log.
 pub(super) enum Wish {
     Offer(Offer),
-    Statement(Statement),
+    Disconnect(Box<str>),
+    /// A ticket is issued in this epoch.
+    Issue(TicketRecord, u64),
+    /// The ticket with this hash is redeemed.
+    Redeem([u8; 32]),
+}
+
+impl Wish {
+    /// That of a statement in an epoch.
+    pub(super) fn of(statement: Statement, epoch: u64) -> Self {
+        match statement {
+            Statement::Disconnect(user) => Self::Disconnect(user),
+            Statement::Issue(record) => Self::Issue(record, epoch),
+            Statement::Redeem(hash) => Self::Redeem(hash),
+        }
+    }
+
+    /// The first version that has its entry.
+    pub(super) const fn version(&self) -> u8 {
+        match self {
+            Self::Offer(_) => FIRST_VERSION,
+            Self::Disconnect(_) => 2,
+            Self::Issue(..) | Self::Redeem(_) => 3,
+        }
+    }
 }
 
 impl Outbox {
@@ -139,10 +163,23 @@ impl Unread {
                 key: offer.key.as_deref(),
                 expect: offer.expect.map(|seq| seq.0),
             }),
-            Wish::Statement(Statement::Disconnect(user)) => {
+            Wish::Disconnect(user) => {
                 Body::Disconnect(entry::Disconnect { node, ticket, time_ms, user })
             }
+            Wish::Issue(record, epoch) => Body::Issue(entry::Issue {
+                node,
+                ticket,
+                time_ms,
+                epoch: *epoch,
+                hash: &record.hash,
+                life_ms: record.life_ms,
+                holder: record.holder.as_ref().map_or(&[], |holder| holder),
+                tickets_max: record.tickets_max,
+                per_holder_max: record.per_holder_max,
+            }),
+            Wish::Redeem(hash) => Body::Redeem(entry::Redeem { node, ticket, time_ms, hash }),
         };
+        debug_assert_eq!(body.version(), self.wish.version());
         Entry { witness, body }.encode()
     }
 }

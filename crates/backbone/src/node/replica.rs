@@ -6,6 +6,7 @@
 mod memory;
 mod nodes;
 mod restore;
+mod tickets;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use sockeye_service::wire::Level;
 use self::memory::Memory;
 use self::nodes::Nodes;
 pub(super) use self::restore::Told;
+use self::tickets::Tickets;
 use crate::digest::Digest;
 use crate::entry::{self, Birth, Body, Entry, Horizon, Lease, NewEpoch, Rules, Spans, Unreadable};
 
@@ -38,6 +40,7 @@ pub(super) struct Replica {
     sequencer: Sequencer,
     memory: Memory,
     nodes: Nodes,
+    tickets: Tickets,
     /// The number of the last horizon.
     horizons: u64,
     /// The verdicts of the entries up to here were told by horizons.
@@ -56,7 +59,7 @@ pub(super) enum Effect {
     Void,
     /// A message, and the offer that it comes from.
     Message(Arc<Sequenced>, Ticket),
-    /// The verdict on an offer that made no message.
+    /// The verdict on an offer that made no message, or on a statement.
     Verdict(Ticket, Verdict),
     /// The streams of this user end.
     Disconnect(Arc<str>, Ticket),
@@ -97,6 +100,7 @@ impl Replica {
             sequencer: Sequencer::new(INSIDE, sockeye_hub::Config::default()),
             memory: Memory::default(),
             nodes: Nodes::default(),
+            tickets: Tickets::default(),
             horizons: 0,
             told: 0,
             refused: Vec::new(),
@@ -179,6 +183,8 @@ impl Replica {
             }
             Body::Offer(offer) => self.decide(offer),
             Body::Disconnect(it) => self.disconnect(it),
+            Body::Issue(it) => self.issue(it),
+            Body::Redeem(it) => self.redeem(it),
         }
     }
 
@@ -238,6 +244,7 @@ impl Replica {
         let digest = places(places(digest, &self.refused), &self.passed);
         let stats = self.figures().hub;
         let digest = digest.number(stats.keys as u64).number(stats.endings as u64);
+        let digest = self.tickets.digest(digest, self.time_ms);
         self.nodes.digest(self.memory.digest(digest)).finish()
     }
 
@@ -346,7 +353,10 @@ impl Replica {
             | Verdict::NoRoom(_)
             | Verdict::NotKept
             | Verdict::Failed
-            | Verdict::OldNodes => verdict,
+            | Verdict::OldNodes
+            | Verdict::Taken
+            | Verdict::TicketsFull
+            | Verdict::TicketUsed => verdict,
         }
     }
 
@@ -380,6 +390,7 @@ impl Replica {
         self.passed.retain(|place| *place > told);
         if self.memory.forget(horizon.through, horizon.through_ms) {
             self.nodes.forget(horizon.through);
+            self.tickets.forget(horizon.through);
             self.rebuild(&horizon.rules);
         }
         Effect::Horizon(horizon.through)

@@ -18,6 +18,7 @@ use sockeye_service::wire::{Data, Level, Payload};
 use sockeye_simnet::Random;
 
 use super::oracle::Oracle;
+use super::tickets::{self, Act};
 use super::world::CHANNELS;
 
 /// Messages that a hub keeps of a channel.
@@ -33,7 +34,9 @@ pub(super) struct Station {
     waiting: HashMap<u64, usize>,
     /// The users whose disconnection waits.
     leaving: HashMap<u64, usize>,
+    credentials: tickets::Waiting,
     tickets: u64,
+    number: u64,
     /// The users with an open stream, and those who were disconnected here.
     pub(super) users: BTreeSet<usize>,
     disconnected: BTreeSet<usize>,
@@ -74,7 +77,9 @@ impl Station {
             skew_ms: if random.one_in(3) { 3_600_000 } else { random.below(50) as u64 },
             waiting: HashMap::new(),
             leaving: HashMap::new(),
+            credentials: tickets::Waiting::default(),
             tickets: 0,
+            number,
             users: BTreeSet::new(),
             disconnected: BTreeSet::new(),
         }
@@ -108,7 +113,17 @@ impl Station {
     pub(super) fn disconnect(&mut self, user: usize, now_ms: u64) -> Vec<SequencerEvent> {
         self.tickets += 1;
         self.leaving.insert(self.tickets, user);
-        let statement = Statement::Disconnect(format!("u{user};").into());
+        self.declare(Statement::Disconnect(format!("u{user};").into()), now_ms)
+    }
+
+    /// Issues or redeems a ticket.
+    pub(super) fn handle(&mut self, act: Act, ticket: usize, now_ms: u64) -> Vec<SequencerEvent> {
+        self.tickets += 1;
+        self.credentials.add(self.tickets, act, ticket);
+        self.declare(tickets::statement(act, ticket), now_ms)
+    }
+
+    fn declare(&mut self, statement: Statement, now_ms: u64) -> Vec<SequencerEvent> {
         let origin = Origin { worker: 0, ticket: self.tickets, bytes: 0 };
         let mut events = Vec::new();
         self.node.declare(statement, origin, now_ms + self.skew_ms, &mut events);
@@ -181,6 +196,10 @@ impl Station {
                 self.users.clear();
             }
             Outcome::Answer(origin, _) if self.leaving.remove(&origin.ticket).is_some() => {}
+            Outcome::Answer(origin, verdict)
+                if self
+                    .credentials
+                    .take((self.number, origin, verdict), (&mut oracle.tickets, oracle.forks)) => {}
             Outcome::Answer(origin, verdict) => {
                 let message = self.waiting.remove(&origin.ticket).expect("it is asked for once");
                 match verdict {
@@ -189,7 +208,10 @@ impl Station {
                     | Verdict::NoRoom(_)
                     | Verdict::NotKept
                     | Verdict::Failed
-                    | Verdict::OldNodes => oracle.answer(message, None, log),
+                    | Verdict::OldNodes
+                    | Verdict::Taken
+                    | Verdict::TicketsFull
+                    | Verdict::TicketUsed => oracle.answer(message, None, log),
                 }
             }
         }
@@ -198,6 +220,6 @@ impl Station {
 
     /// Publishers that wait, and others.
     pub(super) fn waits(&self) -> usize {
-        self.waiting.len() + self.leaving.len()
+        self.waiting.len() + self.leaving.len() + self.credentials.len()
     }
 }

@@ -9,6 +9,7 @@ use super::Coverage;
 use super::client::Client;
 use super::oracle::Oracle;
 use super::station::Station;
+use super::tickets::Act;
 
 pub(super) const CHANNELS: [&str; 3] = ["a", "b", "c:d"];
 
@@ -84,7 +85,8 @@ impl World {
         self.log.set_unix_ms(self.now_ms);
         let at = self.random.below(STATIONS);
         match self.random.below(40) {
-            0..9 => self.publish(at),
+            0..7 => self.publish(at),
+            7 | 8 => self.handle_ticket(at),
             9 => self.enter_or_disconnect(at),
             10..24 => self.settle(at),
             24..28 => self.come(),
@@ -134,6 +136,54 @@ impl World {
         let events = station.disconnect(self.user, self.now_ms);
         self.user += 1;
         self.spread(at, events);
+    }
+
+    /// A ticket is issued, or somebody brings one: perhaps to several nodes, and perhaps again.
+    fn handle_ticket(&mut self, at: usize) {
+        let tickets = &mut self.oracle.tickets;
+        let is_new = tickets.issued.is_empty() || self.random.one_in(3);
+        let (act, ticket) = match is_new {
+            true => {
+                tickets.next += 1;
+                (Act::Issue, tickets.next)
+            }
+            false => {
+                let newest = 1 + self.random.below(tickets.issued.len().min(4));
+                (Act::Redeem, tickets.issued[tickets.issued.len() - newest])
+            }
+        };
+        self.bring(at, act, ticket);
+        if act == Act::Redeem && self.random.one_in(2) {
+            self.bring((at + 1) % STATIONS, act, ticket);
+        }
+    }
+
+    fn bring(&mut self, at: usize, act: Act, ticket: usize) {
+        let Some(station) = &mut self.stations[at] else { return };
+        let events = station.handle(act, ticket, self.now_ms);
+        self.spread(at, events);
+    }
+
+    /// A ticket of one node is redeemed at one of the two others.
+    fn try_ticket(&mut self) {
+        self.oracle.tickets.next += 1;
+        let ticket = self.oracle.tickets.next;
+        // The leases bring the time of the log behind the clocks of all nodes: earlier tickets have expired.
+        self.now_ms += 3_700_000;
+        self.run_all();
+        self.bring(0, Act::Issue, ticket);
+        self.run_all();
+        assert!(self.oracle.tickets.issued.contains(&ticket), "{:?}", self.statuses());
+        self.bring(1, Act::Redeem, ticket);
+        self.bring(2, Act::Redeem, ticket);
+        self.run_all();
+        assert_eq!(self.oracle.tickets.times(ticket), 1, "of two, one gets it");
+    }
+
+    fn run_all(&mut self) {
+        for _ in 0..20 {
+            (0..STATIONS).for_each(|at| self.run(at));
+        }
     }
 
     /// A node reads some entries, and some of its appends arrive.
@@ -324,9 +374,8 @@ impl World {
             }
         }
         // What was written last is read by all.
-        for _ in 0..20 {
-            (0..STATIONS).for_each(|at| self.run(at));
-        }
+        self.run_all();
+        self.try_ticket();
         for _ in 0..100 {
             self.come();
         }
@@ -342,7 +391,7 @@ impl World {
             assert_eq!(pair[0].hub.position(), pair[1].hub.position(), "all hubs stand there");
         }
         for station in &stations {
-            self.oracle.check_users(&station.users, &self.log);
+            self.oracle.check_users(&station.users);
         }
         for (number, client) in self.clients.iter().enumerate() {
             if client.at.is_some() {
@@ -359,6 +408,9 @@ impl World {
         self.sum.compared = self.oracle.compared;
         self.sum.disconnected = self.oracle.disconnected.len() as u64;
         (self.sum.ended, self.sum.recalled) = (self.oracle.ended, self.oracle.recalled);
+        let tickets = &self.oracle.tickets;
+        (self.sum.redeemed, self.sum.redeemed_again) = (tickets.redeemed(), tickets.again());
+        (self.sum.tickets_refused, self.sum.tickets_full) = (tickets.refused, tickets.full);
     }
 
     fn note(&mut self, station: &Station) {

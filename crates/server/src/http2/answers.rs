@@ -8,11 +8,11 @@ use sockeye_reactor::Key;
 use crate::answer::{EventStream, Reply, Upgrade, Wording};
 use crate::app::App;
 use crate::branches::{add, answer, send_head, send_whole};
+use crate::events_head;
 use crate::framing::Framing;
-use crate::opening::{self, EVENT_STREAM, OpenedStream};
+use crate::opening::{self, OpenedStream};
 use crate::request::{Bound, Opened, Refused};
 use crate::state::Core;
-use crate::stream::{EventsStream, Kind};
 
 const SUPPORTED: (HeaderName<'static>, HeaderValue<'static>) =
     (HeaderName::from_static("Sec-WebSocket-Version"), HeaderValue::from_static("13"));
@@ -117,18 +117,12 @@ pub(crate) fn open_event_stream(
     is_head: bool,
     stream: &EventStream,
 ) -> Option<OpenedStream<'static>> {
-    let headers = EVENT_STREAM.iter().chain(&stream.headers);
-    let headers = headers.chain(opening::coding_header(stream.coding));
-    let fields = add(FieldBlock::new().date(core.date), headers);
     if is_head {
+        let fields = add(FieldBlock::new().date(core.date), events_head::headers(stream));
         send_whole(core, key, (Status::OK, &fields), &[]);
         return None;
     }
-    send_head(core, key, Status::OK, &fields, EndStream::No);
-    let connection = core.connections.get_mut(key)?;
-    let out = connection.outbox.tail(&mut core.pool);
-    // DATA frames delimit nothing, so blocks go as they are, as with HTTP/1.0.
-    let kind = Kind::Events(EventsStream::open(Framing::Bare, stream.coding, core.now, out));
-    core.mark_dirty(key);
+    events_head::send_on_http2(core, key, (stream, &[]));
+    let kind = events_head::begin_body(core, key, Framing::Bare, stream)?;
     Some((core.begin_stream(key, kind)?, Opened::EventStream))
 }

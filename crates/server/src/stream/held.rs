@@ -1,10 +1,11 @@
 //! A request between its last byte and its response.
 
 use sockeye_http::Method;
-use sockeye_http1::{Persistence, RequestHead};
+use sockeye_http1::{Persistence, RequestHead, Version};
 use sockeye_reactor::Time;
 
 use crate::answer::Header;
+use crate::framing::Framing;
 
 /// A request that the application answers later.
 pub(crate) struct HeldRequest {
@@ -53,10 +54,16 @@ impl HeldRequest {
 pub(crate) struct Terms {
     pub(crate) is_head: bool,
     pub(crate) persistence: Persistence,
+    /// That of a body of unknown length.
+    pub(crate) framing: Framing,
 }
 
 impl Terms {
     pub(crate) fn of(head: &RequestHead<'_, '_>) -> Self {
-        Self { is_head: head.method() == Method::HEAD, persistence: head.connection() }
+        let framing = match head.version() {
+            Version::Http11 => Framing::Chunked,
+            Version::Http10 => Framing::Bare,
+        };
+        Self { is_head: head.method() == Method::HEAD, persistence: head.connection(), framing }
     }
 }

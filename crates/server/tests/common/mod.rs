@@ -22,6 +22,8 @@ pub const TICK_MS: u64 = 16;
 /// How long anything may take before a test gives it up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+const HELD: Header = Header::from_static("X-Held", "yes");
+
 const BYTES: Header = Header::from_static("Content-Type", "application/octet-stream");
 
 /// What the application was told.
@@ -72,7 +74,7 @@ impl App for TestApp {
             "/tunnel" => Answer::Tunnel(()),
             "/deflate" => upgrade(Some(ServerConfig::default())),
             "/events" => Answer::EventStream(EventStream::default(), ()),
-            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, ()),
+            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: vec![HELD] }, ()),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {
                 Some(count) => Reply::new(Status::OK, BYTES, vec![b'.'; count]).into(),

@@ -7,6 +7,7 @@ use sockeye_handshake::Origins;
 use sockeye_server::Request;
 
 use crate::engine::{Access, Principal};
+use crate::sequencing::Sequencing;
 use crate::wire::{self, Code, Problem};
 
 impl Access {
@@ -42,7 +43,7 @@ impl Access {
         &mut self,
         request: &Request<'_>,
         proof: Option<&str>,
-        now: Moment,
+        now: (Moment, &Sequencing),
     ) -> Result<Option<Principal>, Refusal> {
         let Self::Guarded(guard) = self else { return Ok(None) };
         let headers = request.head.headers();
@@ -85,7 +86,7 @@ impl Access {
     pub(crate) fn of_command(
         &mut self,
         credential: &wire::Credential<'_>,
-        now: Moment,
+        now: (Moment, &Sequencing),
     ) -> Result<Principal, Refusal> {
         let Self::Guarded(guard) = self else { return Ok(self.anybody()) };
         let credential = match credential {

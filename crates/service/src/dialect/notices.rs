@@ -61,6 +61,8 @@ impl Service {
         request: &Request<'_>,
     ) {
         match shown {
+            // The log has still to redeem its ticket.
+            Ok(Some(who)) if who.unredeemed().is_some() => {}
             Ok(Some(_)) => self.counters.authenticated += 1,
             Ok(None) => self.counters.nothing_shown += 1,
             Err(refusal) => {
@@ -78,7 +80,7 @@ impl Service {
         }
     }
 
-    fn note_refused(
+    pub(super) fn note_refused(
         &mut self,
         refusal: Refusal,
         path: &str,

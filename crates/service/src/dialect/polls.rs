@@ -120,7 +120,8 @@ impl Service {
         let until = (wait_ms != 0).then_some(self.engine.now + wait_ms);
         let caching = self.caching(request, who, targets(&channels));
         let asked = Asked { channels: &channels, caching, start, until };
-        if !self.is_cheap(&asked) {
+        // [service:redeem-first] A poll that waits for its ticket subscribes behind that.
+        if who.unredeemed().is_some() || !self.is_cheap(&asked) {
             return self.hold_poll(request, who, &asked, wait_ms);
         }
         let is_known = |tag: &str| is_known(request, tag);

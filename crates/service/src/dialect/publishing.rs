@@ -236,7 +236,8 @@ impl Service {
 
     /// Gives a waiting publication its result, and answers its job if nothing else of it waits.
     fn settle_one(&mut self, answered: Answered, context: &mut Context<'_>) {
-        if self.settle_statement(&answered, context).is_some() {
+        let is_other = self.settle_redemption(&answered, context);
+        if is_other.or_else(|| self.settle_statement(&answered, context)).is_some() {
             return;
         }
         let Answered { ticket, result } = answered;

@@ -1,5 +1,6 @@
 //! Requests: which resource, with what, and the answer.
 
+use sockeye_http::Method as HttpMethod;
 use sockeye_hub::{ChannelName, Start, Target, Token};
 use sockeye_server::{
     Answer, Context, Header, Origins, Reply, Request, ServerConfig, Status, Upgrade,
@@ -75,7 +76,8 @@ impl Service {
         }
         let proof = resume(request.head.headers().bytes(), &query)
             .and_then(|cursor| Token::parse(cursor).proof);
-        let shown = self.engine.access.of_request(request, proof, self.engine.moment());
+        let now = (self.engine.moment(), &self.engine.sequencing);
+        let shown = self.engine.access.of_request(request, proof, now);
         let units = match &shown {
             Ok(who) => who.as_ref().map_or(0, Principal::units),
             Err(_) => units::TOKEN,
@@ -89,7 +91,34 @@ impl Service {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        self.answer_known(request, resource, &who, &query, context)
+        let answer = |service: &mut Self, context: &mut Context<'_>| {
+            service.answer_known(request, resource, &who, &query, context)
+        };
+        match who.unredeemed() {
+            None => answer(self, context),
+            Some(hash) => {
+                self.check_redeems(request, resource, &who)?;
+                let answer = answer(self, context)?;
+                self.redeem_first(answer, (&who, request.head.path()), hash)
+            }
+        }
+    }
+
+    /// Whether a request may redeem a ticket in the log. Its effect has to wait for the log, so it may have none before.
+    fn check_redeems(
+        &mut self,
+        request: &Request<'_>,
+        resource: Resource<'_>,
+        who: &Principal,
+    ) -> Result<(), Problem> {
+        // [service:redeem-reads]
+        if request.head.method() != HttpMethod::GET {
+            let message =
+                "with a backbone, a ticket opens a stream, or reads: it is taken with GET only";
+            return Err(Problem::new(Code::BadRequest, message));
+        }
+        // Each redemption is an entry of the log.
+        if resource.is_rated() { Ok(()) } else { Ok(self.engine.count_request(who)?) }
     }
 
     /// `GET /readyz`: whether a load balancer should send new clients here, with all reasons that there

@@ -9,6 +9,7 @@ use crate::Service;
 use crate::dialect::openings::How;
 use crate::dialect::outlet::{Delivery, Recipient};
 use crate::dialect::publishing::Asker;
+use crate::dialect::redemptions::Redeeming;
 use crate::engine::{Before, End, NOWHERE, Principal, Watch, units};
 use crate::wire::{
     CloseReason, Code, Command, Control, Credential, Id, Problem, Publish, Refused, target,
@@ -25,6 +26,9 @@ impl Service {
         // It waits for its last receipts only. A command has no effect then, and no answer.
         if self.jobs.is_leaving(stream) {
             return;
+        }
+        if self.redemptions.holds(stream) {
+            return self.refuse_impatient(stream, context);
         }
         let Some(session) = self.engine.sessions.of_stream(stream) else { return };
         let (subscriber, form) = (session.subscriber, session.delivery);
@@ -113,29 +117,47 @@ impl Service {
         credential: &Credential<'_>,
         context: &mut Context<'_>,
     ) {
-        let shown = self.engine.access.of_command(credential, self.engine.moment());
+        let now = (self.engine.moment(), &self.engine.sequencing);
+        let shown = self.engine.access.of_command(credential, now);
         context.spend(shown.as_ref().map_or(units::TOKEN, Principal::units));
-        self.note_greeting(shown.as_ref().err().copied(), context.peer(stream));
         let to = Recipient::socket(stream);
-        match shown {
-            Ok(who) => {
-                if let Err(refusal) = self.engine.admit_own(&who) {
-                    let cursor = self.engine.cursor_of(subscriber);
-                    let retry = self.engine.retry_ms(stream) + refusal.wait_ms();
-                    let reason = CloseReason::TooManyConnections;
-                    return to.goaway(reason, Some(retry), cursor, context);
-                }
-                self.let_in(subscriber, who, context);
-                let cursor = to.cursor(self.engine.cursor_of(subscriber));
-                to.control(&Control::Pong { id, cursor: &cursor }, context);
-            }
+        let who = match shown {
+            Ok(who) => who,
             Err(refusal) => {
+                self.note_greeting(Some(refusal), context.peer(stream));
                 let problem = Problem::from(refusal);
                 to.error(id, None, &problem, context);
                 let code = CloseCode::new(problem.close_code());
-                context.close(stream, code, problem.code.as_str());
+                return context.close(stream, code, problem.code.as_str());
             }
+        };
+        let Some(hash) = who.unredeemed() else {
+            self.note_greeting(None, context.peer(stream));
+            return self.greet_known(stream, subscriber, id, who, context);
+        };
+        // [service:redeem-first]
+        let redeeming = Redeeming::greeting(hash, (subscriber, who), id);
+        self.begin_to_redeem(stream, redeeming, context);
+    }
+
+    /// Lets a client in whose first message has said who it is.
+    pub(super) fn greet_known(
+        &mut self,
+        stream: StreamKey,
+        subscriber: SubscriberKey,
+        id: Option<&Id<'_>>,
+        who: Principal,
+        context: &mut Context<'_>,
+    ) {
+        let to = Recipient::socket(stream);
+        if let Err(refusal) = self.engine.admit_own(&who) {
+            let cursor = self.engine.cursor_of(subscriber);
+            let retry = self.engine.retry_ms(stream) + refusal.wait_ms();
+            return to.goaway(CloseReason::TooManyConnections, Some(retry), cursor, context);
         }
+        self.let_in(subscriber, who, context);
+        let cursor = to.cursor(self.engine.cursor_of(subscriber));
+        to.control(&Control::Pong { id, cursor: &cursor }, context);
     }
 
     /// Gives the stream this principal from now on.

@@ -6,8 +6,10 @@ use sockeye_auth::{Grants, Identity, Limits};
 use sockeye_server::{Answer, Request, Status};
 
 use crate::dialect::reply::json;
-use crate::engine::Principal;
-use crate::wire::{Code, Problem, Query, not_json};
+use crate::dialect::users::Stated;
+use crate::engine::{Issued, Principal};
+use crate::sequencing::Statement;
+use crate::wire::{self, Code, Problem, Query, not_json};
 use crate::{Pending, Service};
 
 /// How long a ticket may wait to be redeemed if the request does not say, in milliseconds.
@@ -62,9 +64,17 @@ impl Service {
             ..Identity::anonymous()
         };
         let life_ms = wanted.life_ms.unwrap_or(LIFE_MS);
-        let ticket = self.engine.access.issue(who, &identity, life_ms, self.engine.moment())?;
-        let body = serde_json::json!({ "ticket": ticket }).to_string();
-        Ok(json(Status::OK, body).into())
+        let now = (self.engine.moment(), &self.engine.sequencing);
+        match self.engine.access.issue(who, (&identity, life_ms), now)? {
+            Issued::Outstanding(ticket) => {
+                Ok(json(Status::OK, wire::reply::issued(&ticket)).into())
+            }
+            // [service:issue-logged]
+            Issued::Sealed(ticket, record) => {
+                let placed = self.engine.declare(Statement::Issue(record))?;
+                Ok(self.answer_stated(who, placed, Stated::Issued(ticket)))
+            }
+        }
     }
 }
 

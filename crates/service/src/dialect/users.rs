@@ -1,6 +1,7 @@
 //! `POST /v1/users/{user}/disconnect`: a back end ends the open streams of a user.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use sockeye_auth::Limits;
 use sockeye_server::{Answer, Context, Hold, Reply, Status, StreamKey};
@@ -24,8 +25,39 @@ pub(crate) struct Statements {
 
 #[derive(Debug)]
 struct Waiting {
-    user: String,
+    stated: Stated,
     stream: Option<StreamKey>,
+}
+
+/// What the log is told.
+pub(crate) enum Stated {
+    /// This user is disconnected.
+    Disconnected(String),
+    /// This ticket is issued.
+    Issued(String),
+}
+
+/// Shows no ticket.
+impl fmt::Debug for Stated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disconnected(_) => "Disconnected",
+            Self::Issued(_) => "Issued",
+        })
+    }
+}
+
+impl Stated {
+    /// The answer once the log has it.
+    fn reply(&self, settled: &Settled) -> Reply {
+        json(
+            Status::OK,
+            match self {
+                Self::Disconnected(user) => wire::reply::disconnected(user, settled.level),
+                Self::Issued(ticket) => wire::reply::issued(ticket),
+            },
+        )
+    }
 }
 
 impl Statements {
@@ -61,14 +93,24 @@ impl Service {
                 "the path has to name a user without control characters, and not too long";
             return Err(Problem::new(Code::BadRequest, message));
         }
-        match self.engine.disconnect_user(who, user, context)? {
-            Placed::Settled(settled) => Ok(disconnected(user, &settled).into()),
+        let placed = self.engine.disconnect_user(who, user, context)?;
+        Ok(self.answer_stated(who, placed, Stated::Disconnected(user.to_owned())))
+    }
+
+    /// Answers the request of a statement, or holds it until the log has it.
+    pub(crate) fn answer_stated(
+        &mut self,
+        who: &Principal,
+        placed: Placed,
+        stated: Stated,
+    ) -> Answer<Pending> {
+        match placed {
+            Placed::Settled(settled) => stated.reply(&settled).into(),
             Placed::Waiting(ticket) => {
-                let waiting = Waiting { user: user.to_owned(), stream: None };
-                self.statements.waiting.insert(ticket, waiting);
+                self.statements.waiting.insert(ticket, Waiting { stated, stream: None });
                 let of_visits = self.engine.work.payer_of_visits(who);
                 let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
-                Ok(Answer::Hold(hold, Pending::Statement(ticket, of_visits)))
+                Answer::Hold(hold, Pending::Statement(ticket, of_visits))
             }
         }
     }
@@ -92,9 +134,9 @@ impl Service {
         answered: &Answered,
         context: &mut Context<'_>,
     ) -> Option<()> {
-        let Waiting { user, stream } = self.statements.waiting.remove(&answered.ticket)?;
+        let Waiting { stated, stream } = self.statements.waiting.remove(&answered.ticket)?;
         let reply = match answered.result {
-            Ok(settled) => disconnected(&user, &settled),
+            Ok(settled) => stated.reply(&settled),
             Err(refusal) => {
                 let problem = Problem::from(refusal);
                 count(&mut self.counters.requests_refused, problem.code.as_str());
@@ -108,8 +150,4 @@ impl Service {
         }
         Some(())
     }
-}
-
-fn disconnected(user: &str, settled: &Settled) -> Reply {
-    json(Status::OK, wire::reply::disconnected(user, settled.level))
 }

@@ -1,5 +1,7 @@
 //! Access: the credential of a request, and the rights of its principal.
 
+mod credentials;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,13 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sockeye_auth::{
-    Action, Credential, Grants, Identity, KeyId, Keys, Moment, Refusal, Session, Taken, Tickets,
-    UnixTime, Verifier,
+    Action, Grants, Identity, KeyId, Keys, Refusal, Session, Taken, Tickets, UnixTime, Verifier,
 };
 use sockeye_hub::{ChannelName, Target};
 
+pub(crate) use self::credentials::Issued;
 use crate::engine::namespaces::{Publishers, Readers};
-use crate::engine::refusal as engine;
 use crate::engine::{Namespaces, units};
 
 /// The rules of access: of an open server, or of a guarded one.
@@ -90,6 +91,8 @@ struct Somebody {
     shown: Shown,
     /// The API key, or the key that verified the token.
     came_by: Option<KeyId>,
+    /// The log has still to redeem its ticket.
+    unredeemed: bool,
     counted: Counted,
 }
 
@@ -280,6 +283,12 @@ impl Principal {
         may.then_some(()).ok_or_else(|| self.refusal())
     }
 
+    /// The hash of the ticket that the log has to redeem before its owner gets anything.
+    pub(crate) fn unredeemed(&self) -> Option<[u8; 32]> {
+        let session = self.of.session.as_ref().filter(|_| self.of.unredeemed);
+        session.map(Session::ticket_hash)
+    }
+
     /// Whether a ticket began its session.
     pub(crate) fn has_ticket(&self) -> bool {
         self.of.session.is_some()
@@ -320,7 +329,7 @@ impl Somebody {
             // A back end speaks for many users.
             Shown::ApiKey => Counted::Not,
         };
-        Self { identity, session, shown, came_by, counted }
+        Self { identity, session, shown, came_by, unredeemed: false, counted }
     }
 }
 
@@ -432,63 +441,5 @@ impl Access {
     pub(crate) fn proof(&self, who: &Principal, calendar: UnixTime) -> Option<String> {
         let tickets = self.guard()?.tickets.as_ref()?;
         Some(tickets.proof(who.of.session.as_ref()?, calendar))
-    }
-
-    /// Issues a ticket for `wanted`.
-    pub(crate) fn issue(
-        &mut self,
-        who: &Principal,
-        wanted: &Identity,
-        life_ms: u64,
-        now: Moment,
-    ) -> Result<String, engine::Refusal> {
-        let Self::Guarded(guard) = self else {
-            return Err(engine::Refusal::TicketsNotNeeded);
-        };
-        let Some(tickets) = &mut guard.tickets else {
-            return Err(engine::Refusal::TicketsOff);
-        };
-        // A client without a credential could fill the table of tickets.
-        if !who.is_known() {
-            return Err(Refusal::Required.into());
-        }
-        if !who.of.identity.may_issue(wanted, now.unix) {
-            return Err(Refusal::Forbidden.into());
-        }
-        let mut entropy = [0; 24];
-        (guard.entropy)(&mut entropy);
-        let ends_ms = [who.of.identity.ends_ms, wanted.ends_ms].into_iter().flatten().min();
-        let wanted = Identity { ends_ms, ..wanted.clone() };
-        Ok(tickets.issue(&who.of.identity, &wanted, life_ms, &entropy, now)?)
-    }
-}
-
-impl Guard {
-    /// The principal behind a credential. `proof` is what came with its cursor.
-    pub(crate) fn identify(
-        &mut self,
-        credential: Credential<'_>,
-        proof: Option<&str>,
-        now: Moment,
-    ) -> Result<Principal, Refusal> {
-        match credential {
-            Credential::ApiKey(key) => {
-                let identity = self.keys.identify(key, now.unix)?.clone();
-                Ok(Somebody::of(identity, Shown::ApiKey, Some(Keys::id(key)), None).into())
-            }
-            Credential::Bearer(token)
-            | Credential::QueryToken(token)
-            | Credential::Cookie(token) => {
-                let tokens = self.tokens.as_ref().ok_or(Refusal::TokenKey)?;
-                let (identity, key) = tokens.verify_by(token, now.unix)?;
-                Ok(Somebody::of(identity, Shown::Credential, Some(key), None).into())
-            }
-            Credential::Ticket(ticket) => {
-                let tickets = self.tickets.as_mut().ok_or(Refusal::Ticket)?;
-                let session = tickets.enter(ticket, proof, now)?;
-                let identity = session.identity().clone();
-                Ok(Somebody::of(identity, Shown::Credential, None, Some(session)).into())
-            }
-        }
     }
 }

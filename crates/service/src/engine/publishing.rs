@@ -83,7 +83,7 @@ impl<D: Dialect> Engine<D> {
                 Ok(Placed::Settled(settled))
             }
             Decision::Pending | Decision::PendingRepeat => Ok(self.wait_for(ticket)),
-            Decision::Answer(verdict) => result_of(verdict).map(Placed::Settled),
+            Decision::Answer(verdict) => self.result_of(verdict).map(Placed::Settled),
         }
     }
 
@@ -111,7 +111,10 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Hands a statement over.
-    fn declare(&mut self, statement: Statement) -> Result<Placed, Refusal> {
+    ///
+    /// # Errors
+    /// The log does not take it.
+    pub(crate) fn declare(&mut self, statement: Statement) -> Result<Placed, Refusal> {
         self.check_log()?;
         self.tickets += 1;
         let ticket = self.tickets;
@@ -207,7 +210,8 @@ impl<D: Dialect> Engine<D> {
                     Ok(())
                 }
                 Outcome::Answer(ticket, verdict) => {
-                    answered = Some(self.answer(ticket, result_of(verdict)));
+                    let result = self.result_of(verdict);
+                    answered = Some(self.answer(ticket, result));
                     Ok(())
                 }
             };
@@ -245,7 +249,10 @@ impl<D: Dialect> Engine<D> {
                 let settled = self.commit(position, out);
                 return Some(self.answer(ticket, Ok(settled)));
             }
-            Step::Answer(ticket, verdict) => return Some(self.answer(ticket, result_of(verdict))),
+            Step::Answer(ticket, verdict) => {
+                let result = self.result_of(verdict);
+                return Some(self.answer(ticket, result));
+            }
             Step::Void(position) => {
                 let aborted = self.hub.abort(position);
                 debug_assert!(aborted.is_ok(), "a message that waits is pending");
@@ -258,6 +265,26 @@ impl<D: Dialect> Engine<D> {
             Step::Health(_) => {}
         }
         None
+    }
+
+    /// The result of a publication that made no new message, or of a statement about a ticket.
+    fn result_of(&self, verdict: Verdict) -> Result<Settled, Refusal> {
+        match verdict {
+            Verdict::Taken => Ok(self.declared()),
+            Verdict::Duplicate(position, level) => {
+                Ok(Settled { position, level, duplicate: true, subscribers: 0 })
+            }
+            Verdict::Refused(refusal) => Err(refusal.into()),
+            Verdict::NoRoom(NoRoom::Waiting) => Err(Refusal::NoRoom),
+            Verdict::NoRoom(NoRoom::Bytes) => Err(Refusal::LogFull("no room for its bytes")),
+            Verdict::NoRoom(NoRoom::Channels) => Err(Refusal::LogFull("no room for its channel")),
+            Verdict::NoRoom(NoRoom::Keys) => Err(Refusal::LogFull("no room for its key")),
+            Verdict::NotKept => Err(Refusal::NotKept),
+            Verdict::Failed => Err(Refusal::LogFailed),
+            Verdict::OldNodes => Err(Refusal::OldNodes),
+            Verdict::TicketsFull => Err(sockeye_auth::Refusal::TicketsFull.into()),
+            Verdict::TicketUsed => Err(sockeye_auth::Refusal::Ticket.into()),
+        }
     }
 
     fn answer(&mut self, ticket: Ticket, result: Result<Settled, Refusal>) -> Answered {
@@ -329,21 +356,4 @@ fn hand_over(
     let (channel, key) = (channel.as_str().into(), key.map(Into::into));
     let offer = Offer { channel, payload: body, kind, key, expect };
     backbone.append(ticket, offer).map_err(|Full| Refusal::NoRoom)
-}
-
-/// The result of a publication that made no new message.
-fn result_of(verdict: Verdict) -> Result<Settled, Refusal> {
-    match verdict {
-        Verdict::Duplicate(position, level) => {
-            Ok(Settled { position, level, duplicate: true, subscribers: 0 })
-        }
-        Verdict::Refused(refusal) => Err(refusal.into()),
-        Verdict::NoRoom(NoRoom::Waiting) => Err(Refusal::NoRoom),
-        Verdict::NoRoom(NoRoom::Bytes) => Err(Refusal::LogFull("no room for its bytes")),
-        Verdict::NoRoom(NoRoom::Channels) => Err(Refusal::LogFull("no room for its channel")),
-        Verdict::NoRoom(NoRoom::Keys) => Err(Refusal::LogFull("no room for its key")),
-        Verdict::NotKept => Err(Refusal::NotKept),
-        Verdict::Failed => Err(Refusal::LogFailed),
-        Verdict::OldNodes => Err(Refusal::OldNodes),
-    }
 }

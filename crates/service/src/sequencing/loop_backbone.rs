@@ -259,6 +259,7 @@ impl Backbone for Member {
     fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full> {
         let bytes = match &statement {
             Statement::Disconnect(user) => user.len() + OVERHEAD_BYTES,
+            Statement::Issue(_) | Statement::Redeem(_) => OVERHEAD_BYTES,
         };
         self.hand_over(ticket, Wish::Statement(statement), bytes)
     }

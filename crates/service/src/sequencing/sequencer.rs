@@ -7,7 +7,7 @@ use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publica
 
 use super::decider::{Decider, Decision, Step};
 use super::log::{Log, Record};
-use super::{Figures, Offer, Outcome, Sequenced, Statement, Ticket, restore};
+use super::{Figures, Offer, Outcome, Sequenced, Statement, Ticket, Verdict, restore};
 
 /// Gives the offers of several services one order.
 ///
@@ -171,6 +171,10 @@ impl Sequence for Sequencer {
     ) {
         events.push(match statement {
             Statement::Disconnect(user) => SequencerEvent::Disconnect(user.into(), Some(origin)),
+            // Services of one process share a table of tickets.
+            Statement::Issue(_) | Statement::Redeem(_) => {
+                SequencerEvent::Answer(origin, Verdict::Failed)
+            }
         });
     }
 

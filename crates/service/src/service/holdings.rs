@@ -37,14 +37,19 @@ impl Service {
     pub fn holdings(&self) -> Holdings {
         let (held, jobs, waiting) = self.jobs.counts();
         let (stated, statements) = self.statements.counts();
+        let (redeeming, tickets) = self.redemptions.counts();
         let accounts = self.engine.sessions.accounts();
         Holdings {
             streams: self.engine.sessions.len(),
             due: self.engine.due.len() + self.engine.expiring.len() + self.engine.work.len(),
             openings: self.engine.openings.len().max(self.openings.len()),
             jobs,
-            held: held + stated + self.held.len(),
-            publications: self.engine.sequencing.pending().unwrap_or(waiting + statements),
+            held: held + stated + redeeming + self.held.len(),
+            publications: self
+                .engine
+                .sequencing
+                .pending()
+                .unwrap_or(waiting + statements + tickets),
             presence: self.engine.presence.held(),
             users: accounts.users,
             addresses: accounts.addresses,

@@ -33,6 +33,11 @@ pub fn disconnected(user: &str, level: Level) -> String {
     })
 }
 
+/// The answer to a request for a ticket.
+pub fn issued(ticket: &str) -> String {
+    json::object(ticket.len() + 16, |object| object.text("ticket", ticket))
+}
+
 /// The answer to several publications: how many there are of each kind, and what became of each.
 pub fn results(outcomes: &[Outcome<'_>]) -> String {
     let published = outcomes.iter().filter(|outcome| outcome.result.is_ok()).count();

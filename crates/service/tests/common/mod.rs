@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test file uses its own part")]
 
 mod clients;
+mod scripted;
 mod settings;
 
 use std::net::{SocketAddr, TcpListener};
@@ -15,6 +16,7 @@ use sockeye_server::{Limits as ServerLimits, MioNet, Server, Waker};
 use sockeye_service::{Access, Limits, Namespaces, Service};
 
 pub use clients::{Answered, Events, Socket, ask, publish, raw};
+pub use scripted::{Scripted, TicketsOf};
 pub use settings::{Slow, guarded_by, tickets};
 
 /// How long anything may take before a test gives it up.

@@ -120,11 +120,6 @@ impl AccessConfig {
         }
     }
 
-    /// Whether there are one-time tickets.
-    pub(crate) const fn has_tickets(&self) -> bool {
-        self.tickets.is_some()
-    }
-
     /// Reads the files, and makes the access rules.
     pub(crate) fn guard(&self) -> Result<Guard, Failure> {
         let limits = Limits::default();

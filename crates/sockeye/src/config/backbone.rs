@@ -110,12 +110,6 @@ impl Config {
             let why = "[backbone] needs a url, as redis://127.0.0.1, here or in SOCKEYE_BACKBONE";
             return Err(Failure(format!("{at}{why}")));
         }
-        if self.access.as_ref().is_some_and(|access| access.has_tickets()) {
-            let at = self.source.line_with(&["[access.tickets]"]);
-            let why = "[access.tickets]: nodes of a backbone do not share tickets yet, and each would redeem one once: \
-                       take it away, or the backbone";
-            return Err(Failure(format!("{at}{why}")));
-        }
         if !(ENTRIES_MIN..=ENTRIES_MAX).contains(&config.entries) {
             let (at, entries) = (at("entries"), config.entries);
             let why = format!("{entries}, expected {ENTRIES_MIN} to {ENTRIES_MAX}");

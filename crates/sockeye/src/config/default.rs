@@ -178,5 +178,5 @@ compress = true                # false where one message has a secret and text o
 # file = "login.pem"           # PEM of a public key; for HS256 the secret itself
 #
 # [access.tickets]             # one-time tickets: POST /v1/tickets
-# secret_file = "ticket.secret"
+# secret_file = "ticket.secret" # the same for all nodes of a backbone
 "#;

@@ -7,8 +7,8 @@ use sockeye_service::wire::Level;
 use std::sync::Arc;
 
 use super::memory::{self, Memory};
-use super::{Effect, INSIDE, Nodes, Replica, Ticket};
-use crate::entry::{self, Body, Entry, Horizon};
+use super::{Effect, INSIDE, Nodes, Replica, Ticket, Tickets};
+use crate::entry::{self, Body, Entry, Horizon, Issue, Redeem};
 
 /// A verdict that was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ impl Replica {
             sequencer: Sequencer::new(INSIDE, horizon.rules.config()),
             memory,
             nodes: Nodes::told(&horizon.nodes),
+            tickets: Tickets::default(),
             horizons: horizon.count,
             told: horizon.told_through,
             refused: Vec::new(),
@@ -76,6 +77,8 @@ impl Replica {
                 let untaken = self.take_told_ticket(ticket, it.time_ms, (told, is_known));
                 untaken.unwrap_or_else(|| Effect::Disconnect(it.user.into(), ticket))
             }
+            Some(Body::Issue(it)) => self.take_told_issue(it, told, is_known),
+            Some(Body::Redeem(it)) => self.take_told_redemption(it, told, is_known),
         }
     }
 
@@ -104,6 +107,28 @@ impl Replica {
         let Offer { channel, payload, kind, .. } = offer;
         let entry = Sequenced { position, channel, payload, kind, time_ms, level };
         Effect::Message(Arc::new(entry), ticket)
+    }
+
+    fn take_told_issue(&mut self, it: &Issue<'_>, told: Told, is_known: bool) -> Effect {
+        let ticket = Ticket { node: it.node, number: it.ticket };
+        let untaken = self.take_told_ticket(ticket, it.time_ms, (told, is_known));
+        untaken.unwrap_or_else(|| {
+            self.tickets.take(it, (self.head, self.time_ms));
+            Effect::Verdict(ticket, Verdict::Taken)
+        })
+    }
+
+    fn take_told_redemption(&mut self, it: &Redeem<'_>, told: Told, is_known: bool) -> Effect {
+        let ticket = Ticket { node: it.node, number: it.ticket };
+        match self.take_told_ticket(ticket, it.time_ms, (told, is_known)) {
+            None => {
+                self.tickets.remove(it.hash);
+                Effect::Verdict(ticket, Verdict::Taken)
+            }
+            // There is one reason.
+            Some(Effect::Verdict(ticket, _)) => Effect::Verdict(ticket, Verdict::TicketUsed),
+            Some(passed) => passed,
+        }
     }
 
     /// What a ticket means that was not taken; `None` for one that was.

@@ -1,0 +1,91 @@
+//! A log that machines share: it does what the test says.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use sockeye_service::sequencing::{
+    Backbone, Figures, Full, LogClock, Offer, Outcome, SharedLog, Statement, Ticket, Verdict,
+};
+
+use super::{PATIENCE, Running};
+
+/// Who answers statements about tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TicketsOf {
+    /// The log takes each at once.
+    Log,
+    /// The test does.
+    Test,
+}
+
+#[derive(Clone)]
+pub struct Scripted {
+    tickets: TicketsOf,
+    outcomes: Arc<Mutex<VecDeque<Outcome>>>,
+    declared: Arc<Mutex<VecDeque<(Ticket, Statement)>>>,
+    clock: Arc<LogClock>,
+}
+
+impl Scripted {
+    pub fn new(tickets: TicketsOf) -> Self {
+        let clock = Arc::new(LogClock::new());
+        clock.restore(1, 0);
+        Self { tickets, outcomes: Arc::default(), declared: Arc::default(), clock }
+    }
+
+    /// Adds outcomes, and has the service follow them.
+    pub fn say(&self, server: &Running, outcomes: impl IntoIterator<Item = Outcome>) {
+        self.outcomes.lock().expect("no test has failed inside").extend(outcomes);
+        server.run(|_| ());
+    }
+
+    /// The next statement, with its ticket.
+    pub fn heard(&self) -> (Ticket, Statement) {
+        let start = std::time::Instant::now();
+        loop {
+            if let Some(declared) = self.declared.lock().expect("as above").pop_front() {
+                return declared;
+            }
+            assert!(start.elapsed() < PATIENCE, "nothing is declared");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether every statement was heard.
+    pub fn is_silent(&self) -> bool {
+        self.declared.lock().expect("as above").is_empty()
+    }
+}
+
+impl Backbone for Scripted {
+    fn append(&mut self, _: Ticket, _: Offer) -> Result<(), Full> {
+        Err(Full)
+    }
+
+    fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full> {
+        match (&statement, self.tickets) {
+            (Statement::Issue(_) | Statement::Redeem(_), TicketsOf::Log) => {
+                let taken = Outcome::Answer(ticket, Verdict::Taken);
+                self.outcomes.lock().expect("as above").push_back(taken);
+            }
+            (Statement::Issue(_) | Statement::Redeem(_), TicketsOf::Test)
+            | (Statement::Disconnect(_), _) => {
+                self.declared.lock().expect("as above").push_back((ticket, statement));
+            }
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<Outcome> {
+        self.outcomes.lock().expect("as above").pop_front()
+    }
+
+    fn clock(&self) -> &LogClock {
+        &self.clock
+    }
+
+    fn figures(&self) -> Figures {
+        let shared = Some(SharedLog { is_up: true, ..SharedLog::default() });
+        Figures { durable: true, shared, ..Figures::default() }
+    }
+}
