@@ -7,9 +7,11 @@ use super::Server;
 use crate::app::App;
 use crate::budget::HANDSHAKE_UNITS;
 use crate::cause::{CloseCause, Deadline};
+use crate::connection::Connection;
 use crate::connection::life::State;
 use crate::http2::input;
 use crate::listener::Standing;
+use crate::state::Core;
 
 /// The protocols that this server speaks, by their ALPN names (RFC 7301 §6, RFC 9113 §3.2).
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -79,12 +81,7 @@ impl<N: Net, A: App> Server<N, A> {
         if is_good {
             core.stats.handshakes += u64::from(is_encrypted);
             core.hosts.set(key, socket.hosts());
-            // [server:http2-alpn] (RFC 9113 §3.2) Over TLS nothing but ALPN makes it HTTP/2.
-            if is_http2 {
-                input::begin(core, key);
-            } else if is_encrypted && let Some((requests, _)) = connection.requests() {
-                requests.expect_http1();
-            }
+            begin_version(core, key, is_http2, is_encrypted);
         } else {
             let kind = shaken.err().as_ref().map(HandshakeFailure::of);
             let kind = kind.unwrap_or(HandshakeFailure::NoProtocol);
@@ -161,5 +158,16 @@ impl<N: Net, A: App> Server<N, A> {
             connection.mark_dirty(key, &mut core.dirty);
         }
         holds_output
+    }
+}
+
+/// Begins the version of HTTP that the handshake of `key` has agreed on.
+fn begin_version(core: &mut Core, key: Key, is_http2: bool, is_encrypted: bool) {
+    let requests = core.connections.get_mut(key).and_then(Connection::requests);
+    match requests {
+        _ if is_http2 => input::begin(core, key),
+        // [server:http2-alpn] (RFC 9113 §3.2) Over TLS nothing but ALPN makes it HTTP/2.
+        Some((requests, _)) if is_encrypted => requests.expect_http1(),
+        Some(_) | None => {}
     }
 }
