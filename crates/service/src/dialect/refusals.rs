@@ -53,7 +53,9 @@ impl From<Refusal> for Problem {
                 Self::new(Code::Unavailable, "the log of all nodes cannot be reached now")
             }
             Refusal::LogFull(what) => {
-                Self::new(Code::LogFull, format!("the log on disk is full: it has {what}"))
+                let message =
+                    format!("the log on disk has no room left for {what} of this namespace");
+                Self::new(Code::LogFull, message)
             }
             Refusal::NotKept => Self::new(Code::Unavailable, "the log could not take it"),
             Refusal::LogFailed => {

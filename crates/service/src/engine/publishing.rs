@@ -276,9 +276,9 @@ impl<D: Dialect> Engine<D> {
             }
             Verdict::Refused(refusal) => Err(refusal.into()),
             Verdict::NoRoom(NoRoom::Waiting) => Err(Refusal::NoRoom),
-            Verdict::NoRoom(NoRoom::Bytes) => Err(Refusal::LogFull("no room for its bytes")),
-            Verdict::NoRoom(NoRoom::Channels) => Err(Refusal::LogFull("no room for its channel")),
-            Verdict::NoRoom(NoRoom::Keys) => Err(Refusal::LogFull("no room for its key")),
+            Verdict::NoRoom(NoRoom::Bytes) => Err(Refusal::LogFull("bytes")),
+            Verdict::NoRoom(NoRoom::Channels) => Err(Refusal::LogFull("channels")),
+            Verdict::NoRoom(NoRoom::Keys) => Err(Refusal::LogFull("keys")),
             Verdict::NotKept => Err(Refusal::NotKept),
             Verdict::Failed => Err(Refusal::LogFailed),
             Verdict::OldNodes => Err(Refusal::OldNodes),

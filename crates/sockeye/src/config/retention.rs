@@ -127,6 +127,12 @@ impl Config {
             let what = format!("the namespaces reserve {asked} bytes (disk_bytes) of {bytes}");
             return Err(Failure(format!("{at}[disk] bytes: {what}")));
         }
+        // One commit has to fit.
+        let least = Limits::default().batch_bytes_max;
+        if bytes < least {
+            let at = self.source.line_of("disk", "bytes");
+            return Err(Failure(format!("{at}[disk] bytes: {bytes}, expected at least {least}")));
+        }
         if self.disk.channels == 0 {
             let at = self.source.line_of("disk", "channels");
             return Err(Failure(format!("{at}[disk] channels: 0, expected at least 1")));

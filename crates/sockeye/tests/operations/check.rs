@@ -85,6 +85,10 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
         ("[log]\nlevel = \"loud\"\n".to_owned(), "line 2: level: \"loud\", expected one of"),
         ("[access]\nsubscribe = [\"a b\"]\n".to_owned(), "line 2: [access] subscribe: "),
         ("[access]\n\norigins = [\"app.example\"]\n".to_owned(), "line 3: [access] origins: "),
+        (
+            "[disk]\nbytes = 4000000\n".to_owned(),
+            "line 2: [disk] bytes: 4000000, expected at least 4194304",
+        ),
         ("[limits]\nping_seconds = 0\n".to_owned(), "line 2: ping_seconds: 0, expected at least 1"),
         ("listen = \"0.0.0.0:80\"\n".to_owned(), "line 1: listening on 0.0.0.0:80 without [acc"),
         (
