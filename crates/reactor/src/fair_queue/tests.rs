@@ -78,7 +78,7 @@ fn a_holder_that_asks_for_little_is_next() {
 fn small_items_do_not_hide_large_ones() {
     let mut queue = FairQueue::new().with_credit(200);
     // Of each, every twelfth item is large, and one with a small item has just been served.
-    let mut round = |queue: &mut FairQueue<u8, u64>, cost| {
+    let round = |queue: &mut FairQueue<u8, u64>, cost| {
         (0..200).for_each(|holder| queue.add(holder, cost));
     };
     for _ in 0..3 {
