@@ -335,6 +335,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     pub(crate) fn queue(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
         self.check_room()?;
+        self.queue_promised(message)
+    }
+
+    /// The same for a message that was promised room: a receiver on another task may have queued answers since.
+    pub(crate) fn queue_promised(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+        self.check_open()?;
         self.endpoint.send(message, self.output.end())?;
         self.queued += 1;
         Ok(())

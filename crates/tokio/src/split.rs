@@ -3,7 +3,7 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
@@ -28,10 +28,12 @@ pub struct Receiver<S> {
 /// Its futures are as cancel safe as those of the whole.
 pub struct Sender<S> {
     core: Shared<S>,
+    /// It was told that a message may be queued, and has queued none since.
+    is_promised: bool,
 }
 
 pub(crate) fn halves<S>(core: Shared<S>) -> (Receiver<S>, Sender<S>) {
-    (Receiver { core: Arc::clone(&core) }, Sender { core })
+    (Receiver { core: Arc::clone(&core) }, Sender { core, is_promised: false })
 }
 
 /// The connection of two halves; the halves again if they are of two connections.
@@ -81,7 +83,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// # Errors
     /// The connection takes no more messages.
     pub async fn ready(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| lock(&self.core).poll_ready(cx)).await
+        poll_fn(|cx| self.promise(cx)).await
+    }
+
+    /// Ready once a message may be queued: the next one has room, whatever the receiver queues meanwhile.
+    fn promise(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let ready = ready!(lock(&self.core).poll_ready(cx));
+        self.is_promised = ready.is_ok();
+        Poll::Ready(ready)
+    }
+
+    /// Queues by `act` as soon as there is room, and flushes. The receiver queues answers to Pings from another task, so
+    /// room is looked for and taken in one step.
+    async fn queue_by(
+        &mut self,
+        mut act: impl FnMut(&mut Core<S>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        poll_fn(|cx| {
+            let mut core = lock(&self.core);
+            ready!(core.poll_ready(cx))?;
+            Poll::Ready(act(&mut core))
+        })
+        .await?;
+        self.flush().await
     }
 
     /// As [`WebSocket::queue`](crate::WebSocket::queue).
@@ -89,7 +113,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// # Errors
     /// As there.
     pub fn queue<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
-        lock(&self.core).queue(message.into())
+        self.take_promise(message.into())
+    }
+
+    fn take_promise(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+        let mut core = lock(&self.core);
+        match core::mem::take(&mut self.is_promised) {
+            true => core.queue_promised(message),
+            false => core.queue(message),
+        }
     }
 
     /// As [`WebSocket::flush`](crate::WebSocket::flush).
@@ -106,9 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// As there.
     pub async fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.ready().await?;
-        self.queue(message)?;
-        self.flush().await
+        self.queue_by(|core| core.queue(message)).await
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part).
@@ -121,9 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
         fin: Fin,
     ) -> Result<(), Error> {
         let part = part.into();
-        self.ready().await?;
-        lock(&self.core).queue_part(part, fin)?;
-        self.flush().await
+        self.queue_by(|core| core.queue_part(part, fin)).await
     }
 
     /// As [`WebSocket::ping`](crate::WebSocket::ping).
@@ -131,9 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// # Errors
     /// As there.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.ready().await?;
-        lock(&self.core).queue_ping(payload)?;
-        self.flush().await
+        self.queue_by(|core| core.queue_ping(payload)).await
     }
 
     /// Sends a Close frame behind what is queued. The receiver sees the end: it has to be polled until `None`.
@@ -168,12 +194,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Receiver<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     type Error = Error;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        lock(&self.core).poll_ready(cx)
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.promise(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        lock(&self.core).queue(message.as_message())
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.take_promise(message.as_message())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
