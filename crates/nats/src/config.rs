@@ -43,7 +43,8 @@ pub(crate) struct Login {
 /// Bounds of a [`NatsEngine`](crate::NatsEngine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NatsLimits {
-    /// How long a connection or a reply may take before the server counts as away.
+    /// How long a connection to an address, or a reply, may take before the server counts as away. The look-up of its
+    /// name and the connections to all its addresses may take twice as long together.
     pub patience_ms: u64,
     /// Appends that wait.
     pub append_entries_max: usize,

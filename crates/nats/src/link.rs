@@ -14,6 +14,7 @@ use async_nats::{Client, ConnectOptions, Event, ServerError};
 use rustls::{ClientConfig, RootCertStore};
 use sockeye_backbone::{Trouble, TroubleKind};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::config::{NatsConfig, Server};
 use crate::stream::{self, Description};
@@ -78,7 +79,13 @@ impl<'c> Link<'c> {
         let failure = Arc::<Failure>::default();
         let options = options(config, Arc::clone(&failure), server)?;
         let address = format!("{}://{server}", if config.uses_tls { "tls" } else { "nats" });
-        let connected = options.connect(address).await;
+        // The bound of the options is one for each address, and not for the look-up of the name.
+        let connected =
+            timeout(config.patience().saturating_mul(2), options.connect(address)).await;
+        let connected = connected.map_err(|_| {
+            let text = format!("{server} does not answer in time");
+            Trouble::new(TroubleKind::Unreachable, text)
+        })?;
         let client = connected.map_err(|error| trouble::of_connect(&error, server, config))?;
         check_version(server, &client, config.replicas)?;
         let context = ContextBuilder::new()

@@ -64,8 +64,27 @@ pub(crate) struct Reader<'s> {
     /// The number of the newest message that the consumer has sent.
     sent: u64,
     failures: u32,
-    /// When a message came, or a consumer was made.
+    progress: Progress,
+}
+
+/// When a consumer was last seen to work.
+struct Progress {
+    /// When a message came, the consumer was made, or there was nothing to send.
     moved_at: Instant,
+}
+
+impl Progress {
+    fn now() -> Self {
+        Self { moved_at: Instant::now() }
+    }
+
+    /// Whether the consumer has sent nothing for too long. `has_more` says that there are entries it has not sent.
+    fn stalls(&mut self, has_more: bool, now: Instant, patience: Duration) -> bool {
+        if !has_more {
+            self.moved_at = now;
+        }
+        now.duration_since(self.moved_at) > patience
+    }
 }
 
 impl<'s> Reader<'s> {
@@ -88,7 +107,7 @@ impl<'s> Reader<'s> {
             batch: None,
             sent: 0,
             failures: 0,
-            moved_at: Instant::now(),
+            progress: Progress::now(),
         }
     }
 
@@ -127,7 +146,7 @@ impl<'s> Reader<'s> {
     /// Reads on by another consumer.
     fn begin_anew(&mut self) {
         (self.batch, self.consumer, self.sent) = (None, None, 0);
-        self.moved_at = Instant::now();
+        self.progress = Progress::now();
     }
 
     // --- The ends --------------------------------------------------------------------------------
@@ -161,9 +180,10 @@ impl<'s> Reader<'s> {
     }
 
     /// Whether there are entries that the consumer does not send: the server that had it may be gone.
-    fn stalls(&self, ends: LogEnds) -> bool {
+    fn stalls(&mut self, ends: LogEnds) -> bool {
         let has_more = ends.last.is_some() && ends.last >= self.place.next.map(position);
-        has_more && self.batch.is_some() && self.moved_at.elapsed() > self.link.config.patience()
+        let stalls = self.progress.stalls(has_more, Instant::now(), self.link.config.patience());
+        stalls && self.batch.is_some()
     }
 
     /// Gives the owner what was read, and the ends if they are reached.
@@ -188,7 +208,7 @@ impl<'s> Reader<'s> {
         }
         // The stream is gone, and the ends will tell.
         let Some(consumer) = &self.consumer else { return Ok(()) };
-        let bytes_max = BATCH_BYTES_MAX.max(2 * self.link.message_bytes_max());
+        let bytes_max = batch_bytes_max(self.link.message_bytes_max());
         let batch = consumer.batch().max_messages(BATCH_ENTRIES_MAX).max_bytes(bytes_max);
         let batch = batch.expires(EXPIRES).messages().await;
         self.batch = Some(batch.map_err(|error| trouble::of_request(&error, server, config))?);
@@ -272,19 +292,24 @@ impl<'s> Reader<'s> {
             let text = format!("{} sent a message that is not of JetStream", self.link.server);
             Trouble::new(TroubleKind::Protocol, text)
         })?;
-        if info.consumer_sequence != self.sent + 1 {
+        if info.consumer_sequence.checked_sub(1) != Some(self.sent) {
             return Ok(false);
         }
-        self.sent += 1;
-        self.moved_at = Instant::now();
+        self.sent = info.consumer_sequence;
+        self.progress = Progress::now();
         let sequence = info.stream_sequence;
         // A consumer that is to begin behind the end begins there.
         if Some(sequence) >= self.place.next {
             self.entries.push((sequence, message.payload[..].into()));
-            self.place.next = Some(sequence + 1);
+            self.place.next = Some(sequence.saturating_add(1));
         }
         Ok(true)
     }
+}
+
+/// The bytes that a batch may have, if a message may have so many.
+fn batch_bytes_max(message_bytes_max: usize) -> usize {
+    BATCH_BYTES_MAX.max(message_bytes_max.saturating_mul(2))
 }
 
 /// What a batch gives: a message, an error, or its end.
@@ -305,5 +330,36 @@ fn next_now(batch: &mut Option<Batch>) -> Poll<Arrival> {
     match batch {
         Some(batch) => Pin::new(batch).poll_next(&mut context),
         None => Poll::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_of_a_quiet_log_does_not_stall_when_an_entry_comes() {
+        let patience = Duration::from_secs(5);
+        let mut progress = Progress::now();
+        let mut now = progress.moved_at;
+        for _ in 0..20 {
+            now += Duration::from_secs(1);
+            assert!(!progress.stalls(false, now, patience), "there is nothing to send");
+        }
+        let mut seconds = 0;
+        while !progress.stalls(true, now + Duration::from_secs(seconds), patience) {
+            seconds += 1;
+        }
+        assert_eq!(
+            seconds, 6,
+            "more than the patience after the last time that nothing was missing"
+        );
+    }
+
+    #[test]
+    fn a_server_may_have_any_bound_of_messages() {
+        assert_eq!(batch_bytes_max(1024), BATCH_BYTES_MAX);
+        assert_eq!(batch_bytes_max(BATCH_BYTES_MAX), 2 * BATCH_BYTES_MAX);
+        assert_eq!(batch_bytes_max(usize::MAX / 2 + 1), usize::MAX);
     }
 }

@@ -13,6 +13,7 @@ use crate::trouble;
 pub(crate) async fn run(shared: &Shared, link: &Link<'_>) -> Result<Infallible, Trouble> {
     loop {
         if let Some(trim) = shared.take_trim() {
+            // If this fails, the trim is forgotten. The owner asks again, for more, when it has more to drop.
             purge(link, trim).await?;
         }
         shared.has_trim.notified().await;
@@ -21,7 +22,7 @@ pub(crate) async fn run(shared: &Shared, link: &Link<'_>) -> Result<Infallible, 
 
 /// Drops the entries before a sequence.
 async fn purge(link: &Link<'_>, trim: Trim) -> Result<(), Trouble> {
-    // If there is no stream, its ends tell.
+    // Without a stream there is nothing to trim. The reader tells the owner.
     let Some((stream, description)) = link.describe().await? else { return Ok(()) };
     if !drops_some_and_keeps_others(trim, description.ends) {
         return Ok(());
@@ -42,7 +43,7 @@ async fn purge(link: &Link<'_>, trim: Trim) -> Result<(), Trouble> {
 /// a former life of the log may be.
 fn drops_some_and_keeps_others(trim: Trim, ends: LogEnds) -> bool {
     let (Some(first), Some(last)) = (ends.first, ends.last) else { return false };
-    let keeps_others = (first.number + 1..=last.number).contains(&trim.before);
+    let keeps_others = (first.number.saturating_add(1)..=last.number).contains(&trim.before);
     [0, ends.identity].contains(&trim.identity) && keeps_others
 }
 
@@ -61,6 +62,8 @@ mod tests {
         let asked: Vec<u64> = (0..12).filter(|before| asks(*before, trimmed)).collect();
         assert_eq!(asked, [6, 7, 8, 9], "what is gone is not asked for again");
         assert!(!asks(5, LogEnds { identity: 8, ..ends }), "it is another log");
+        let newest = LogEnds { first: Some(position(u64::MAX)), ..ends };
+        assert!(!asks(5, newest), "a server may send any number");
         let own = Trim { identity: 0, before: 5 };
         assert!(drops_some_and_keeps_others(own, ends), "it began while the owner was there");
         assert!(!asks(5, LogEnds { identity: 7, first: None, last: None }), "it is empty");
