@@ -12,7 +12,7 @@ use sockeye_nats::NatsLimits;
 
 use super::{NatsServer, beginning, config, node, node_with};
 use crate::faults::Check;
-use crate::node::Node;
+use crate::node::{Node, WAIT_MAX};
 use crate::proxy::{Holds, Proxy};
 use crate::server::LogServer as _;
 
@@ -166,8 +166,9 @@ fn ends_under_load() {
     let server = NatsServer::start();
     let mut writer = beginning("a", &server.url());
     let mut reader = node("b", &server.url());
-    let mut told = 0;
+    let (mut told, late) = (0, Instant::now() + WAIT_MAX);
     while told < 6 {
+        assert!(Instant::now() < late, "the ends were told {told} times only");
         writer.offer(200);
         writer.take();
         reader.take();
@@ -219,7 +220,9 @@ fn slow_owner() {
     let mut slow = node_with("b", config(&url(&proxy)).with_limits(limits));
     // Its engine reads at once, and then asks for the ends only: less than an entry for a while.
     let (mut relayed, mut since) = (0, Instant::now());
+    let late = since + WAIT_MAX;
     while relayed < BOUND as u64 || since.elapsed() < Duration::from_millis(500) {
+        assert!(Instant::now() < late, "{relayed} bytes were sent, and it goes on");
         thread::sleep(Duration::from_millis(10));
         if proxy.relayed() > relayed + large.len() as u64 / 2 {
             (relayed, since) = (proxy.relayed(), Instant::now());

@@ -1,10 +1,15 @@
 //! Users, passwords, tokens, rights and TLS.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
 use sockeye_backbone::TroubleKind;
 
 use super::links::assert_same;
-use super::{NatsServer, beginning, config, node, node_with};
+use super::{NatsServer, config, node, node_with};
 use crate::faults::{Certificates, Check, refusal, trusting};
+use crate::node::WAIT_MAX;
 use crate::server::LogServer as _;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -12,6 +17,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("nats: a token is checked, and never shown", tokens),
     ("nats: a user without rights is refused, and the documented ones are enough", rights),
     ("nats: TLS with a known authority works, and with no other", tls),
+    ("nats: a login is never sent to a server without TLS that should speak it", plain_server),
 ];
 
 fn passwords() {
@@ -50,6 +56,11 @@ fn tokens() {
     node.settle();
     assert_same(&server, &node);
 }
+
+/// The first line of a server that speaks no TLS.
+const PLAIN_INFO: &[u8] =
+    b"INFO {\"server_id\":\"A\",\"version\":\"2.9.10\",\"go\":\"\",\"host\":\"\",\
+    \"port\":1,\"proto\":1,\"max_payload\":1048576}\r\n";
 
 /// What docs/cluster.md says.
 const RIGHTS: &str = r#"publish: ["sockeye.log.*", "$JS.API.STREAM.INFO.sockeye", "$JS.API.STREAM.CREATE.sockeye",
@@ -99,11 +110,30 @@ fn tls() {
     );
     let trouble = refusal(&mut super::node("a", &server.url()));
     assert!(trouble.kind == TroubleKind::Login && trouble.text.contains("use tls://"), "{trouble}");
-    // The other way round, no login is sent in the clear.
-    let plain = NatsServer::start();
-    let url = format!("tls://127.0.0.1:{}", plain.port);
-    let config = super::config(&url).with_tls(trusting(&certificates.0.join("ca.pem")));
-    let mut node = node_with("a", config);
-    node.wait("there is a trouble", |it| it.trouble().is_some());
-    beginning("a", &plain.url());
+}
+
+fn plain_server() {
+    let certificates = Certificates::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("the engine connects");
+        client.set_read_timeout(Some(WAIT_MAX)).expect("a time");
+        client.write_all(PLAIN_INFO).expect("it reads");
+        let mut sent = vec![0; 64 * 1024];
+        let length = client.read(&mut sent).expect("it begins TLS");
+        sent.truncate(length);
+        // This is no TLS either, so the client ends the connection.
+        let _ = client.write_all(b"PONG\r\n");
+        let _ = client.read_to_end(&mut sent);
+        sent
+    });
+    let config = config(&format!("tls://node@127.0.0.1:{port}")).with_password("correct-horse");
+    let config = config.with_tls(trusting(&certificates.0.join("ca.pem")));
+    let trouble = refusal(&mut node_with("a", config));
+    assert_eq!(trouble.kind, TroubleKind::Login, "{trouble}");
+    let sent = server.join().expect("the server has what was sent");
+    let sent = String::from_utf8_lossy(&sent);
+    assert!(!sent.is_empty(), "the engine was there");
+    assert!(!sent.contains("CONNECT") && !sent.contains("correct-horse"), "{sent}");
 }

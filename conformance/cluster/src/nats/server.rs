@@ -55,12 +55,12 @@ impl NatsServer {
     /// A server that does not run yet.
     pub(crate) fn prepare(port: u16, settings: &str, login: &str) -> Self {
         let directory = directory();
-        let has_jetstream = !settings.contains("jetstream");
+        let names_jetstream = settings.contains("jetstream");
         let store = directory.join("store").display().to_string();
-        let jetstream = if has_jetstream {
-            format!("jetstream {{ store_dir: \"{store}\" }}\n")
-        } else {
+        let jetstream = if names_jetstream {
             String::new()
+        } else {
+            format!("jetstream {{ store_dir: \"{store}\" }}\n")
         };
         let settings = settings.replace("STORE", &store);
         let text = format!("listen: \"127.0.0.1:{port}\"\n{jetstream}{settings}");
