@@ -3,6 +3,7 @@
 mod faults;
 mod nats;
 mod node;
+mod postgres;
 mod program;
 mod proxy;
 mod rate;
@@ -23,6 +24,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use sockeye_backbone::suite::CHECKS;
 
 use crate::nats::{NatsRig, NatsServer, NatsTarget};
+use crate::postgres::{PostgresRig, PostgresServer, PostgresTarget};
 use crate::rig::{RedisRig, Target};
 use crate::server::{LogServer as _, Server};
 
@@ -43,14 +45,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// The suite that every engine has to pass, and the faults, on servers that it starts (Debian: redis-server,
-    /// nats-server).
+    /// nats-server, postgresql).
     Own {
         /// Also checks this program: nodes that serve.
         #[arg(long)]
         program: Option<PathBuf>,
-        /// Also checks this program on NATS; it has to have the feature `nats`.
+        /// Also checks this program on NATS and PostgreSQL; it has to have the feature `full`.
         #[arg(long)]
-        nats_program: Option<PathBuf>,
+        full_program: Option<PathBuf>,
         /// A newer nats-server than the system's, for streams with copies.
         #[arg(long)]
         newer_nats_server: Option<PathBuf>,
@@ -71,10 +73,10 @@ enum Command {
         appendfsync: String,
     },
     /// The suite that every engine has to pass, on a server of yours. It makes and deletes keys
-    /// or streams `sockeye-suite-…`, and nothing else.
+    /// or streams `sockeye-suite-…`, or tables `sockeye_suite_…`, and nothing else.
     Engine {
         /// `redis://[USER@]HOST[:PORT][/DATABASE]`, or with rediss, redis-sentinel, rediss-sentinel;
-        /// `nats://[USER@]HOST[:PORT]`, or with tls.
+        /// `nats://[USER@]HOST[:PORT]`, or with tls; `postgres://USER@HOST[:PORT]/DATABASE`, with TLS by `--cacert`.
         url: String,
         /// The server, for redis-cli, if the URL names Sentinels.
         #[arg(long)]
@@ -96,10 +98,11 @@ enum Command {
 enum Measured {
     Redis,
     Nats,
+    Postgres,
 }
 
 /// The servers of the generic checks.
-type Servers = (Server, NatsServer);
+type Servers = (Server, NatsServer, PostgresServer);
 
 type Job = (String, Box<dyn FnOnce() + Send>);
 
@@ -113,16 +116,17 @@ fn main() -> ExitCode {
                     rate::run(&Server::start(&["--appendfsync", &appendfsync]), plan)
                 }
                 Measured::Nats => rate::run(&NatsServer::start(), plan),
+                Measured::Postgres => rate::run(&PostgresServer::start(), plan),
             };
             println!("\nthe engine has {ratio:.2} of the plain rate");
             return ExitCode::SUCCESS;
         }
-        Command::Own { program, nats_program, newer_nats_server } => {
+        Command::Own { program, full_program, newer_nats_server } => {
             match newer_nats_server {
                 Some(file) => nats::NEWER.set(file).expect("nobody else sets it"),
                 None => println!("left out: streams of NATS with copies (no --newer-nats-server)"),
             }
-            Ok(own(program, nats_program))
+            Ok(own(program, full_program))
         }
         Command::Engine { url, server, password, credentials, cacert } => {
             let tls = cacert.as_ref().map(|file| faults::trusting(file));
@@ -131,6 +135,10 @@ fn main() -> ExitCode {
                 let text = |file| std::fs::read_to_string(file).expect("a file of credentials");
                 let credentials = credentials.map(text);
                 Ok((of_nats(&NatsTarget { url, password, credentials, tls }, ""), None))
+            } else if url.starts_with("postgres") {
+                let authorities = cacert.map(|file| file.display().to_string());
+                let target = PostgresTarget { url, password, tls, authorities };
+                target.ask("SELECT 1").map(|_| (of_postgres(&target, ""), None))
             } else {
                 let mut client = vec!["-u".to_owned(), server.unwrap_or_else(|| url.clone())];
                 if let Some(file) = cacert {
@@ -145,34 +153,40 @@ fn main() -> ExitCode {
         // The servers are there as long as their checks.
         Ok((mut jobs, _servers)) => {
             jobs.retain(|(name, _)| name.contains(&arguments.only));
-            run(jobs, arguments.jobs)
+            let code = run(jobs, arguments.jobs);
+            postgres::remove_template();
+            code
         }
         Err(error) => {
-            eprintln!("cluster: redis-cli does not reach the server: {error}");
+            eprintln!("cluster: redis-cli or psql does not reach the server: {error}");
             ExitCode::from(2)
         }
     }
 }
 
 /// All checks, on servers of our own.
-fn own(program: Option<PathBuf>, nats_program: Option<PathBuf>) -> (Vec<Job>, Option<Servers>) {
+fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Option<Servers>) {
     let (redis, nats) = (Server::start(&[]), NatsServer::start());
+    let postgres = PostgresServer::start();
     let client = vec!["-p".to_owned(), redis.port.to_string()];
     // Those that take longest come first.
-    let faults = nats::all().into_iter().chain(faults::all());
+    let faults = nats::all().into_iter().chain(postgres::all()).chain(faults::all());
     let mut jobs: Vec<Job> =
         faults.map(|(name, run)| -> Job { (name.into(), Box::new(run)) }).collect();
     jobs.extend(of_redis(&Target { url: redis.url(), password: None, tls: None, client }));
     let nats_target = NatsTarget { url: nats.url(), password: None, credentials: None, tls: None };
     jobs.extend(of_nats(&nats_target, "nats: "));
-    for (program, checks) in [(program, program::CHECKS), (nats_program, program::NATS_CHECKS)] {
+    let postgres_target =
+        PostgresTarget { url: postgres.url(), password: None, tls: None, authorities: None };
+    jobs.extend(of_postgres(&postgres_target, "postgres: "));
+    for (program, checks) in [(program, program::CHECKS), (full_program, program::FULL_CHECKS)] {
         let Some(program) = program else { continue };
         jobs.extend(checks.iter().map(|&(name, run)| -> Job {
             let program = program.clone();
             (name.into(), Box::new(move || run(&program)))
         }));
     }
-    (jobs, Some((redis, nats)))
+    (jobs, Some((redis, nats, postgres)))
 }
 
 /// The checks of every engine, on Redis.
@@ -206,6 +220,24 @@ fn of_nats(target: &NatsTarget, prefix: &str) -> Vec<Job> {
         let (target, run) = (target.clone(), check.run);
         let name = format!("{prefix}{}", check.name);
         jobs.push((name, Box::new(move || run(&mut NatsRig::new(&target))) as _));
+    }
+    jobs
+}
+
+/// The checks of every engine, on PostgreSQL.
+fn of_postgres(target: &PostgresTarget, prefix: &str) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for check in CHECKS {
+        if check.name.starts_with("a_cut") && !target.can_cut() {
+            println!(
+                "left out: {} (connections with TLS or to several servers cannot be cut)",
+                check.name
+            );
+            continue;
+        }
+        let (target, run) = (target.clone(), check.run);
+        let name = format!("{prefix}{}", check.name);
+        jobs.push((name, Box::new(move || run(&mut PostgresRig::new(&target))) as _));
     }
     jobs
 }

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::nats::NatsServer;
+use crate::postgres::PostgresServer;
 use crate::server::{LogServer, Server, free_port};
 
 /// How long anything may take that has to come.
@@ -27,8 +28,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) type Check = (&'static str, fn(&Path));
 
-/// The checks of a shared log on NATS, for a program that has its driver.
-pub(crate) const NATS_CHECKS: &[Check] = &[
+/// The checks of a shared log on NATS and PostgreSQL, for a program that has their drivers.
+pub(crate) const FULL_CHECKS: &[Check] = &[
     ("program: nats: what one node takes another one delivers and resumes", |program| {
         together(program, &NatsServer::start());
     }),
@@ -49,6 +50,23 @@ pub(crate) const NATS_CHECKS: &[Check] = &[
     }),
     ("program: nats: other rules than those of the log end the start", |program| {
         other_rules(program, &NatsServer::start());
+    }),
+    ("program: postgres: what one node takes another one delivers and resumes", |program| {
+        together(program, &PostgresServer::start());
+    }),
+    ("program: postgres: nodes are killed, and streams go on at another one", |program| {
+        killed(program, &PostgresServer::start());
+    }),
+    ("program: postgres: the server is killed and started again under streams", |program| {
+        away(program, &mut PostgresServer::start());
+    }),
+    ("program: postgres: a server that loses commits ends the start", |program| {
+        let server = PostgresServer::start_with("synchronous_commit = off");
+        let said = fails(program, &server, &[]);
+        assert!(said.contains("ALTER SYSTEM SET synchronous_commit = on"), "{said}");
+    }),
+    ("program: postgres: other rules than those of the log end the start", |program| {
+        other_rules(program, &PostgresServer::start());
     }),
 ];
 

@@ -1,6 +1,7 @@
 //! Rates and latencies of a log through its engine, and through a plain client of its server: in turns, on one server.
 
 mod nats;
+mod postgres;
 mod redis;
 
 use std::collections::VecDeque;
@@ -33,6 +34,11 @@ pub(crate) trait Ways {
 
     /// The number of its process.
     fn process_id(&self) -> String;
+
+    /// The processor time of the server.
+    fn server_time(&self) -> Duration {
+        processor_time(&self.process_id(), 2)
+    }
 
     /// Deletes a log.
     fn delete(&self, log: &str);
@@ -109,22 +115,27 @@ fn print_latencies<W: Ways>(server: &W) {
 }
 
 fn measure<W: Ways>(server: &W, run: impl FnOnce()) -> Round {
-    let (own, other) = (processor_time("self"), processor_time(&server.process_id()));
+    let (own, other) = (processor_time("self", 2), server.server_time());
     let begun = Instant::now();
     run();
     Round {
         elapsed: begun.elapsed(),
-        own: processor_time("self") - own,
-        server: processor_time(&server.process_id()) - other,
+        own: processor_time("self", 2) - own,
+        server: server.server_time() - other,
     }
 }
 
-/// The processor time of a process, from `/proc`.
-fn processor_time(process: &str) -> Duration {
+/// The processor time of a process, from `/proc`: its own with two counts, and of those that it has started and that
+/// have ended with four.
+fn processor_time(process: &str, counts: usize) -> Duration {
     let text = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux");
     let behind = text.rsplit_once(')').expect("a command in brackets").1;
-    let ticks: u64 =
-        behind.split(' ').skip(12).take(2).map(|it| it.parse::<u64>().expect("a number")).sum();
+    let ticks: u64 = behind
+        .split(' ')
+        .skip(12)
+        .take(counts)
+        .map(|it| it.parse::<u64>().expect("a number"))
+        .sum();
     Duration::from_millis(ticks * 10)
 }
 

@@ -2,13 +2,13 @@
 
 use sockeye_backbone::Engine;
 use sockeye_terminal::Failure;
-#[cfg(any(feature = "redis", feature = "nats"))]
+#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
 use sockeye_terminal::OrFail as _;
 
 use crate::config::BackboneConfig;
 
 /// The environment variable that has the password, if no file has it.
-#[cfg(any(feature = "redis", feature = "nats"))]
+#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
 const PASSWORD: &str = "SOCKEYE_BACKBONE_PASSWORD";
 
 /// The environment variable that has the credentials, if no file has them.
@@ -21,6 +21,8 @@ enum Configured {
     Redis(sockeye_redis::RedisConfig),
     #[cfg(feature = "nats")]
     Nats(sockeye_nats::NatsConfig),
+    #[cfg(feature = "postgres")]
+    Postgres(sockeye_postgres::PostgresConfig),
 }
 
 /// Whether the engine can be asked for: what the URL says, and the files of passwords and authorities.
@@ -35,10 +37,12 @@ pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> 
         Configured::Redis(config) => started(sockeye_redis::RedisEngine::open(config)),
         #[cfg(feature = "nats")]
         Configured::Nats(config) => started(sockeye_nats::NatsEngine::open(config)),
+        #[cfg(feature = "postgres")]
+        Configured::Postgres(config) => started(sockeye_postgres::PostgresEngine::open(config)),
     }
 }
 
-#[cfg(any(feature = "redis", feature = "nats"))]
+#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
 fn started(engine: std::io::Result<impl Engine + 'static>) -> Result<Box<dyn Engine>, Failure> {
     Ok(Box::new(engine.or_fail(|| "cannot start the threads of the backbone".into())?))
 }
@@ -48,8 +52,10 @@ fn configure(config: &BackboneConfig) -> Result<Configured, Failure> {
     match scheme.to_ascii_lowercase().as_str() {
         "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(config),
         "nats" | "tls" => nats(config),
+        "postgres" | "postgresql" => postgres(config),
         _ => Err(Failure(
-            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, nats and tls".into(),
+            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, nats, tls, postgres and postgresql"
+                .into(),
         )),
     }
 }
@@ -124,7 +130,49 @@ fn nats(config: &BackboneConfig) -> Result<Configured, Failure> {
     Ok(Configured::Nats(nats))
 }
 
-#[cfg(any(feature = "redis", feature = "nats"))]
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &BackboneConfig) -> Result<Configured, Failure> {
+    Err(Failure(
+        "url: this program was built without the driver for PostgreSQL (feature postgres)".into(),
+    ))
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(config: &BackboneConfig) -> Result<Configured, Failure> {
+    use sockeye_postgres::{PostgresConfig, PostgresLimits};
+
+    let strange = [
+        (
+            config.credentials_file.is_some(),
+            "credentials_file: PostgreSQL has no credentials, but a password",
+        ),
+        (config.sentinel_user.is_some(), "sentinel_user: PostgreSQL has no Sentinels"),
+        (
+            config.sentinel_password_file.is_some(),
+            "sentinel_password_file: PostgreSQL has no Sentinels",
+        ),
+        (
+            config.replicas.is_some(),
+            "replicas: with PostgreSQL the server says which standbys confirm (synchronous_standby_names)",
+        ),
+    ];
+    if let Some((_, why)) = strange.into_iter().find(|(is_set, _)| *is_set) {
+        return Err(Failure(format!("{why}: take it away")));
+    }
+    let postgres = PostgresConfig::from_url(&config.url);
+    let mut postgres = postgres.map_err(|why| Failure(format!("url: {why}")))?;
+    let patience_ms = config.patience_seconds.saturating_mul(1_000);
+    postgres = postgres.with_limits(PostgresLimits { patience_ms, ..PostgresLimits::default() });
+    if let Some(password) = password(config)? {
+        postgres = postgres.with_password(&password);
+    }
+    if postgres.uses_tls() {
+        postgres = postgres.with_tls(trusting(config)?);
+    }
+    Ok(Configured::Postgres(postgres))
+}
+
+#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
 fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
     match &config.password_file {
         Some(file) => secret(file, "password_file").map(Some),
@@ -133,7 +181,7 @@ fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
 }
 
 /// How TLS begins, and whom it trusts.
-#[cfg(any(feature = "redis", feature = "nats"))]
+#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
 fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
     let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
     let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
@@ -141,7 +189,7 @@ fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConf
 }
 
 /// A secret without the end of its line.
-#[cfg(any(feature = "redis", feature = "nats"))]
+#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
 fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
     let text = crate::file::read_text(path, crate::file::Kind::Regular);
     let text = text.or_fail(|| format!("{key} {}", path.display()))?;
@@ -174,6 +222,24 @@ mod tests {
     fn a_driver_that_is_not_built_is_named() {
         let why = "url: this program was built without the driver for NATS (feature nats)";
         assert_eq!(error("nats://h", |_| {}), why);
+    }
+
+    #[test]
+    #[cfg(feature = "postgres")]
+    fn what_is_wrong_with_postgresql_is_named() {
+        let why = error("postgres://u@h", |it| it.replicas = Some(1));
+        assert!(why.contains("synchronous_standby_names"), "{why}");
+        let why = error("postgres://u@h", |it| it.credentials_file = Some("a.creds".into()));
+        assert!(why.starts_with("credentials_file: PostgreSQL has no credentials"), "{why}");
+        assert!(error("postgres://h/db", |_| {}).contains("names no user"));
+        assert!(error("postgresql://u:p@h", |_| {}).contains("has a password"));
+        assert!(
+            error("postgres://u@h?sslmode=verify-full", |_| {}).contains("TLS needs a ca_file")
+        );
+        assert!(error("postgres://u@h?sslmode=require", |_| {}).contains("option \"sslmode\""));
+        let config =
+            BackboneConfig { url: "postgres://u@h/db".into(), ..BackboneConfig::default() };
+        check(&config).expect("a URL is enough");
     }
 
     #[test]

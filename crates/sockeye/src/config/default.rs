@@ -11,10 +11,11 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # Keep what is published on disk; without it, messages live in memory only.
 # data = "data"                # SOCKEYE_DATA, --data; relative to this file
 
-# One log that several machines share, kept by Redis, Valkey or NATS; not together with `data`.
+# One log that several machines share, kept by Redis, Valkey, NATS or PostgreSQL; not together with `data`.
 # [backbone]
 # url = "redis://127.0.0.1"    # SOCKEYE_BACKBONE, --backbone; or rediss://, redis-sentinel://HOST,HOST/NAME;
-#                              # or nats://HOST,HOST?stream=NAME, tls:// (a program with the feature nats)
+#                              # or nats://HOST,HOST?stream=NAME, tls:// (a program with the feature nats);
+#                              # or postgres://USER@HOST/DATABASE?table=NAME (a program with the feature postgres)
 # password_file = "redis.secret"   # or SOCKEYE_BACKBONE_PASSWORD has the password itself; with NATS the token, if the URL
 #                              # names no user
 # credentials_file = "node.creds"   # of NATS; or SOCKEYE_BACKBONE_CREDENTIALS has them

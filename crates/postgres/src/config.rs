@@ -1,0 +1,134 @@
+//! Where the log is, and who asks for it.
+
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::url::{self, UrlError};
+
+/// The name of the table, if the URL names none.
+pub const DEFAULT_TABLE: &str = "sockeye";
+
+/// The servers, the database, the table, the login and the bounds of a [`PostgresEngine`](crate::PostgresEngine).
+#[derive(Clone)]
+pub struct PostgresConfig {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) user: Box<str>,
+    pub(crate) password: Option<Box<str>>,
+    pub(crate) database: Box<str>,
+    pub(crate) table: Box<str>,
+    pub(crate) uses_tls: bool,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) limits: PostgresLimits,
+}
+
+/// A server's name or address, and its port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) host: Box<str>,
+    pub(crate) port: u16,
+}
+
+/// Bounds of a [`PostgresEngine`](crate::PostgresEngine).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PostgresLimits {
+    /// How long a connection or a statement may take before the server counts as away.
+    pub patience_ms: u64,
+    /// Appends that wait.
+    pub append_entries_max: usize,
+    /// Their bytes.
+    pub append_bytes_max: usize,
+    /// Events that the owner has not taken. The reader stops at the bound; one statement's rows may exceed it.
+    pub event_entries_max: usize,
+    /// Their bytes.
+    pub event_bytes_max: usize,
+    /// The bytes of one entry. A longer one that a stranger wrote is read as an empty one.
+    pub entry_bytes_max: usize,
+}
+
+impl Default for PostgresLimits {
+    fn default() -> Self {
+        Self {
+            patience_ms: 5_000,
+            append_entries_max: 16_384,
+            append_bytes_max: 64 * 1024 * 1024,
+            event_entries_max: 16_384,
+            event_bytes_max: 32 * 1024 * 1024,
+            entry_bytes_max: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl PostgresConfig {
+    /// Reads a URL: `postgres://USER@HOST[:PORT],HOST[:PORT]…[/DATABASE][?table=NAME&sslmode=verify-full]`.
+    ///
+    /// The hosts are a primary and its standbys: the one that takes writes is found. A database that is not named has
+    /// the name of the user. A URL with a password is refused, because lists of processes and logs show URLs.
+    ///
+    /// # Errors
+    /// As [`UrlError`].
+    pub fn from_url(text: &str) -> Result<Self, UrlError> {
+        url::parse(text)
+    }
+
+    /// Sets the user's password.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Sets how TLS begins, and whom it trusts. [`uses_tls`](Self::uses_tls) says whether it is needed.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Arc<ClientConfig>) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Sets the bounds.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: PostgresLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether the URL asks for TLS.
+    pub const fn uses_tls(&self) -> bool {
+        self.uses_tls
+    }
+
+    /// The name of the table.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    pub(crate) const fn patience(&self) -> Duration {
+        Duration::from_millis(self.limits.patience_ms)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Shows no password.
+impl fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresConfig")
+            .field("servers", &self.servers)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("table", &self.table)
+            .field("uses_tls", &self.uses_tls)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

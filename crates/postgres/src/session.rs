@@ -1,0 +1,176 @@
+//! The thread: one session after the other, each with two connections to one server and a runtime of its own.
+
+use core::convert::Infallible;
+use core::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+
+use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
+use tokio::sync::Notify;
+use tokio::{runtime, select};
+
+use crate::appender::Appender;
+use crate::config::Server;
+use crate::link::{self, Link};
+use crate::reader::{Place, Reader};
+use crate::shared::Shared;
+use crate::sql::Sql;
+use crate::table;
+
+/// Pauses between attempts: growing, and the one for a server whose settings are wrong.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+const PAUSE_REFUSED: Duration = Duration::from_secs(5);
+
+/// Connects until the engine is stopped.
+pub(crate) fn run(shared: &Shared) {
+    let mut told: Option<State> = None;
+    let mut pause = PAUSE_MIN;
+    let mut place = Place::default();
+    let mut at = 0;
+    while !shared.is_stopped() {
+        let (trouble, was_up) = round(shared, &mut place, &mut at);
+        if was_up {
+            (told, pause) = (None, PAUSE_MIN);
+        }
+        let (state, next) = state(trouble, &mut pause);
+        // An attempt that failed as the one before is no news.
+        if told.as_ref() != Some(&state) && !shared.is_stopped() {
+            shared.tell(Event::State(state.clone()));
+            told = Some(state);
+        }
+        shared.pause(next);
+    }
+}
+
+/// Tries one server after the other, until one was up or all were tried. Why the one that was up is no more, or why
+/// the first one was not; and whether one was up.
+fn round(shared: &Shared, place: &mut Place, at: &mut usize) -> (Trouble, bool) {
+    let servers = &shared.config.servers;
+    let mut first = None;
+    for _ in 0..servers.len() {
+        let mut was_up = false;
+        let trouble = session(shared, &servers[*at], place, &mut was_up);
+        if was_up {
+            shared.end_session();
+            return (trouble, true);
+        }
+        *at = (*at + 1) % servers.len();
+        first.get_or_insert(trouble);
+        if shared.is_stopped() {
+            break;
+        }
+    }
+    (first.expect("a URL has a server"), false)
+}
+
+/// The state that a trouble is, and the pause before the next attempt.
+fn state(trouble: Trouble, pause: &mut Duration) -> (State, Duration) {
+    match trouble.kind {
+        TroubleKind::Login | TroubleKind::Settings | TroubleKind::Version => {
+            (State::Refused(trouble), jittered(PAUSE_REFUSED))
+        }
+        TroubleKind::Unreachable
+        | TroubleKind::NoLeader
+        | TroubleKind::Full
+        | TroubleKind::Protocol => {
+            let now = *pause;
+            *pause = (now * 2).min(PAUSE_MAX);
+            (State::Away(trouble), jittered(now))
+        }
+    }
+}
+
+/// Between a half and all of a pause: nodes that lost the server together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 512;
+    pause / 1024 * (512 + u32::try_from(random).expect("below 512"))
+}
+
+/// One session; why it is over.
+fn session(shared: &Shared, server: &Server, place: &mut Place, was_up: &mut bool) -> Trouble {
+    let runtime = match runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let text = format!("there can be no connection to {server}: {error}");
+            return Trouble::new(TroubleKind::Unreachable, text);
+        }
+    };
+    let trouble = runtime.block_on(async {
+        select! {
+            served = serve(shared, server, place, was_up) => {
+                let Err(trouble) = served;
+                trouble
+            }
+            () = shared.is_stopping.notified() => {
+                Trouble::new(TroubleKind::Unreachable, "the engine is closed")
+            }
+        }
+    });
+    // The look-up of a name may take long, and nobody waits for it.
+    runtime.shutdown_background();
+    trouble
+}
+
+async fn serve(
+    shared: &Shared,
+    server: &Server,
+    place: &mut Place,
+    was_up: &mut bool,
+) -> Result<Infallible, Trouble> {
+    let news = Notify::new();
+    let (reading, reading_wire) = Link::open(server, &shared.config).await?;
+    let (appending, appending_wire) = Link::open(server, &shared.config).await?;
+    let links = (&reading, &appending);
+    // What a statement was answered says more than the end of its connection.
+    select! {
+        biased;
+        served = work(shared, links, &news, (place, was_up)) => served,
+        carried = link::carry(reading_wire, reading.place, &news) => carried,
+        carried = link::carry(appending_wire, appending.place, &news) => carried,
+    }
+}
+
+async fn work(
+    shared: &Shared,
+    (reading, appending): (&Link<'_>, &Link<'_>),
+    news: &Notify,
+    (place, was_up): (&mut Place, &mut bool),
+) -> Result<Infallible, Trouble> {
+    let sql = Sql::new(shared.config.table());
+    let ends = open(reading, appending, &sql).await?;
+    shared.tell(Event::State(State::Up(ends)));
+    *was_up = true;
+    let mut reader = Reader::new(shared, reading, (&sql, news), ends, place);
+    let mut appender = Appender::new(shared, appending, &sql);
+    select! {
+        read = reader.run() => read,
+        appended = appender.run() => appended,
+    }
+}
+
+/// Checks that both connections lead to one server that may keep the log.
+async fn open(reading: &Link<'_>, appending: &Link<'_>, sql: &Sql) -> Result<LogEnds, Trouble> {
+    reading.prepare().await?;
+    appending.prepare().await?;
+    let (other, _) = table::describe(appending, sql).await?;
+    reading.ask(reading.client.batch_execute(&sql.listen)).await?;
+    let (server, ends) = table::describe(reading, sql).await?;
+    if (server.system, server.timeline, server.began) != (other.system, other.timeline, other.began)
+    {
+        let what = "leads to two servers, one after the other: give the address of one";
+        return Err(reading.place.trouble(TroubleKind::NoLeader, what));
+    }
+    Ok(ends.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, PAUSE_MAX, jittered};
+
+    #[test]
+    fn pauses_differ_within_their_bounds() {
+        let pauses: Vec<Duration> = (0..100).map(|_| jittered(PAUSE_MAX)).collect();
+        assert!(pauses.iter().all(|pause| (PAUSE_MAX / 2 - Duration::from_millis(1)..=PAUSE_MAX).contains(pause)));
+        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+    }
+}

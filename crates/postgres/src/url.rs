@@ -1,0 +1,159 @@
+//! URLs of PostgreSQL.
+
+use core::fmt;
+
+use crate::config::{DEFAULT_TABLE, PostgresConfig, PostgresLimits, Server};
+
+const PORT: u16 = 5432;
+
+/// The characters of a table's name: PostgreSQL has names of 63 bytes, and another table is called `NAME_head`.
+const TABLE_CHARS_MAX: usize = 48;
+
+/// Why a text is no URL of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// The scheme is neither `postgres` nor `postgresql`.
+    Scheme,
+    /// The URL has a password.
+    Password,
+    /// The URL names no user.
+    User,
+    /// A host is missing, or is none.
+    Host,
+    /// A port is none.
+    Port,
+    /// The option has this name, which is none of `table` and `sslmode`, or no value that it can have.
+    Option(Box<str>),
+    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
+    Percent,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme => f.write_str("the URL has another scheme than postgres and postgresql"),
+            Self::Password => f.write_str(
+                "the URL has a password, which lists of processes and logs would show: give it apart",
+            ),
+            Self::User => f.write_str("the URL names no user: postgres://USER@HOST/DATABASE"),
+            Self::Host => f.write_str("the URL has no host where one has to be"),
+            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::Option(name) => write!(
+                f,
+                "the URL has an option \"{}\" that is unknown or has a wrong value (known: table=NAME, of up to 48 small \
+                 letters, digits and _; sslmode=disable or verify-full)",
+                name.escape_debug()
+            ),
+            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+        }
+    }
+}
+
+impl core::error::Error for UrlError {}
+
+pub(crate) fn parse(text: &str) -> Result<PostgresConfig, UrlError> {
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "postgres" | "postgresql") {
+        return Err(UrlError::Scheme);
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, hosts) = authority.rsplit_once('@').ok_or(UrlError::User)?;
+    if user.contains(':') {
+        return Err(UrlError::Password);
+    }
+    let user = Some(decode(user)?).filter(|user| !user.is_empty()).ok_or(UrlError::User)?;
+    let database = match database {
+        "" => user.clone(),
+        name => decode(name)?,
+    };
+    let mut config = PostgresConfig {
+        servers: hosts.split(',').map(server).collect::<Result<_, _>>()?,
+        user,
+        password: None,
+        database,
+        table: DEFAULT_TABLE.into(),
+        uses_tls: false,
+        tls: None,
+        limits: PostgresLimits::default(),
+    };
+    options(query, &mut config)?;
+    Ok(config)
+}
+
+/// `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
+fn server(text: &str) -> Result<Server, UrlError> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?;
+            match after.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if after.is_empty() => (host, None),
+                None => return Err(UrlError::Host),
+            }
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let is_named =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
+    if !is_named {
+        return Err(UrlError::Host);
+    }
+    let port = match port {
+        Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(UrlError::Port)?,
+        None => PORT,
+    };
+    Ok(Server { host: host.into(), port })
+}
+
+fn options(query: &str, config: &mut PostgresConfig) -> Result<(), UrlError> {
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let wrong = || UrlError::Option(name.into());
+        match name {
+            "table" => {
+                config.table = Some(decode(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
+            }
+            // The modes between these encrypt, and trust everybody.
+            "sslmode" => {
+                config.uses_tls = match value {
+                    "disable" => false,
+                    "verify-full" => true,
+                    _ => return Err(wrong()),
+                };
+            }
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a table can have this name without quotes.
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (1..=TABLE_CHARS_MAX).contains(&name.len())
+        && name.bytes().next().is_some_and(is_letter)
+        && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+}
+
+/// Takes percent-encoding away.
+fn decode(text: &str) -> Result<Box<str>, UrlError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit =
+            || rest.next().and_then(|byte| char::from(byte).to_digit(16)).ok_or(UrlError::Percent);
+        let value = digit()? * 16 + digit()?;
+        bytes.push(u8::try_from(value).map_err(|_| UrlError::Percent)?);
+    }
+    String::from_utf8(bytes).map(Into::into).map_err(|_| UrlError::Percent)
+}
