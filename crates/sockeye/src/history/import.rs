@@ -179,8 +179,9 @@ impl Work {
 
     /// The log time of a message that does not tell it. The messages of a log do not age by what is appended to it, so its own
     /// time stands still. A new log begins at the message's date, or at the calendar if the date is later: milliseconds and
-    /// microseconds are mixed up easily. [log:import]
+    /// microseconds are mixed up easily.
     fn log_time(&self, time: Option<u64>) -> u64 {
+        // [log:import]
         match self.log_ms {
             0 => time.map_or_else(unix_ms, |time| time.min(unix_ms())),
             log_ms => log_ms,
