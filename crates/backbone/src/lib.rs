@@ -2,6 +2,7 @@
 
 #[cfg(feature = "node")]
 mod digest;
+pub mod driver;
 pub mod engine;
 #[cfg(feature = "node")]
 pub mod entry;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_nats::ConnectOptions;
 use rustls::ClientConfig;
+use sockeye_backbone::driver::Server;
 
 use crate::url::{self, UrlError};
 
@@ -22,13 +23,6 @@ pub struct NatsConfig {
     pub(crate) stream: Box<str>,
     pub(crate) replicas: u32,
     pub(crate) limits: NatsLimits,
-}
-
-/// A server's name or address, and its port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) host: Box<str>,
-    pub(crate) port: u16,
 }
 
 /// A user and a password, a token, or the text of a file of credentials.
@@ -150,16 +144,6 @@ impl NatsConfig {
 
     pub(crate) const fn patience(&self) -> Duration {
         Duration::from_millis(self.limits.patience_ms)
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
     }
 }
 

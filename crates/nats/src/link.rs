@@ -12,11 +12,12 @@ use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{Context, ContextBuilder, ErrorCode};
 use async_nats::{Client, ConnectOptions, Event, ServerError};
 use rustls::{ClientConfig, RootCertStore};
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Trouble, TroubleKind};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::config::{NatsConfig, Server};
+use crate::config::NatsConfig;
 use crate::stream::{self, Description};
 use crate::trouble;
 use crate::version;

@@ -8,9 +8,10 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectError, ConnectErrorKind};
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 
-use crate::config::{NatsConfig, Server};
+use crate::config::NatsConfig;
 
 /// The characters of an error of NATS that are repeated.
 const QUOTE_CHARS_MAX: usize = 200;

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use crate::config::{DEFAULT_STREAM, Login, NatsConfig, NatsLimits, Server};
+use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+
+use crate::config::{DEFAULT_STREAM, Login, NatsConfig, NatsLimits};
 
 const PORT: u16 = 4222;
 
@@ -57,6 +59,15 @@ impl fmt::Display for UrlError {
 
 impl core::error::Error for UrlError {}
 
+impl From<AddressError> for UrlError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Host => Self::Host,
+            AddressError::Port => Self::Port,
+        }
+    }
+}
+
 pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
     let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
     let uses_tls = match scheme.to_ascii_lowercase().as_str() {
@@ -71,7 +82,10 @@ pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
     }
     let (user, hosts) = user(authority)?;
     let mut config = NatsConfig {
-        servers: hosts.split(',').map(server).collect::<Result<_, _>>()?,
+        servers: hosts
+            .split(',')
+            .map(|host| Server::parse(host, PORT))
+            .collect::<Result<_, _>>()?,
         uses_tls,
         tls: None,
         login: Login { user, ..Login::default() },
@@ -90,35 +104,6 @@ fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
         return Err(UrlError::Password);
     }
     Ok((Some(decode(user)?).filter(|user| !user.is_empty()), hosts))
-}
-
-/// `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
-fn server(text: &str) -> Result<Server, UrlError> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?;
-            match after.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if after.is_empty() => (host, None),
-                None => return Err(UrlError::Host),
-            }
-        }
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let is_named =
-        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
-    if !is_named {
-        return Err(UrlError::Host);
-    }
-    let port = match port {
-        Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(UrlError::Port)?,
-        None => PORT,
-    };
-    Ok(Server { host: host.into(), port })
 }
 
 fn options(query: &str, config: &mut NatsConfig) -> Result<(), UrlError> {
@@ -147,17 +132,5 @@ fn is_name(name: &str) -> bool {
 
 /// Takes percent-encoding away.
 fn decode(text: &str) -> Result<Box<str>, UrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit =
-            || rest.next().and_then(|byte| char::from(byte).to_digit(16)).ok_or(UrlError::Percent);
-        let value = digit()? * 16 + digit()?;
-        bytes.push(u8::try_from(value).map_err(|_| UrlError::Percent)?);
-    }
-    String::from_utf8(bytes).map(Into::into).map_err(|_| UrlError::Percent)
+    percent_decoded(text).ok_or(UrlError::Percent)
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use sockeye_backbone::driver::Server;
 
 use crate::url::{self, UrlError};
 
@@ -22,13 +23,6 @@ pub struct PostgresConfig {
     pub(crate) uses_tls: bool,
     pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) limits: PostgresLimits,
-}
-
-/// A server's name or address, and its port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) host: Box<str>,
-    pub(crate) port: u16,
 }
 
 /// Bounds of a [`PostgresEngine`](crate::PostgresEngine).
@@ -106,16 +100,6 @@ impl PostgresConfig {
 
     pub(crate) const fn patience(&self) -> Duration {
         Duration::from_millis(self.limits.patience_ms)
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
     }
 }
 

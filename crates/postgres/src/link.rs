@@ -4,6 +4,7 @@ use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 
 use rustls::pki_types::ServerName;
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Trouble, TroubleKind};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error};
 
-use crate::config::{PostgresConfig, Server};
+use crate::config::PostgresConfig;
 use crate::tls::{Connector, Sealed};
 use crate::trouble::Place;
 

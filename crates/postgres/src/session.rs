@@ -1,44 +1,35 @@
 //! The thread: one session after the other, each with two connections to one server and a runtime of its own.
 
 use core::convert::Infallible;
-use core::time::Duration;
 use std::hash::{BuildHasher, RandomState};
 
+use sockeye_backbone::driver::{Attempts, Server};
 use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
 use tokio::sync::Notify;
 use tokio::{runtime, select};
 
 use crate::appender::Appender;
-use crate::config::Server;
 use crate::link::{self, Link};
 use crate::reader::{Place, Reader};
 use crate::shared::Shared;
 use crate::sql::Sql;
 use crate::table;
 
-/// Pauses between attempts: growing, and the one for a server whose settings are wrong.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-const PAUSE_REFUSED: Duration = Duration::from_secs(5);
-
 /// Connects until the engine is stopped.
 pub(crate) fn run(shared: &Shared) {
-    let mut told: Option<State> = None;
-    let mut pause = PAUSE_MIN;
+    let mut attempts = Attempts::default();
     let mut place = Place::default();
     let mut at = 0;
     while !shared.is_stopped() {
         let (trouble, was_up) = round(shared, &mut place, &mut at);
         if was_up {
-            (told, pause) = (None, PAUSE_MIN);
+            attempts.note_up();
         }
-        let (state, next) = state(trouble, &mut pause);
-        // An attempt that failed as the one before is no news.
-        if told.as_ref() != Some(&state) && !shared.is_stopped() {
-            shared.tell(Event::State(state.clone()));
-            told = Some(state);
+        let (news, pause) = attempts.note_trouble(trouble, RandomState::new().hash_one(0));
+        if let Some(state) = news.filter(|_| !shared.is_stopped()) {
+            shared.tell(Event::State(state));
         }
-        shared.pause(next);
+        shared.pause(pause);
     }
 }
 
@@ -61,29 +52,6 @@ fn round(shared: &Shared, place: &mut Place, at: &mut usize) -> (Trouble, bool) 
         }
     }
     (first.expect("a URL has a server"), false)
-}
-
-/// The state that a trouble is, and the pause before the next attempt.
-fn state(trouble: Trouble, pause: &mut Duration) -> (State, Duration) {
-    match trouble.kind {
-        TroubleKind::Login | TroubleKind::Settings | TroubleKind::Version => {
-            (State::Refused(trouble), jittered(PAUSE_REFUSED))
-        }
-        TroubleKind::Unreachable
-        | TroubleKind::NoLeader
-        | TroubleKind::Full
-        | TroubleKind::Protocol => {
-            let now = *pause;
-            *pause = (now * 2).min(PAUSE_MAX);
-            (State::Away(trouble), jittered(now))
-        }
-    }
-}
-
-/// Between a half and all of a pause: nodes that lost the server together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 512;
-    pause / 1024 * (512 + u32::try_from(random).expect("below 512"))
 }
 
 /// One session; why it is over.
@@ -161,16 +129,4 @@ async fn open(reading: &Link<'_>, appending: &Link<'_>, sql: &Sql) -> Result<Log
         return Err(reading.place.trouble(TroubleKind::NoLeader, what));
     }
     Ok(ends.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Duration, PAUSE_MAX, jittered};
-
-    #[test]
-    fn pauses_differ_within_their_bounds() {
-        let pauses: Vec<Duration> = (0..100).map(|_| jittered(PAUSE_MAX)).collect();
-        assert!(pauses.iter().all(|pause| (PAUSE_MAX / 2 - Duration::from_millis(1)..=PAUSE_MAX).contains(pause)));
-        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
-    }
 }

@@ -3,11 +3,12 @@
 use core::error::Error as _;
 use std::io;
 
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::config::{PostgresConfig, Server};
+use crate::config::PostgresConfig;
 
 /// The characters of an error of PostgreSQL that are repeated.
 const QUOTE_CHARS_MAX: usize = 200;

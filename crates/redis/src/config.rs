@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use sockeye_backbone::driver::Server;
 
 use crate::url::{self, UrlError};
 
@@ -25,13 +26,6 @@ pub struct RedisConfig {
     pub(crate) key: Box<str>,
     pub(crate) replicas: u32,
     pub(crate) limits: RedisLimits,
-}
-
-/// A server's name or address, and its port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Server {
-    pub(crate) host: Box<str>,
-    pub(crate) port: u16,
 }
 
 /// A user and a password, each if there is one.
@@ -131,16 +125,6 @@ impl RedisConfig {
 
     pub(crate) const fn patience(&self) -> Duration {
         Duration::from_millis(self.limits.patience_ms)
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
     }
 }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use redis::{Cmd, FromRedisValue, Parser, RedisResult, Value, from_redis_value};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Trouble, TroubleKind};
 
-use crate::config::{Login, RedisConfig, Server};
+use crate::config::{Login, RedisConfig};
 use crate::trouble;
 
 /// The reply of a command that answers with little.

@@ -4,12 +4,13 @@ use core::time::Duration;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Instant;
 
+use sockeye_backbone::driver::{Attempts, Server};
 use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
 
 use crate::appender::{describe, receive_description};
 use crate::check;
-use crate::config::{RedisConfig, Server};
+use crate::config::RedisConfig;
 use crate::link::Link;
 use crate::sentinel;
 use crate::shared::{Shared, Turn};
@@ -32,56 +33,25 @@ const COUNT_DIVISOR: usize = 4;
 /// A reply of more bytes halves that number; a full one of less than a quarter doubles it.
 const REPLY_BYTES_AIM: usize = 4 * 1024 * 1024;
 
-/// Pauses between attempts: growing, and the one for a server whose settings are wrong.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-const PAUSE_REFUSED: Duration = Duration::from_secs(5);
-
 /// Reads until the engine is stopped.
 pub(crate) fn run(shared: &Shared) {
-    let mut told: Option<State> = None;
-    let mut pause = PAUSE_MIN;
+    let mut attempts = Attempts::default();
     let mut place = Place { behind: None, generation: 0, counts: Counts::default() };
     let mut servers = sentinel::Servers::new(&shared.config);
     while !shared.is_stopped() {
         let trouble = match open(shared, &mut servers) {
             Ok((link, ends)) => {
-                (told, pause) = (None, PAUSE_MIN);
+                attempts.note_up();
                 shared.end_session(Reader::new(shared, link, ends, &mut place).run())
             }
             Err(trouble) => trouble,
         };
-        let (state, next) = state(trouble, &mut pause);
-        // An attempt that failed as the one before is no news.
-        if told.as_ref() != Some(&state) && !shared.is_stopped() {
-            shared.tell(Event::State(state.clone()));
-            told = Some(state);
+        let (news, pause) = attempts.note_trouble(trouble, RandomState::new().hash_one(0));
+        if let Some(state) = news.filter(|_| !shared.is_stopped()) {
+            shared.tell(Event::State(state));
         }
-        shared.pause(next);
+        shared.pause(pause);
     }
-}
-
-/// The state that a trouble is, and the pause before the next attempt.
-fn state(trouble: Trouble, pause: &mut Duration) -> (State, Duration) {
-    match trouble.kind {
-        TroubleKind::Login | TroubleKind::Settings | TroubleKind::Version => {
-            (State::Refused(trouble), jittered(PAUSE_REFUSED))
-        }
-        TroubleKind::Unreachable
-        | TroubleKind::NoLeader
-        | TroubleKind::Full
-        | TroubleKind::Protocol => {
-            let now = *pause;
-            *pause = (now * 2).min(PAUSE_MAX);
-            (State::Away(trouble), jittered(now))
-        }
-    }
-}
-
-/// Between a half and all of a pause: nodes that lost the server together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 512;
-    pause / 1024 * (512 + u32::try_from(random).expect("below 512"))
 }
 
 /// Opens a session: finds the primary, connects twice, and checks that both lead to one server that may
@@ -287,7 +257,7 @@ fn bytes(entries: &[stream::Entry]) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use super::{COUNT_MAX, Counts, Duration, PAUSE_MAX, jittered, next_count};
+    use super::{COUNT_MAX, Counts, next_count};
     use crate::stream::{Entry, Id};
 
     fn entries(count: usize, bytes: usize) -> Vec<Entry> {
@@ -329,12 +299,5 @@ mod tests {
         let sessions = (1..=10).find(|_| reads_all(&mut counts));
         assert!(sessions.is_some(), "the same reply is asked for again and again");
         assert!(sessions > Some(1), "a reply was too long");
-    }
-
-    #[test]
-    fn pauses_differ_within_their_bounds() {
-        let pauses: Vec<Duration> = (0..100).map(|_| jittered(PAUSE_MAX)).collect();
-        assert!(pauses.iter().all(|pause| (PAUSE_MAX / 2 - Duration::from_millis(1)..=PAUSE_MAX).contains(pause)));
-        assert!(pauses.iter().any(|pause| *pause != pauses[0]));
     }
 }

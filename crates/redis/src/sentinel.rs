@@ -1,8 +1,9 @@
 //! Which server is the primary.
 
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Trouble, TroubleKind};
 
-use crate::config::{RedisConfig, Server};
+use crate::config::RedisConfig;
 use crate::link::Link;
 
 /// The servers of a configuration, and which of them answered last.

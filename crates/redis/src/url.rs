@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use crate::config::{DEFAULT_KEY, Login, RedisConfig, RedisLimits, Server};
+use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+
+use crate::config::{DEFAULT_KEY, Login, RedisConfig, RedisLimits};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -59,6 +61,15 @@ impl fmt::Display for UrlError {
 
 impl core::error::Error for UrlError {}
 
+impl From<AddressError> for UrlError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Host => Self::Host,
+            AddressError::Port => Self::Port,
+        }
+    }
+}
+
 pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
     let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
     let (uses_tls, is_sentinel) = match scheme.to_ascii_lowercase().as_str() {
@@ -108,40 +119,11 @@ fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
 fn servers(hosts: &str, is_sentinel: bool) -> Result<Vec<Server>, UrlError> {
     let default_port = if is_sentinel { SENTINEL_PORT } else { REDIS_PORT };
     let servers: Vec<Server> =
-        hosts.split(',').map(|host| server(host, default_port)).collect::<Result<_, _>>()?;
+        hosts.split(',').map(|host| Server::parse(host, default_port)).collect::<Result<_, _>>()?;
     if servers.len() > 1 && !is_sentinel {
         return Err(UrlError::Hosts);
     }
     Ok(servers)
-}
-
-/// `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
-fn server(text: &str, default_port: u16) -> Result<Server, UrlError> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| UrlError::Host)?;
-            match after.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if after.is_empty() => (host, None),
-                None => return Err(UrlError::Host),
-            }
-        }
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    let is_named =
-        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
-    if !is_named {
-        return Err(UrlError::Host);
-    }
-    let port = match port {
-        Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or(UrlError::Port)?,
-        None => default_port,
-    };
-    Ok(Server { host: host.into(), port })
 }
 
 fn number(database: &str) -> Result<u32, UrlError> {
@@ -169,17 +151,5 @@ fn options(query: &str, config: &mut RedisConfig) -> Result<(), UrlError> {
 
 /// Takes percent-encoding away.
 fn decode(text: &str) -> Result<Box<str>, UrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit =
-            || rest.next().and_then(|byte| char::from(byte).to_digit(16)).ok_or(UrlError::Percent);
-        let value = digit()? * 16 + digit()?;
-        bytes.push(u8::try_from(value).map_err(|_| UrlError::Percent)?);
-    }
-    String::from_utf8(bytes).map(Into::into).map_err(|_| UrlError::Percent)
+    percent_decoded(text).ok_or(UrlError::Percent)
 }
