@@ -187,9 +187,7 @@ impl Service {
         }
         self.engine.count_pull(items.len(), context);
         let is_overrun = matches!(progress, Some(Progress::Overrun(_)));
-        let is_whole = progress == Some(Progress::Live);
         let Filled { body, rest, cursor, .. } = self.collect(key, items, progress);
-        let rest = if is_whole { rest } else { Rest::More };
         match body.is_empty() && !is_overrun {
             true => self.answer(key, Patience::Wait, context),
             false => self.respond(key, &who, (body, rest, cursor), context),
