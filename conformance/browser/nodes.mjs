@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort, listening } from "../harness/ports.mjs";
 import { end, start } from "../harness/processes.mjs";
 import { Sockeye } from "../harness/sockeye.mjs";
+import { substitute } from "../harness/substitute.mjs";
 import { Watch, check, same, until } from "./checks.mjs";
 import { Panes, publishElsewhere, received, texts } from "./hub.mjs";
 
@@ -49,9 +50,13 @@ class Cluster {
   /** The documented file, with these ports, without the third node, and for fewer descriptors. */
   configuration(clients, nodes) {
     const documented = readFileSync(path.join(this.proxies, "nodes-haproxy.cfg"), "utf8");
-    const two = documented.replaceAll(/^ *server three .*\n/gm, "").replace("maxconn 10000", "maxconn 1000");
-    const names = new Map([["8000", clients], ["8081", nodes[0]], ["8082", nodes[1]]]);
-    return two.replaceAll(/127\.0\.0\.1:(\d+)/g, (_, port) => `127.0.0.1:${names.get(port)}`);
+    const two = documented.replaceAll(/^ *server three .*\n/gm, "");
+    return substitute(two, [
+      ["127.0.0.1:8000", `127.0.0.1:${clients}`],
+      ["127.0.0.1:8081", `127.0.0.1:${nodes[0]}`, 4],
+      ["127.0.0.1:8082", `127.0.0.1:${nodes[1]}`, 4],
+      ["maxconn 10000", "maxconn 1000"],
+    ]);
   }
 
   async child(command, args, port) {

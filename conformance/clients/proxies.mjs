@@ -6,20 +6,12 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { listening } from "../harness/ports.mjs";
 import { end, start } from "../harness/processes.mjs";
+import { substitute } from "../harness/substitute.mjs";
 
 const run = promisify(execFile);
 const WAIT_MS = 60_000;
 /** What old workers are left after a reload: short, as the point of the test is what comes after. */
 const GRACE = "1s";
-
-function substitute(text, changes) {
-  for (const [from, to, times = 1] of changes) {
-    const found = text.split(from).length - 1;
-    if (found !== times) throw new Error(`${JSON.stringify(from)} stands ${found} times in the configuration, not ${times}`);
-    text = text.replaceAll(from, to);
-  }
-  return text;
-}
 
 const isRoot = process.getuid() === 0;
 
