@@ -82,7 +82,7 @@ impl<St> fmt::Debug for Sse<St> {
     }
 }
 
-/// What is sent in a silence, and how long a silence may last.
+/// The event that is sent in a silence, and how long a silence may last.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct KeepAlive {

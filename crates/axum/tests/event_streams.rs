@@ -82,7 +82,7 @@ fn what_cannot_be_written_ends_the_response() {
     });
 }
 
-/// What comes, until it is enough.
+/// Reads until the bytes so far are enough.
 async fn read_until(stream: &mut TcpStream, is_enough: impl Fn(&str) -> bool) -> String {
     let mut answer = String::new();
     while !is_enough(&answer) {

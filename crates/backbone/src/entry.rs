@@ -55,7 +55,7 @@ pub struct Entry<'b> {
     pub body: Body<'b>,
 }
 
-/// What an entry says. The number 18 is kept for presence.
+/// The body of an entry. The number 18 is kept for presence.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Body<'b> {
     /// The log begins. Only the first entry of a log counts.

@@ -107,7 +107,7 @@ fn the_bounds_of_the_issuer_hold_at_all_nodes() {
     assert_eq!(one.redeem(3, 1_000), Verdict::TicketUsed, "it was not issued");
     assert_eq!(other.ask(of(2, 4, (3, 2)), 1_000), Verdict::Taken);
     assert_eq!(one.ask(of(3, 5, (3, 2)), 1_000), Verdict::TicketsFull, "three in all");
-    // What is redeemed, or has expired, counts no more.
+    // Redeemed and expired tickets count no more.
     assert_eq!(one.redeem(1, 1_000), Verdict::Taken);
     assert_eq!(one.ask(of(1, 6, (3, 2)), 1_999), Verdict::Taken);
     assert_eq!(other.ask(of(1, 7, (3, 2)), 1_999), Verdict::TicketsFull);

@@ -1,4 +1,4 @@
-//! What a stream can do beside reading and writing.
+//! Abilities of a stream beside reading and writing.
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How long a read waits; `None` for ever.
 type Patience = Option<Duration>;
 
-/// What a stream can do beside reading and writing, if that is known of it.
+/// The abilities of a stream beside reading and writing, as far as they are known.
 pub(crate) struct Hooks<S> {
     /// Ends our side of the stream.
     pub(crate) half_close: Option<fn(&mut S) -> io::Result<()>>,

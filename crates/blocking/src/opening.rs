@@ -227,14 +227,14 @@ impl Clock {
         Self(Instant::now() + Duration::from_millis(ms))
     }
 
-    /// What is left: never nothing.
+    /// The time that is left, which is never zero.
     fn left(self) -> Result<Duration, OpenError> {
         let left = self.0.saturating_duration_since(Instant::now());
         if left < Duration::from_millis(1) { Err(OpenError::TimedOut) } else { Ok(left) }
     }
 }
 
-/// What was read: a head, and what came behind it.
+/// A head, and the bytes behind it.
 struct Received {
     head: Vec<u8>,
     early: Vec<u8>,

@@ -387,7 +387,7 @@ impl<S> fmt::Debug for WebSocket<S> {
     }
 }
 
-/// What was read, and how much of it is used up.
+/// The bytes that were read, and how many of them are used up.
 #[derive(Default)]
 struct Input {
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What both ends agreed on in the opening handshake.
+//! The agreement of the opening handshake.
 
 #[cfg(feature = "deflate")]
 use sockeye_deflate::Params;
@@ -7,7 +7,7 @@ use sockeye_websocket::Role;
 use crate::Settings;
 use crate::compressor::Compressor;
 
-/// What the opening handshake agreed on.
+/// The agreement of the opening handshake.
 #[derive(Clone, Debug)]
 pub struct Agreed {
     pub(crate) role: Role,

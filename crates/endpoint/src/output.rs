@@ -11,12 +11,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Where frames are appended.
+    /// The buffer to which frames are appended.
     pub const fn end(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// What is to be sent next.
+    /// The bytes that are to be sent next.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
         &self.bytes[self.sent..]

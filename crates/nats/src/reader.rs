@@ -38,7 +38,7 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Failures of batches, one behind the other, after which the session ends.
 const FAILURES_MAX: u32 = 3;
 
-/// Where reading goes on, also in the next session.
+/// The place where reading goes on, also in the next session.
 #[derive(Default)]
 pub(crate) struct Place {
     /// The next sequence to give to the owner. `None` while nobody reads.

@@ -23,7 +23,7 @@ pub(crate) struct Appender<'s> {
     link: &'s Link<'s>,
     sql: &'s Sql,
     append: Option<Statement>,
-    /// What is left to trim.
+    /// The trim that is still to be done.
     trim: Option<Position>,
 }
 

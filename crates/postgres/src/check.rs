@@ -11,7 +11,7 @@ use crate::trouble;
 /// The oldest version that has what is used (`gen_random_uuid`), as `server_version_num`.
 const VERSION_MIN: i32 = 130_000;
 
-/// What a server said about itself.
+/// The description of a server by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     version: i32,
@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) may_create: bool,
 }
 
-/// What the catalogue said of a table.
+/// The entry of a table in the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) oid: u32,

@@ -16,7 +16,7 @@ use crate::config::PostgresConfig;
 use crate::tls::{Connector, Sealed};
 use crate::trouble::Place;
 
-/// What carries a connection. It has to be polled, or the [`Link`] waits for ever.
+/// The carrier of a connection: a future that has to be polled, or the [`Link`] waits for ever.
 pub(crate) type Wire = Connection<TcpStream, Sealed>;
 
 /// A connection that has logged in.

@@ -30,7 +30,7 @@ const COUNT_FIRST: usize = 64;
 /// More bytes halve that number, and end the statement; less than a quarter doubles it.
 const BYTES_AIM: usize = 4 * 1024 * 1024;
 
-/// Where reading goes on, also in the next session.
+/// The place where reading goes on, also in the next session.
 #[derive(Default)]
 pub(crate) struct Place {
     /// The next position to give to the owner. `None` while nobody reads.

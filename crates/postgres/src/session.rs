@@ -89,7 +89,7 @@ async fn serve(
     let (reading, reading_wire) = Link::open(server, &shared.config).await?;
     let (appending, appending_wire) = Link::open(server, &shared.config).await?;
     let links = (&reading, &appending);
-    // What a statement was answered says more than the end of its connection.
+    // The answer to a statement says more than the end of its connection.
     select! {
         biased;
         served = work(shared, links, &news, (place, was_up)) => served,

@@ -11,14 +11,14 @@ pub(crate) const HEAD_COLUMNS: &str =
 /// Milliseconds since 1970, by the server's clock.
 const NOW_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::int8";
 
-/// What a server says about itself and its settings.
+/// Asks a server about itself and its settings.
 pub(crate) const SERVER: &str = "SELECT current_setting('server_version_num')::int4, pg_is_in_recovery(), \
      current_setting('fsync'), current_setting('synchronous_commit'), current_setting('transaction_read_only'), \
      (SELECT system_identifier FROM pg_control_system()), \
      CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, \
      pg_postmaster_start_time()::text, coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
 
-/// What the catalogue says of the two tables.
+/// Asks the catalogue for the two tables.
 pub(crate) const TABLES: &str = "SELECT c.oid, c.relname::text, c.relkind::text, c.relpersistence::text, \
      c.relrowsecurity, \
      (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute \

@@ -31,7 +31,7 @@ pub(crate) async fn describe(
     Ok((server, Some(ends)))
 }
 
-/// What the head and the ends of the table say.
+/// The head, and the ends of the table.
 struct Head {
     format: Option<i32>,
     life: String,

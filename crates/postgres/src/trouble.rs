@@ -1,4 +1,4 @@
-//! What PostgreSQL answers instead, and what that means for an operator.
+//! Errors of PostgreSQL, and what they mean for an operator.
 
 use core::error::Error as _;
 use std::io;
@@ -73,7 +73,7 @@ impl Place<'_> {
     /// The trouble of an error that the server has not sent.
     fn of_connection(&self, error: &Error) -> Trouble {
         let kind = |found: &io::Error| match found.kind() {
-            // What rustls says comes as this kind.
+            // Errors of rustls come as this kind.
             io::ErrorKind::InvalidData => TroubleKind::Login,
             io::ErrorKind::InvalidInput => TroubleKind::Protocol,
             _ => TroubleKind::Unreachable,
@@ -121,7 +121,7 @@ pub(crate) fn is_taken(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
 }
 
-/// What a user has to be allowed.
+/// The text for a user without the rights that are needed.
 pub(crate) fn lacks_rights(user: &str, table: &str) -> String {
     format!(
         "lets the user {user:?} not do all that is needed: GRANT SELECT, INSERT, UPDATE, DELETE ON {table}, {table}_head TO \

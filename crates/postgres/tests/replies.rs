@@ -8,7 +8,7 @@ use std::thread;
 use sockeye_backbone::{Engine as _, Event, State, Trouble, TroubleKind};
 use sockeye_postgres::{PostgresConfig, PostgresEngine};
 
-/// What an engine says of a server that answers its log-in with these bytes, and closes.
+/// The trouble that an engine tells of a server which answers its login with these bytes, and closes.
 fn trouble_of(reply: &[u8]) -> Trouble {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();

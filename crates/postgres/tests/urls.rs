@@ -2,7 +2,7 @@
 
 use sockeye_postgres::{DEFAULT_TABLE, PostgresConfig, UrlError};
 
-/// What a configuration shows.
+/// A configuration as `Debug` shows it.
 fn shown(url: &str) -> String {
     format!("{:?}", PostgresConfig::from_url(url).unwrap_or_else(|error| panic!("{url}: {error}")))
 }

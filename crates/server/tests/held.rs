@@ -101,7 +101,7 @@ fn the_answer_may_be_an_event_stream() {
     ] {
         let server = start(|_| {});
         let mut peer = server.connect();
-        // What is sent behind it is not answered: nothing follows an event stream.
+        // A request behind it is not answered: nothing follows an event stream.
         let next = "GET /next HTTP/1.1\r\nHost: test\r\n\r\n";
         peer.send(format!("GET /hold HTTP/{version}\r\nHost: test\r\n\r\n{next}"));
         let stream = answer_with_events(&server);

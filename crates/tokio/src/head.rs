@@ -14,7 +14,7 @@ const READ_BYTES: usize = 4096;
 /// So long a refused client has to read its answer, in milliseconds.
 const FAREWELL_MS: u64 = 1000;
 
-/// What was read: a head, and what came behind it.
+/// A head, and the bytes behind it.
 pub(crate) struct Received {
     pub(crate) head: Vec<u8>,
     pub(crate) early: Vec<u8>,

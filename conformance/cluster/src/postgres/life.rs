@@ -168,7 +168,7 @@ fn deleted_before() {
     server.ask(&format!("DELETE FROM sockeye WHERE number < {}", first.number));
     node.wait("the ends are moved", |it| it.ends.is_some_and(|it| it.first == Some(first)));
     assert_eq!(node.holes, [], "who has read all has no hole");
-    // What the server has sent to the proxy comes when nothing is held any more.
+    // The server's bytes that wait in the proxy arrive once nothing is held any more.
     behind.wait("the server is away", |it| it.trouble().is_some());
     proxy.cut();
     proxy.hold(Holds::Nothing);

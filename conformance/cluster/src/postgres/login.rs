@@ -48,7 +48,7 @@ fn rights() {
     let trouble = refusal(&mut node("a", &url(&server, "node")));
     assert_eq!(trouble.kind, TroubleKind::Login, "{trouble}");
     assert!(trouble.text.contains("GRANT CREATE on the schema"), "{trouble}");
-    // Who may create the tables needs nothing else.
+    // The right to create the tables is enough.
     let mut owner = node("b", &url(&server, "owner"));
     owner.begin();
     let trouble = refusal(&mut node("a", &url(&server, "node")));

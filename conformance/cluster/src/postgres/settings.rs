@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("postgres: a full disk rejects by name, and leaves no hole", full),
 ];
 
-/// What PostgreSQL says when it cannot extend a file. The disk of the test stays as it is.
+/// A trigger that fails as a full disk does. The disk of the test stays as it is.
 pub(super) const REFUSE: &str = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
      $$BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END$$; \
      CREATE TRIGGER refuse BEFORE INSERT ON sockeye EXECUTE FUNCTION refuse()";

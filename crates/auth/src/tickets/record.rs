@@ -4,7 +4,7 @@ use super::{SEED_BYTES, Session, Tickets, counts_for, live};
 use crate::keys::sha256;
 use crate::{Identity, Refusal, UnixTime};
 
-/// What a table of outstanding tickets keeps of one, and the bounds under which it takes it.
+/// One outstanding ticket as a table keeps it, and the bounds under which the table takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketRecord {
     /// The SHA-256 of the ticket.

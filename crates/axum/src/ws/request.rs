@@ -1,4 +1,4 @@
-//! What a request asks for, and the answer to it.
+//! The opening handshake in a request, and the answer to it.
 
 use axum_core::body::Body;
 use axum_core::response::Response;
@@ -80,7 +80,7 @@ impl Request {
     }
 }
 
-/// What every version of HTTP decides: the answer to the key, and the extensions that are offered.
+/// Decides the parts that are alike in every version of HTTP: the answer to the key, and the extensions that are offered.
 fn decide(
     parts: &Parts,
     head: &RequestHead<'_, '_>,

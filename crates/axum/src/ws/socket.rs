@@ -14,7 +14,7 @@ use sockeye_tokio::CloseCode;
 
 use crate::ws::Message;
 
-/// What hyper leaves of a connection that was upgraded.
+/// The stream that hyper leaves of an upgraded connection.
 pub type Stream = TokioIo<Upgraded>;
 
 /// A WebSocket: a `Stream` of messages and a `Sink` for them.

@@ -188,7 +188,7 @@ impl<F> fmt::Debug for WebSocketUpgrade<F> {
     }
 }
 
-/// What is done if hyper does not hand the connection over.
+/// The callback for a connection that hyper does not hand over.
 pub trait OnFailedUpgrade: Send + 'static {
     /// Tells the reason.
     fn call(self, error: Error);

@@ -42,7 +42,7 @@ pub struct Issue<'b> {
     /// How long it can be redeemed, in log time.
     #[n(5)]
     pub life_ms: u64,
-    /// Whose quota it counts against: 16 bytes, or none.
+    /// The account whose quota it counts against: 16 bytes, or none.
     #[b(6)]
     #[cbor(with = "minicbor::bytes")]
     pub holder: &'b [u8],

@@ -66,7 +66,7 @@ fn later_samples() -> Vec<(&'static str, Entry<'static>)> {
     .into()
 }
 
-/// What the third version has.
+/// The entries of the third version.
 fn third_samples() -> Vec<(&'static str, Entry<'static>)> {
     let issue = Issue {
         node: 5,

@@ -85,9 +85,9 @@ impl Oracle {
         self.answer(message, is_own.then_some(at), log);
     }
 
-    /// What is left of the streams of a station: of nobody whose disconnection was acknowledged. A stream that opens after that
-    /// is none of a user that is disconnected: each is so once, and has none later. An order that was lost with a tail
-    /// may be in the log, and be passed over there.
+    /// Checks the streams that a station has left: none belongs to a user whose disconnection was acknowledged. The world
+    /// opens no stream of a user after its disconnection. An entry that was lost with a tail may be in the log, and be
+    /// passed over there.
     pub(super) fn check_users(&self, users: &BTreeSet<usize>) {
         let mut left = self.disconnected.iter().filter(|user| users.contains(user));
         let first = left.next();

@@ -7,7 +7,7 @@ use sockeye_service::sequencing::{Origin, Statement, TicketRecord, Verdict};
 /// How long a ticket may wait.
 const LIFE_MS: u64 = 2_000;
 
-/// What a node was asked to do with a ticket.
+/// A request to a node about a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Issue,
@@ -68,7 +68,7 @@ impl Waiting {
     }
 }
 
-/// What all nodes have said of tickets.
+/// The verdicts of all nodes on tickets.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     /// The ticket that is issued next.

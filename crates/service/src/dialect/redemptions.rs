@@ -38,7 +38,7 @@ pub(crate) struct Redeeming {
     half_closed: bool,
 }
 
-/// What follows once it is redeemed.
+/// The work that follows once it is redeemed.
 #[derive(Debug)]
 pub(crate) enum Then {
     /// The answer to a held request,

@@ -29,7 +29,7 @@ struct Waiting {
     stream: Option<StreamKey>,
 }
 
-/// What the log is told.
+/// The statement for the log.
 pub(crate) enum Stated {
     /// This user is disconnected.
     Disconnected(String),

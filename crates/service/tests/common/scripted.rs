@@ -9,7 +9,7 @@ use sockeye_service::sequencing::{
 
 use super::{PATIENCE, Running};
 
-/// Who answers statements about tickets.
+/// The part that answers statements about tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketsOf {
     /// The log takes each at once.

@@ -27,7 +27,7 @@ impl EncodedEvent {
         Self(bytes.into())
     }
 
-    /// What somebody has encoded as whole lines of an event stream.
+    /// An event that somebody has encoded as whole lines of an event stream.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
@@ -62,7 +62,7 @@ impl fmt::Debug for EncodedEvent {
     }
 }
 
-/// What the stream of an [`EventBody`] gives: an event, or a result with an error that ends the body.
+/// An item of the stream of an [`EventBody`]: an event, or a result with an error that ends the body.
 pub trait EventItem {
     /// The error of the body.
     type Error;
@@ -96,7 +96,7 @@ impl<E> EventItem for Result<EncodedEvent, E> {
 pub struct EventBody<St> {
     events: Pin<Box<St>>,
     heartbeat: Option<Duration>,
-    /// What is sent in a silence.
+    /// The event that is sent in a silence.
     beat: EncodedEvent,
     timer: Timer,
     /// When something was sent last.

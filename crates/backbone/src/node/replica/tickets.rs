@@ -126,7 +126,7 @@ impl Tickets {
         }
     }
 
-    /// What has not expired at a log time. Others may be here or not.
+    /// Adds the tickets that have not expired at a log time. Expired ones do not count: a node may have forgotten them or not.
     pub(super) fn digest(&self, digest: Digest, now_ms: u64) -> Digest {
         let good = self.by_hash.iter().filter(|(_, it)| it.expires_ms > now_ms);
         good.fold(digest, |digest, (hash, it)| {
