@@ -6,7 +6,7 @@ use core::fmt;
 /// comparable.
 ///
 /// A new epoch begins when sequence numbers may be given again: the log was lost or rewritten. No
-/// two epochs of one log may share a number; the milliseconds of its beginning are a good choice.
+/// two epochs of one log may share a number: take a random one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 

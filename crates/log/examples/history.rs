@@ -51,7 +51,7 @@ fn run(dir: &Path, messages: u64, channels: u64) -> Result<(), Box<dyn Error>> {
 }
 
 fn options() -> Options {
-    let mut options = Options::new(1_795_000_000_000, 1);
+    let mut options = Options::new(0x0ddb_a115, 1);
     options.limits.bytes_max = 64 << 30;
     let mut rule = Rule::default();
     (rule.keep_messages, rule.keep_bytes) = (Rule::FOREVER, Rule::FOREVER);

@@ -54,7 +54,7 @@ fn play(dir: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn open(dir: &Path) -> Result<Store, Box<dyn Error>> {
-    let (store, recovered) = Store::open(dir, &Options::new(1_795_000_000_000, 1))?;
+    let (store, recovered) = Store::open(dir, &Options::new(0x0ddb_a115, 1))?;
     match recovered.start {
         Start::Fresh => println!("a new log: epoch {}", recovered.epoch),
         Start::Resumed => println!(

@@ -244,7 +244,7 @@ fn newest_ms(table: &Table, loaded: &Loaded) -> Result<u64, Error> {
 /// log, or one whose epoch is not the mark's.
 fn begin(lock: File, with: &Opening<'_>, start: Start) -> Result<Found, Error> {
     let database = with.dir.join(DATABASE);
-    let epoch = with.fresh_epoch.max(highest_epoch(with.dir).saturating_add(1));
+    let epoch = unseen_epoch(with.fresh_epoch, with.dir);
     set_aside(&database, start)?;
     let db = connect(&database)?;
     let state = State { epoch, horizon: 0, checkpoint: 0, tail: 0 };
@@ -273,21 +273,38 @@ fn begin(lock: File, with: &Opening<'_>, start: Start) -> Result<Found, Error> {
     Ok(Found { lock, table, mark, last, loaded, recovered })
 }
 
-/// The highest epoch that a file in the directory still has. [log:new-epoch]
-fn highest_epoch(dir: &Path) -> u64 {
-    let mark = match MarkFile::read(dir) {
+/// The fresh epoch; the next number that is neither zero nor the epoch of a file in the directory, if it is
+/// one of these. [log:new-epoch]
+///
+/// It does not follow from the old epoch: a backup that is damaged each time it is put back would get
+/// the same new epoch each time, and with it the same positions.
+fn unseen_epoch(fresh: u64, dir: &Path) -> u64 {
+    let seen = [0, mark_epoch(dir), database_epoch(&dir.join(DATABASE))];
+    let mut epoch = fresh;
+    while seen.contains(&epoch) {
+        epoch = epoch.wrapping_add(1);
+    }
+    epoch
+}
+
+/// The epoch of the mark; zero if it cannot be read.
+fn mark_epoch(dir: &Path) -> u64 {
+    match MarkFile::read(dir) {
         Ok(Read::Is(mark) | Read::Old(mark) | Read::Condemned(mark)) => mark.epoch,
         Ok(Read::Absent | Read::Unreadable) | Err(_) => 0,
-    };
-    let database = dir.join(DATABASE);
-    if !database.exists() {
-        return mark;
     }
-    let state = connect(&database).and_then(|db| match format(&db)? {
+}
+
+/// The epoch of the database; zero if there is none, or if it cannot be read.
+fn database_epoch(database: &Path) -> u64 {
+    if !database.exists() {
+        return 0;
+    }
+    let epoch = connect(database).and_then(|db| match format(&db)? {
         Format::Old => upgrade::old_epoch(&db),
         Format::Present => table::state(&db).map(|state| state.epoch),
     });
-    state.map_or(mark, |epoch| mark.max(epoch))
+    epoch.unwrap_or(0)
 }
 
 /// Sets a damaged database aside for inspection. It replaces an earlier one.

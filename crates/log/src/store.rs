@@ -41,8 +41,9 @@ pub struct Options {
     pub limits: Limits,
     /// What each namespace keeps.
     pub policy: Policy,
-    /// The number of a new epoch, if one begins, or higher if the directory has seen a higher one.
-    /// Milliseconds since 1970 are a good choice.
+    /// The number of a new epoch, if one begins: a random number. If the directory has that epoch already,
+    /// the new one has the next number. A number that may come again, as that of a clock may after the clock was
+    /// set back, gives a restored directory positions that clients already have.
     pub fresh_epoch: u64,
     /// The tag of the [`Run`] that begins: a random number.
     pub tag: u32,

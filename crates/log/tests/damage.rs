@@ -7,6 +7,8 @@ use crate::support::{Dir, Numbers, batch, limits, open, record, records};
 use sockeye_log::{Damage, Error, Record, Start};
 
 const EPOCH: u64 = 1_000;
+/// What a random number may be.
+const FRESH: u64 = 5;
 const LAST: u64 = 40;
 
 /// What a killed process leaves: part of the records in the database, part in its write-ahead log.
@@ -51,7 +53,7 @@ fn with(
 /// [log:damage] [log:checked] [log:new-epoch]
 fn judge(dir: &Dir, files: &[(String, Vec<u8>)], kept: &[Record], what: &str) -> bool {
     dir.write(files);
-    let (mut store, recovered) = open(dir.path(), limits(), 5).expect(what);
+    let (mut store, recovered) = open(dir.path(), limits(), FRESH).expect(what);
     let mut found = Vec::new();
     let damaged = match recovered.start {
         // Damage of a record is an error of the one that reads it.
@@ -67,13 +69,13 @@ fn judge(dir: &Dir, files: &[(String, Vec<u8>)], kept: &[Record], what: &str) ->
             }
             Err(_) => {
                 drop(store);
-                let (_, again) = open(dir.path(), limits(), 5).expect(what);
+                let (_, again) = open(dir.path(), limits(), FRESH).expect(what);
                 assert!(matches!(again.start, Start::Damaged(_)), "{what}: met at each start");
                 return true;
             }
         },
         Start::Damaged(_) => {
-            assert!(recovered.epoch != EPOCH, "{what}");
+            assert_eq!(recovered.epoch, FRESH, "{what}");
             assert_eq!((recovered.records, recovered.head), (0, 0), "{what}");
             true
         }
@@ -87,7 +89,7 @@ fn judge(dir: &Dir, files: &[(String, Vec<u8>)], kept: &[Record], what: &str) ->
     let next = record(recovered.head + 1, 50);
     let done = store.append(std::slice::from_ref(&next));
     drop(store);
-    let (store, again) = open(dir.path(), limits(), 5).expect(what);
+    let (store, again) = open(dir.path(), limits(), FRESH).expect(what);
     if done.is_err() {
         // What was found damaged at work is declared.
         assert!(!damaged, "{what}");
@@ -205,7 +207,7 @@ fn a_file_that_is_gone_is_declared() {
     }
 }
 
-/// The end of the log is what another life of it wrote.
+/// The end of the log is what another life of it wrote. [log:new-epoch]
 #[test]
 fn files_of_two_logs_are_declared() {
     let (files, _) = killed();
@@ -217,9 +219,9 @@ fn files_of_two_logs_are_declared() {
     let mixed = with(&files, "mark", |bytes| bytes.clone_from(&mark));
     let dir = Dir::new("mixed");
     dir.write(&mixed);
-    let (_, recovered) = open(dir.path(), limits(), 5).unwrap();
+    let (_, recovered) = open(dir.path(), limits(), EPOCH).unwrap();
     assert_eq!(recovered.start, Start::Damaged(Damage::Mark));
-    assert_eq!(recovered.epoch, EPOCH + 2, "above both");
+    assert_eq!(recovered.epoch, EPOCH + 2, "neither of both");
 }
 
 /// Sound to SQLite, and not what was written. [log:checked]
@@ -290,26 +292,40 @@ fn a_beginning_that_was_interrupted_is_no_damage() {
         // All is there but the mark.
         dir.write(&made.read());
         fs::remove_file(dir.file("mark")).unwrap();
-        let (_, recovered) = open(dir.path(), limits(), 5).unwrap();
+        let (_, recovered) = open(dir.path(), limits(), EPOCH).unwrap();
         assert_eq!((recovered.start, recovered.epoch), (Start::Fresh, EPOCH + 1), "{sql}");
     }
 }
 
-/// What is damaged is set aside, once.
+/// What is damaged is set aside, once. [log:new-epoch]
 #[test]
 fn damage_does_not_pile_up() {
     let dir = Dir::new("piles");
     let mut epochs = Vec::new();
-    for _ in 0..4 {
-        let (mut store, recovered) = open(dir.path(), limits(), EPOCH).unwrap();
+    for fresh in [9, 9, 9, 4] {
+        let (mut store, recovered) = open(dir.path(), limits(), fresh).unwrap();
         epochs.push(recovered.epoch);
         store.append(&batch(1, 50, 200)).unwrap();
         drop(store);
         fs::write(dir.file("log.sqlite"), "no database").unwrap();
     }
-    assert_eq!(epochs, [EPOCH, EPOCH + 1, EPOCH + 2, EPOCH + 3]);
+    assert_eq!(epochs, [9, 10, 9, 4], "the fresh one, or the next if it is the one that ends");
     let damaged = dir.read().iter().filter(|(name, _)| name.contains("damaged")).count();
     assert!(damaged <= 2, "{damaged}");
+}
+
+/// [log:new-epoch]
+#[test]
+fn a_backup_that_is_damaged_twice_gets_two_epochs() {
+    let (files, _) = closed();
+    let dir = Dir::new("twice");
+    let damaged = with(&files, "log.sqlite", |bytes| bytes.truncate(5_000));
+    for fresh in [7, 1 << 60, 3] {
+        dir.write(&damaged);
+        let (_, recovered) = open(dir.path(), limits(), fresh).unwrap();
+        assert!(matches!(recovered.start, Start::Damaged(_)));
+        assert_eq!(recovered.epoch, fresh);
+    }
 }
 
 /// What cannot be got at is not damaged, and stays.
