@@ -222,13 +222,13 @@ impl Store {
         stage.add(&mut self.book(), records);
         let done = self.commit(records, stage, |store, db, stage| {
             store.trim_grown(db, stage)?;
-            store.trim_full(db, stage)
+            store.trim_full(db, stage, u64::MAX)
         });
         done.map(|_| ())
     }
 
-    /// Drops up to some thousand records and keys that have expired, and records that their rules
-    /// do not keep. If there are too many channels, some idle ones are forgotten. Call it until it
+    /// Drops up to some thousand records and keys that have expired, records that their rules do not
+    /// keep, and the oldest of namespaces that are trimmed and have more than their share. If there are too many channels, some idle ones are forgotten. Call it until it
     /// returns zero.
     ///
     /// # Errors
@@ -260,7 +260,8 @@ impl Store {
         let keys = table::expired_keys(self.table.db(), now_ms, max)?;
         let has_work = {
             let book = self.book();
-            !book.to_trim(now_ms, 1).is_empty() || !book.to_forget(1).is_empty()
+            let is_full = || book.slots().into_iter().any(|slot| book.excess(slot) > 0);
+            !book.to_trim(now_ms, 1).is_empty() || !book.to_forget(1).is_empty() || is_full()
         };
         if keys.is_empty() && !has_work {
             return Ok(0);
@@ -270,6 +271,7 @@ impl Store {
         let mut dropped = stage.keys.len() as u64;
         let forgotten = self.commit(&[], stage, |store, db, stage| {
             store.trim_old(db, stage, now_ms)?;
+            store.trim_full(db, stage, DROPS_MAX)?;
             dropped += stage.dropped;
             Ok(())
         })?;

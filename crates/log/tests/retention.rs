@@ -1,6 +1,7 @@
 //! What is kept of each channel, and who is refused when there is no room.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::support::{Dir, limits, open, open_by, records};
 use sockeye_log::{Error, Limits, Policy, Record, Refused, Rule, Store, WhenFull, Writer};
@@ -89,6 +90,40 @@ fn a_namespace_that_is_trimmed_loses_its_oldest_and_nobody_else_any() {
     let mut newest: Vec<u64> = kept.into_values().flatten().collect();
     newest.sort_unstable();
     assert!((14..17).contains(&newest.len()), "{}", newest.len());
+    assert_eq!(newest, a[a.len() - newest.len()..]);
+}
+
+/// Nobody has to publish for it. [log:no-room] [log:rules]
+#[test]
+fn a_namespace_whose_share_shrinks_loses_its_oldest_at_once() {
+    let dir = Dir::new("shrinks");
+    let mut wide = rule(WhenFull::Trim);
+    wide.share_bytes = Some(80_000);
+    let policy = |a| spaces(a, rule(WhenFull::Refuse));
+    let (mut store, _) = open_by(dir.path(), small(), 1, policy(wide)).unwrap();
+    let b = fill(&mut store, "b:1");
+    let mut a = Vec::new();
+    for at in 0..70 {
+        let seq = store.head() + 1;
+        a.push(store.append(&[message(seq, &format!("a:{}", at % 3), 1_000)]).unwrap());
+    }
+    let mut narrow = rule(WhenFull::Trim);
+    narrow.share_bytes = Some(30_000);
+    let control = store.control();
+    let writer = Writer::spawn(store, Box::new(|| {})).unwrap();
+    control.reconfigure(&policy(narrow), &small()).unwrap();
+    let has_too_much = || control.uses().into_iter().any(|it| it.bytes > it.bytes_max);
+    let start = Instant::now();
+    while has_too_much() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", control.uses());
+        std::thread::yield_now();
+    }
+    let (store, _) = writer.close();
+    let mut kept = kept(&store);
+    assert_eq!(kept.remove("b:1"), Some(b));
+    let mut newest: Vec<u64> = kept.into_values().flatten().collect();
+    newest.sort_unstable();
+    assert!((50..65).contains(&newest.len()), "{}", newest.len());
     assert_eq!(newest, a[a.len() - newest.len()..]);
 }
 

@@ -117,33 +117,40 @@ impl Store {
         trim.finish(db, stage)
     }
 
-    /// Drops the oldest records of namespaces that are trimmed and have too much. [log:no-room]
-    pub(super) fn trim_full(&self, db: &Connection, stage: &mut Stage) -> Result<(), Error> {
+    /// Drops the oldest records of namespaces that are trimmed and have too much, until the commit drops
+    /// `drops_max`. [log:no-room]
+    pub(super) fn trim_full(
+        &self,
+        db: &Connection,
+        stage: &mut Stage,
+        drops_max: u64,
+    ) -> Result<(), Error> {
         let slots = self.book().slots();
         for slot in slots {
             let excess = self.book().excess(slot);
-            if excess > 0 {
-                self.trim_namespace(db, stage, slot, excess)?;
+            if excess > 0 && stage.dropped < drops_max {
+                self.trim_namespace(db, stage, slot, (excess, drops_max))?;
             }
         }
         Ok(())
     }
 
-    /// Drops the oldest records of a namespace, so many bytes at the least. It merges the oldest
-    /// records of the channels that have the oldest.
+    /// Drops the oldest records of a namespace: so many bytes at the least, if the commit may drop so many
+    /// records. It merges the oldest records of the channels that have the oldest.
     fn trim_namespace(
         &self,
         db: &Connection,
         stage: &mut Stage,
         slot: usize,
-        excess: u64,
+        (excess, drops_max): (u64, u64),
     ) -> Result<(), Error> {
         let firsts = self.book().oldest(slot, FIRSTS_MAX);
         let mut firsts = firsts.into_iter().peekable();
         let mut trims: HashMap<u32, Trim> = HashMap::new();
         let mut heap = BinaryHeap::new();
         let mut freed = stage.freed.get(&slot).copied().unwrap_or(0);
-        while freed < excess {
+        let mut drops_left = drops_max.saturating_sub(stage.dropped);
+        while freed < excess && drops_left > 0 {
             let is_next = match (firsts.peek(), heap.peek()) {
                 (Some((first, _)), Some(Reverse((oldest, _)))) => first < oldest,
                 (first, _) => first.is_some(),
@@ -157,6 +164,7 @@ impl Store {
             }
             if let Some(bytes) = trim.oldest(db, CHUNK_OF_MANY)?.map(|_| trim.drop_oldest()) {
                 freed += bytes;
+                drops_left -= 1;
             }
             if let Some(old) = trim.oldest(db, CHUNK_OF_MANY)? {
                 heap.push(Reverse((old.seq, id)));
