@@ -41,10 +41,15 @@ def until(what, holds, patience=PATIENCE_S):
     return time.monotonic() - start
 
 
-def open_streams():
+def count(sample):
+    """The sum of the samples that the expression matches."""
     with urllib.request.urlopen("http://127.0.0.1:9090/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
-    return sum(int(it) for it in re.findall(r'^sockeye_streams\{[^}]*\} (\d+)$', text, re.MULTILINE))
+    return sum(int(it) for it in re.findall(rf"^{sample} (\d+)$", text, re.MULTILINE))
+
+
+def open_streams():
+    return count(r"sockeye_streams\{[^}]*\}")
 
 
 def main():
@@ -77,6 +82,8 @@ def main():
             bound = HEARTBEAT_S + DEAD_PEER_S + LATE_S
             took = until("the server notices", lambda: open_streams() == 0, bound)
             assert 1 < took <= bound, f"after {took:.1f} s, not within {bound} s"
+            cut = count(r'sockeye_streams_closed_total\{transport="sse",by="server",code="1006"\}')
+            assert cut == 3, f"the server says that it cut {cut} of the three"
             print(f"three event streams were given up {took:.0f} s after the peer vanished, of {bound} s")
     finally:
         for child in reversed(children):

@@ -1,5 +1,7 @@
 //! Why a stream ended.
 
+use std::io;
+
 use sockeye_websocket::{CloseCode, ProtocolError};
 
 /// Why a stream is over.
@@ -29,6 +31,17 @@ pub enum CloseCause {
     Drained,
 }
 
+impl CloseCause {
+    /// The cause of a socket that failed: the kernel gave the peer up, or the peer is to blame.
+    /// [server:kernel-timeout]
+    pub(crate) fn of_failed_socket(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Timeout(Deadline::Acknowledgement),
+            _ => Self::Transport,
+        }
+    }
+}
+
 /// The deadlines that can end a stream or a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,6 +62,9 @@ pub enum Deadline {
     Close,
     /// The peer took none of the bytes that waited for it.
     WriteStall,
+    /// The kernel gave the peer up, because it acknowledged no byte in time: its machine is gone, or
+    /// it does not read (`TCP_USER_TIMEOUT`, keepalive).
+    Acknowledgement,
     /// The application did not answer a held request in time.
     Hold,
     /// Nothing went through a tunnel in either direction.

@@ -1,6 +1,7 @@
 //! The state that all connections of a server share; the start and end of connections and streams.
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -365,6 +366,14 @@ impl Core {
     /// Takes the connection down without another byte.
     pub(crate) fn abort(&mut self, key: Key, cause: CloseCause) {
         self.step(key, connection_life::Input::Abort, cause);
+    }
+
+    /// Breaks `key` off, because its socket failed.
+    #[cold]
+    pub(crate) fn fail_socket(&mut self, key: Key, error: &io::Error) {
+        let cause = CloseCause::of_failed_socket(error);
+        self.stats.timeouts += u64::from(matches!(cause, CloseCause::Timeout(_)));
+        self.abort(key, cause);
     }
 
     /// Closes `key` because the peer has ended its direction. A request in progress stays incomplete; an

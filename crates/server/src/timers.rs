@@ -88,7 +88,13 @@ pub(crate) fn give_up<A: App>(core: &mut Core, app: &mut A, key: Key, deadline: 
         (Deadline::Pong | Deadline::Tunnel | Deadline::Close, Some(stream)) => {
             core.abort_stream(stream, cause);
         }
-        (Deadline::Handshake | Deadline::WriteStall | Deadline::KeepAlive, _)
+        (
+            Deadline::Handshake
+            | Deadline::WriteStall
+            | Deadline::Acknowledgement
+            | Deadline::KeepAlive,
+            _,
+        )
         | (
             Deadline::Message
             | Deadline::Hold

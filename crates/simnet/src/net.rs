@@ -373,6 +373,11 @@ impl Peer {
         self.with(Pipe::break_off);
     }
 
+    /// Has the server's kernel give the peer up, because it acknowledges nothing.
+    pub fn time_out(&mut self) {
+        self.with(Pipe::time_out);
+    }
+
     /// Bytes that the server has read from this peer.
     pub fn taken(&mut self) -> u64 {
         self.with(|pipe| pipe.taken)

@@ -33,6 +33,8 @@ pub(crate) struct Pipe {
     pub(crate) writes: u64,
     fin_sent: bool,
     pub(crate) reset: bool,
+    /// The kernel has given the peer up: the reset is its doing.
+    timed_out: bool,
     /// The server has given its end back.
     pub(crate) closed: bool,
     pub(crate) edges: Edges,
@@ -126,7 +128,7 @@ impl Pipe {
     /// Gives everything that has arrived, as far as it fits: a short read means drained.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.reset {
-            return Err(ErrorKind::ConnectionReset.into());
+            return Err(self.failure(ErrorKind::ConnectionReset));
         }
         let len = self.arrived.len().min(buffer.len());
         if len == 0 {
@@ -141,7 +143,7 @@ impl Pipe {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.writes += 1;
         if self.reset {
-            return Err(ErrorKind::BrokenPipe.into());
+            return Err(self.failure(ErrorKind::BrokenPipe));
         }
         assert!(!self.fin_sent, "the server writes after it ended its direction");
         let len = bytes.len().min(self.room - self.outgoing.len());
@@ -187,6 +189,17 @@ impl Pipe {
             self.wants_room = false;
             self.edges.writable = true;
         }
+    }
+
+    /// The error of a broken connection: the first one says that the kernel gave the peer up.
+    fn failure(&mut self, by_peer: ErrorKind) -> io::Error {
+        if std::mem::take(&mut self.timed_out) { ErrorKind::TimedOut } else { by_peer }.into()
+    }
+
+    /// The kernel gives the peer up, because it acknowledges nothing.
+    pub(crate) fn time_out(&mut self) {
+        self.timed_out = true;
+        self.break_off();
     }
 
     /// The connection breaks: nothing more gets through in either direction.

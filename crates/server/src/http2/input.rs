@@ -337,6 +337,7 @@ pub(crate) fn give_up(core: &mut Core, key: Key, deadline: Deadline) {
         | Deadline::Pong
         | Deadline::Close
         | Deadline::WriteStall
+        | Deadline::Acknowledgement
         | Deadline::Hold
         | Deadline::Tunnel => return core.abort(key, CloseCause::Timeout(deadline)),
     };

@@ -176,7 +176,7 @@ impl<N: Net, A: App> Server<N, A> {
                 connection.readiness.after_read_blocked(socket);
             }
             // [server:hold-peer-gone]
-            Err(_) => self.core.abort(key, CloseCause::Transport),
+            Err(error) => self.core.fail_socket(key, &error),
         }
         self.end_visit(key);
     }

@@ -203,7 +203,7 @@ impl<N: Net, A: App> Server<N, A> {
                 }
                 core.arm(key);
             }
-            Err(_) => return core.abort(key, CloseCause::Transport),
+            Err(error) => return core.fail_socket(key, &error),
         }
         self.after_flush(key);
     }

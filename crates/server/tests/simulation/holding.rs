@@ -129,6 +129,19 @@ fn a_hold_is_followed_by_a_whole_keep_alive() {
     }
 }
 
+/// [server:kernel-timeout]
+#[test]
+fn a_client_that_the_kernel_gives_up_ran_out_of_time() {
+    let mut stage = Stage::new(ROOM, |_| {});
+    let (mut peer, stream) = stage.open(&get("/hold"));
+    peer.time_out();
+    stage.turns();
+    let cause = CloseCause::Timeout(Deadline::Acknowledgement);
+    assert_eq!(stage.told(), [Told::Closed(stream, cause)]);
+    assert_eq!(stage.server.stats().timeouts, 1);
+    assert_eq!((stage.server.connections(), stage.net.open()), (0, 0));
+}
+
 /// [server:hold-peer-gone]
 #[test]
 fn a_client_that_resets_is_gone() {
