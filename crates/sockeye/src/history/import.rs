@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sockeye_hub::{ChannelName, Epoch, Seq};
 use sockeye_log::{ChannelState, Error, Import, KeyState, Record, Recovered, Start};
-use sockeye_service::wire::Payload;
 use sockeye_terminal::plain::counted;
 use sockeye_terminal::{Failure, OrFail, notice, print};
 
@@ -190,7 +189,8 @@ impl Work {
 
     /// The record of a message; one without a position gets the next one.
     fn record(&self, message: Message<'_>) -> Result<Record, String> {
-        let Message { seq, channel, time, log_ms, kind, message } = message;
+        let mut payload = message.payload()?;
+        let Message { seq, channel, time, log_ms, kind, .. } = message;
         let seq = seq.unwrap_or(self.last + 1);
         if seq <= self.last {
             let last = self.last;
@@ -200,8 +200,6 @@ impl Work {
         if sockeye_service::Record::kind_of(kind).is_none() {
             return Err(format!("unknown kind {kind}"));
         }
-        let mut payload = Payload::from_log(message.get().as_bytes())
-            .ok_or("`message` is not as an export writes it")?;
         let least =
             if seq > self.import.head() { self.log_ms.max(self.last_ms) } else { self.last_ms };
         let time_ms = log_ms.unwrap_or_else(|| self.log_time(time).max(least));

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use sockeye_hub::Cursor;
 use sockeye_log::{ChannelState, KeyState, Run};
+use sockeye_service::wire::Payload;
 
 /// A line that was read.
 pub(super) enum Line<'l> {
@@ -24,7 +26,40 @@ pub(super) struct Message<'l> {
     pub(super) time: Option<u64>,
     pub(super) log_ms: Option<u64>,
     pub(super) kind: u8,
-    pub(super) message: &'l RawValue,
+    message: &'l RawValue,
+}
+
+/// What a message may have. A name that nobody knows, `event` in place of `e`, say, would be left out otherwise.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PayloadNames {
+    #[serde(rename = "e")]
+    _event: Option<IgnoredAny>,
+    #[serde(rename = "t")]
+    _text: Option<IgnoredAny>,
+    #[serde(rename = "j")]
+    _json: Option<IgnoredAny>,
+    #[serde(rename = "l")]
+    _ttl_ms: Option<IgnoredAny>,
+    #[serde(rename = "d")]
+    _date_ms: Option<IgnoredAny>,
+}
+
+impl Message<'_> {
+    /// What is published.
+    pub(super) fn payload(&self) -> Result<Payload, String> {
+        let text = self.message.get();
+        // [log:import]
+        if text.starts_with('{') {
+            let names: Result<PayloadNames, _> = serde_json::from_str(text);
+            names.map_err(|why| format!("`message`: {}", place_free(&why)))?;
+        }
+        Payload::from_log(text.as_bytes()).ok_or_else(|| {
+            "`message` is no object with text (`{\"t\":\"hello\"}`) or with JSON as text \
+             (`{\"j\":\"[1,2]\"}`); `e` names its event"
+                .into()
+        })
+    }
 }
 
 /// The last line of a whole log.
@@ -121,6 +156,12 @@ fn problem(why: &serde_json::Error) -> String {
         true => format!("no JSON: {text}"),
         false => text,
     }
+}
+
+/// What is wrong, without the place.
+fn place_free(why: &serde_json::Error) -> String {
+    let text = why.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 fn given<T>(name: &str, value: Option<T>) -> Result<T, String> {

@@ -257,7 +257,12 @@ fn an_import_that_fails_says_where_and_goes_on_later() {
     let good_lines: String = (1..=9_000).map(line).collect();
     for (last, problem) in [
         ("{\"channel\":\"a b\",\"message\":{\"t\":\"x\"}}", "line 9001: channel \"a b\": "),
-        ("{\"channel\":\"a\",\"message\":7}", "line 9001: `message` is not as an export"),
+        ("{\"channel\":\"a\",\"message\":7}", "line 9001: `message` is no object with text"),
+        (
+            "{\"channel\":\"a\",\"message\":{\"t\":\"x\",\"event\":\"price\"}}",
+            "line 9001: `message`: unknown field `event`, expected one of `e`, `t`, `j`, `l`, `d`",
+        ),
+        ("{\"channel\":\"a\",\"message\":{\"e\":\"price\"}}", "line 9001: `message` is no object"),
         ("{\"channel\":\"a\",\"mesage\":7}", "line 9001: unknown field `mesage`"),
         (
             "{\"channel\":\"a\",\"seq\":9000,\"message\":{\"t\":\"x\"}}",
