@@ -24,6 +24,7 @@ pub(crate) mod body;
 pub(crate) mod bounds;
 pub(crate) mod counters;
 pub(crate) mod dialect;
+pub(crate) mod disconnected;
 pub(crate) mod handshakes;
 pub(crate) mod limits;
 pub(crate) mod namespaces;

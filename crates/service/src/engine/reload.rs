@@ -1,6 +1,5 @@
 //! Reload: applies new settings while the service runs, in steps. Disconnections take the same steps.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use sockeye_auth::UnixTime;
@@ -8,6 +7,7 @@ use sockeye_hub::{Config, SubscriberKey};
 use sockeye_server::Time;
 
 use crate::engine::access::{Account, Standing};
+use crate::engine::disconnected::Disconnected;
 use crate::engine::work::{EVERYBODY, Walk};
 use crate::engine::{
     Access, Delivery, Dialect, End, Engine, Limits, Namespaces, Outlet, Principal, Session, Task,
@@ -40,16 +40,10 @@ pub(crate) struct Judging {
     /// The number of the last reload whose rules of namespaces let other clients receive; zero if the walk
     /// does not look for that.
     others: u16,
-    /// The walk looks for changed rights: it, or one whose place it has taken, is of a reload.
+    /// Whether the walk looks for changed rights: it began with a reload, or took over from a walk that did.
     is_of_reload: bool,
-    /// The users whose disconnection the walk does, each with its number. They are no more than have a stream.
-    disconnected: HashMap<Arc<str>, u64>,
-    /// The last disconnection of the walk, from one.
-    disconnections: u64,
-    /// The sessions whose principal came during the walk, each with the last disconnection before it.
-    arrivals: HashMap<SubscriberKey, u64>,
-    /// Sessions of users that came before this disconnection have to come back.
-    missed: u64,
+    /// The users whose streams the walk ends.
+    disconnected: Disconnected,
     /// The presence of a namespace was switched off.
     forgets: bool,
     /// The sessions that were ended, until the figure is taken.
@@ -65,12 +59,11 @@ impl Judging {
         (access, anybody, calendar): (&Access, &Principal, UnixTime),
     ) -> Standing {
         if let Some(user) = session.principal.user() {
-            let came_after = self.arrivals.get(&session.subscriber).copied().unwrap_or_default();
             // [service:disconnect]
-            if self.disconnected.get(user).is_some_and(|number| came_after < *number) {
+            if self.disconnected.concerns(user, session.subscriber) {
                 return Standing::Disconnected;
             }
-            if came_after < self.missed {
+            if self.disconnected.concerns_everybody(session.subscriber) {
                 return Standing::Changed;
             }
         }
@@ -92,22 +85,34 @@ impl Judging {
     }
 
     /// Notes that the principal of a session has come: no disconnection before that concerns it.
-    pub(crate) fn note_arrival(&mut self, key: SubscriberKey) {
-        if self.disconnections > 0 && !self.walk.is_over() {
-            self.arrivals.insert(key, self.disconnections);
+    pub(crate) fn note_arrival(&mut self, key: SubscriberKey, who: &Principal) {
+        if let Some(user) = who.user() {
+            self.disconnected.note_arrival(user, key);
         }
     }
 
-    /// Forgets what a walk that is over has looked for, and has it begin anew.
+    /// Begins a round. If no walk is under way, forgets what the last one looked for.
     fn begin(&mut self, places: usize) {
         self.again = !self.walk.is_over();
         if !self.again {
             (self.is_of_reload, self.forgets) = (false, false);
-            (self.disconnections, self.missed) = (0, 0);
-            self.disconnected.clear();
-            self.arrivals.clear();
+            self.disconnected = Disconnected::default();
         }
         self.walk.begin(places);
+    }
+
+    /// The next place of the walk, out of so many.
+    fn next_of(&mut self, places: usize) -> Option<usize> {
+        let place = self.walk.next()?;
+        self.disconnected.note_visit(places);
+        Some(place)
+    }
+
+    /// Ends a step of the walk. A walk that is over needs no users.
+    fn end_step(&mut self) {
+        if self.walk.is_over() {
+            self.disconnected = Disconnected::default();
+        }
     }
 
     /// Counts an ended session, if a reload is under way.
@@ -183,13 +188,13 @@ impl<D: Dialect> Engine<D> {
         self.begin_to_drop();
     }
 
-    /// Judges the next sessions, and ends those whose rights have changed. Returns the ended sessions
-    /// that fetch: their dialect answers them.
+    /// Judges the next sessions, and ends those that lost their rights or whose users were disconnected.
+    /// Returns the ended sessions that fetch: their dialect answers them.
     pub(crate) fn judge_some(&mut self, out: &mut impl Outlet<D>) -> Vec<SubscriberKey> {
         let (mut fetching, mut spent) = (Vec::new(), 0);
         // [service:turn-yields]
         while spent < units::STEP {
-            let Some(place) = self.judging.walk.next() else { break };
+            let Some(place) = self.judging.next_of(self.sessions.places()) else { break };
             spent += units::SESSION;
             let Some(session) = self.sessions.at(place) else { continue };
             let (key, fetches) = (session.subscriber, session.delivery.fetches());
@@ -210,6 +215,7 @@ impl<D: Dialect> Engine<D> {
             }
         }
         out.spend(spent);
+        self.judging.end_step();
         self.go_on_judging();
         fetching
     }
@@ -227,21 +233,18 @@ impl<D: Dialect> Engine<D> {
             return;
         }
         self.deliver_burst(out);
-        let judging = &mut self.judging;
-        judging.begin(self.sessions.places());
-        judging.disconnections += 1;
-        judging.disconnected.insert(Arc::clone(user), judging.disconnections);
+        self.judging.begin(self.sessions.places());
+        self.judging.disconnected.add(Arc::clone(user));
         self.go_on_judging();
         out.come_back();
     }
 
-    /// Has the streams of all users come back, in steps: the log has lost whom it has disconnected.
+    /// Sends the streams of all users away to come back, in steps: disconnections may have been trimmed
+    /// before this node read them.
     pub(crate) fn recall_users(&mut self, out: &mut impl Outlet<D>) {
         self.deliver_burst(out);
-        let judging = &mut self.judging;
-        judging.begin(self.sessions.places());
-        judging.disconnections += 1;
-        judging.missed = judging.disconnections;
+        self.judging.begin(self.sessions.places());
+        self.judging.disconnected.add_everybody();
         self.go_on_judging();
         out.come_back();
     }
@@ -289,7 +292,8 @@ impl<D: Dialect> Engine<D> {
             && self.judging.standing(session, rules) != Standing::Same
     }
 
-    /// Whether a reload has ended a session that fetches. It is judged now, if it was not yet.
+    /// Whether a session that fetches was ended by a reload or a disconnection. It is judged now, if it was
+    /// not yet.
     pub(crate) fn is_sent_away(&mut self, key: SubscriberKey) -> bool {
         if self.judging.walk.is_ahead(key.index()) {
             self.judge(key);
@@ -297,8 +301,8 @@ impl<D: Dialect> Engine<D> {
         self.sessions.of_subscriber(key).is_some_and(|session| session.is_sent_away)
     }
 
-    /// [service:expiry] [service:revoked] Ends a stream whose credential has expired, or whose rights a
-    /// reload has changed, and returns whether it has ended.
+    /// [service:expiry] [service:revoked] [service:disconnect] Ends a stream whose credential has expired, or
+    /// that the walk ends, and returns whether it has ended.
     pub(crate) fn has_lost_rights(&mut self, key: SubscriberKey, out: &mut impl Outlet<D>) -> bool {
         if self.judging.walk.is_ahead(key.index())
             && let Some(reason) = self.judge(key)
@@ -309,7 +313,7 @@ impl<D: Dialect> Engine<D> {
         session.is_some_and(|session| session.is_sent_away) || self.has_expired(key, out)
     }
 
-    /// Ends a session whose rights have changed.
+    /// Ends a session that was judged.
     fn send_away(&mut self, subscriber: SubscriberKey, reason: End, out: &mut impl Outlet<D>) {
         self.deliver_burst(out);
         let cursor = self.last_cursor_of(subscriber);
@@ -320,3 +324,6 @@ impl<D: Dialect> Engine<D> {
         out.end(&self.recipient(session), reason, retry, cursor);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub(crate) struct Session<D: Dialect> {
     pub(crate) ends_as: End,
     /// It is a slow reader: it was live, had no room, and has not caught up yet.
     pub(crate) lags: bool,
-    /// A reload has ended it.
+    /// A reload or a disconnection has ended it.
     pub(crate) is_sent_away: bool,
     /// A task to go on with its catching up is in the queue.
     pub(crate) goes_on: bool,

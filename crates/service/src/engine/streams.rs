@@ -90,7 +90,7 @@ impl<D: Dialect> Engine<D> {
     /// Adds a session, which the settings in force have admitted.
     pub(crate) fn add_session(&mut self, session: Session<D>) {
         let by_rule = if session.delivery.fetches() { self.judging.settings_number() } else { 0 };
-        self.judging.note_arrival(session.subscriber);
+        self.judging.note_arrival(session.subscriber, &session.principal);
         self.sessions.add(Session { by_rule, ..session });
     }
 
@@ -125,7 +125,7 @@ impl<D: Dialect> Engine<D> {
         delivery: D::Delivery,
     ) {
         self.forget_expiry(subscriber);
-        self.judging.note_arrival(subscriber);
+        self.judging.note_arrival(subscriber, who);
         self.sessions.let_in(subscriber, who, delivery);
         self.expect_expiry(subscriber);
     }
