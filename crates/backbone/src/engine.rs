@@ -57,8 +57,8 @@ impl fmt::Display for Position {
 /// # What an append promises
 /// - **In order.** The entries of one node are in the log in the order of its appends, or they are
 ///   missing from one entry on until [`Event::Dropped`]. A driver has one appending connection, and
-///   pipelines on it. An engine that decides each append by itself may refuse one and take later ones that
-///   were on their way with it. They count as dropped: readers pass over what is behind such a hole.
+///   pipelines on it. An engine that judges each append separately may refuse one and take later ones that
+///   were on their way. They count as dropped: readers pass over what is behind such a hole.
 /// - **At least once.** After a connection was cut, the old one's bytes may still reach the log, also
 ///   behind those of the new one. Readers drop repeats; the driver need not, and must not rely on a
 ///   deduplication of the engine, which has a window.

@@ -355,7 +355,7 @@ impl<'b> Entry<'b> {
         Self::decode_up_to(VERSION, bytes)
     }
 
-    /// Reads an entry as a program does that knows no version behind this one.
+    /// Reads an entry as a program does whose newest version is `newest`.
     ///
     /// # Errors
     /// As for [`decode`](Self::decode).

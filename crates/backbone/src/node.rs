@@ -317,7 +317,7 @@ impl Node {
         }
     }
 
-    /// Why nothing is taken now.
+    /// The verdict on offers and statements that come now; `None` if they are taken.
     fn refusal(&self) -> Option<Verdict> {
         match self.phase {
             Phase::Stopped(_) => Some(Verdict::Failed),

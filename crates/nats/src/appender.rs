@@ -141,7 +141,7 @@ impl<'s> Appender<'s> {
         }
     }
 
-    /// An append is not in the log, or nobody knows.
+    /// Handles an append that was refused, or whose answer is missing.
     async fn fail(&mut self, error: &PublishError, subject: Option<&str>) -> Result<(), Trouble> {
         let link = self.link;
         let rejection = match error.kind() {

@@ -1,4 +1,4 @@
-//! Where the log is, and who asks for it.
+//! Where the log is, and the login.
 
 use core::fmt;
 use core::time::Duration;
@@ -65,13 +65,13 @@ impl Default for NatsLimits {
     }
 }
 
-/// The text is no file of credentials, which has a JWT and a seed.
+/// The text is not a file of credentials: it lacks a JWT or a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CredentialsError;
 
 impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("these are no credentials of NATS: a JWT and a seed, as `nsc generate creds` writes them")
+        f.write_str("not credentials of NATS (expected: a JWT and a seed, as `nsc generate creds` writes them)")
     }
 }
 

@@ -13,7 +13,7 @@ use crate::shared::{Job, Shared, Told};
 
 /// A log in a stream of NATS JetStream.
 ///
-/// It has one thread and one connection. They end after it was dropped, as soon as they notice.
+/// It has one thread and one connection. Both end soon after the engine is dropped.
 pub struct NatsEngine {
     shared: Arc<Shared>,
     /// What was taken from the thread, and not yet given.
@@ -23,7 +23,7 @@ pub struct NatsEngine {
 }
 
 impl NatsEngine {
-    /// Starts the thread, which connects and goes on trying.
+    /// Starts the thread, which connects, and connects again after each failure.
     ///
     /// # Errors
     /// If there can be no thread.

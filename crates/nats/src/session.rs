@@ -33,8 +33,8 @@ pub(crate) fn run(shared: &Shared) {
     }
 }
 
-/// Tries one server after the other, until one was up or all were tried. Why the one that was up is no more, or why
-/// the first one was not; and whether one was up.
+/// Tries the servers in turn until one is up. Returns why that one ended, or why the first one failed, and whether one
+/// was up.
 fn round(shared: &Shared, place: &mut Place, at: &mut usize) -> (Trouble, bool) {
     let servers = &shared.config.servers;
     let mut first = None;

@@ -1,4 +1,4 @@
-//! What NATS answers instead, and what that means for an operator.
+//! Errors of NATS, and what they mean for an operator.
 
 use core::error::Error;
 use std::io;
@@ -70,8 +70,7 @@ pub(crate) fn of_line(text: &str, server: &Server) -> Option<Trouble> {
     let is_refusal = text.to_ascii_lowercase().contains("permissions violation");
     is_refusal.then(|| {
         let text = format!(
-            "{server} lets the user not do all that is needed: publish to $JS.API.> and the stream's subject, \
-             subscribe to _INBOX.> ({})",
+            "{server} does not let the user do all that is needed: see the rights in docs/cluster.md ({})",
             quote(text)
         );
         Trouble::new(TroubleKind::Login, text)
@@ -138,7 +137,7 @@ pub(crate) fn of_request(
             (TroubleKind::Unreachable, "does not answer in time, or its stream has no leader")
         }
         Some(RequestErrorKind::InvalidSubject | RequestErrorKind::Other) | None => {
-            (TroubleKind::Protocol, "gave another answer than JetStream has")
+            (TroubleKind::Protocol, "sent an answer that is not one of JetStream")
         }
     };
     Trouble::new(kind, format!("{server} {what} ({})", quote(&innermost(error))))

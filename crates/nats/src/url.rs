@@ -28,7 +28,7 @@ pub enum UrlError {
     Port,
     /// The URL has a path.
     Path,
-    /// The option has this name, which is none of `stream` and `replicas`, or no value that it can have.
+    /// The option of this name is unknown, or has a value that is not allowed.
     Option(Box<str>),
     /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
     Percent,
@@ -41,7 +41,7 @@ impl fmt::Display for UrlError {
             Self::Password => f.write_str(
                 "the URL has a password, which lists of processes and logs would show: give it apart",
             ),
-            Self::Host => f.write_str("the URL has no host where one has to be"),
+            Self::Host => f.write_str("the URL lacks a host, or has one with a character that is not allowed (allowed: a name, an IPv4 address, [IPv6])"),
             Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
             Self::Path => {
                 f.write_str("the URL has a path: the stream is named by ?stream=NAME behind the hosts")

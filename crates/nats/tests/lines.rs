@@ -11,8 +11,8 @@ use sockeye_nats::{NatsConfig, NatsEngine, NatsLimits};
 /// The first line of a server.
 const INFO: &str = r#"INFO {"server_id":"A","version":"VERSION","go":"","host":"","port":1,"proto":1,"max_payload":1048576}"#;
 
-/// What an engine says of a server that says these lines when it is connected to, and the others for each thing that it
-/// is sent.
+/// The trouble that an engine tells of a server. The server says `first` when the engine connects, and one of `others`
+/// for each piece that it reads.
 fn trouble_of(first: &str, others: &'static [&'static str]) -> Trouble {
     trouble_within(10_000, first, others)
 }

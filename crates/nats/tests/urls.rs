@@ -57,7 +57,7 @@ fn secrets_are_neither_taken_from_urls_nor_shown() {
 }
 
 #[test]
-fn credentials_are_a_token_and_a_seed() {
+fn credentials_are_a_jwt_and_a_seed() {
     let config = || NatsConfig::from_url("nats://h").expect("a URL");
     let text = "-----BEGIN NATS USER JWT-----\nabc.def.ghi\n------END NATS USER JWT------\n\n\
                 -----BEGIN USER NKEY SEED-----\nSUACH75SWCM5D2JMJM6EKLR2WDARVGZT4QC6LX3AGHSWOMVAKERABBBRWM\n\

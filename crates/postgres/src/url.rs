@@ -39,7 +39,7 @@ impl fmt::Display for UrlError {
                 "the URL has a password, which lists of processes and logs would show: give it apart",
             ),
             Self::User => f.write_str("the URL names no user: postgres://USER@HOST/DATABASE"),
-            Self::Host => f.write_str("the URL has no host where one has to be"),
+            Self::Host => f.write_str("the URL lacks a host, or has one with a character that is not allowed (allowed: a name, an IPv4 address, [IPv6])"),
             Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
             Self::Option(name) => write!(
                 f,

@@ -192,7 +192,8 @@ impl<P> From<Reply> for Answer<P> {
 #[derive(Clone, Debug)]
 pub struct Hold {
     /// After this time, in milliseconds, the server answers by itself: 503 with `Retry-After: 1`. It
-    /// is at the most [`Limits::hold_ms`](crate::Limits).
+    /// is at the most [`Limits::hold_ms`](crate::Limits). The time stands still while the request is
+    /// [put off](crate::Context::put_off).
     pub hold_ms: u64,
     /// Headers that the response gets beside its own, whether the application or the server answers.
     /// So the application need not keep what these headers depend on.

@@ -65,9 +65,10 @@ pub trait App {
     /// Bytes came on a tunnel: whatever the socket had, cut anywhere.
     fn on_bytes(&mut self, stream: StreamKey, bytes: &[u8], context: &mut Context<'_>) {}
 
-    /// The outbox of a stream has fallen to [`Limits::outbox_refill_bytes`](crate::Limits) or below.
-    /// The server calls it once for each request by [`Context::notify_drained`]. Or the peer of a held request that was
-    /// [put off](Context::put_off) has taken enough of other answers: the request may be answered.
+    /// A peer has taken what it was sent, for one of two reasons. The outbox of a stream has fallen to
+    /// [`Limits::outbox_refill_bytes`](crate::Limits) or below: one call for each [`Context::notify_drained`]. Or a
+    /// held request was [put off](Context::put_off), and its peer has taken enough of other answers: the request may be
+    /// answered.
     ///
     /// The call comes before the outboxes are flushed, so bytes sent in it leave in the same turn. A
     /// stream that has begun to close gets no such call.

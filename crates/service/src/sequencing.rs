@@ -246,11 +246,11 @@ pub enum Statement {
     Redeem([u8; 32]),
 }
 
-/// An offer was not taken: too many are under way.
+/// An offer or statement was not taken: too many are under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// One change of the log, or the answer to one offer. `T` names an offer.
+/// One change of the log, or the answer to one offer or statement, which `T` names.
 #[derive(Clone, Debug)]
 pub enum Outcome<T = Ticket> {
     /// The log's next message, and the offer that it comes from. [`Backbone::next`] names the offer to the
@@ -270,7 +270,7 @@ pub enum Outcome<T = Ticket> {
     Disconnect(Arc<str>, Option<T>),
     /// The open streams of all users have to come back: their disconnections may have been missed.
     DisconnectsMissed,
-    /// This offer made no new message. Only the service that made it is told.
+    /// This offer made no new message, or this statement was not taken. Only the service that made it is told.
     Answer(T, Verdict),
 }
 

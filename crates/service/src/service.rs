@@ -83,7 +83,7 @@ pub(crate) enum Pending {
     /// A job whose publications wait for the log, and the account to which visits to its stream are
     /// charged.
     Publishing(u64, Option<Payer>),
-    /// A statement that waits for the log, and the same account.
+    /// A statement that waits for the log, and the account to which visits to its stream are charged.
     Statement(Ticket, Option<Payer>),
     /// A request that waits for its turn.
     Request(u64),

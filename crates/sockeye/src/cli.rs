@@ -193,8 +193,9 @@ pub(crate) struct ServeOptions {
     pub(crate) data: Option<std::path::PathBuf>,
 
     /// The log that several machines share, on Redis or Valkey: redis://HOST or redis://HOST:PORT, rediss:// with TLS,
-    /// redis-sentinel://HOST,HOST/NAME; or on NATS: nats://HOST,HOST?stream=NAME, tls://;
-    /// or on PostgreSQL: postgres://USER@HOST/DATABASE. SOCKEYE_BACKBONE_PASSWORD has the password.
+    /// redis-sentinel://HOST,HOST/NAME; or on NATS (with the feature nats): nats://HOST,HOST?stream=NAME, tls://;
+    /// or on PostgreSQL (with the feature postgres): postgres://USER@HOST/DATABASE. SOCKEYE_BACKBONE_PASSWORD has the
+    /// password, SOCKEYE_BACKBONE_CREDENTIALS the credentials of NATS.
     #[arg(long, env = "SOCKEYE_BACKBONE", value_name = "URL")]
     pub(crate) backbone: Option<String>,
 

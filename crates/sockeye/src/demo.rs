@@ -58,8 +58,8 @@ impl Demo {
     }
 }
 
-/// The path of a file as the page shows it to everybody: as it is if the file is below the directory in which the server was
-/// started, and else its name. The other directories of the machine are nobody's business.
+/// The path of a file as the page shows it to everybody: whole if it is below the directory in which the server was
+/// started, and its name otherwise. The page tells no other directory of the machine.
 fn shown(path: &Path) -> String {
     let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     let name = path.file_name().map_or(path, Path::new);

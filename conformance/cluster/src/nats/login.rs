@@ -80,7 +80,7 @@ fn rights() {
     };
     let trouble = refusal(&mut of("nobody"));
     assert_eq!(trouble.kind, TroubleKind::Login, "{trouble}");
-    assert!(trouble.text.contains("not do all that is needed"), "{trouble}");
+    assert!(trouble.text.contains("all that is needed"), "{trouble}");
     let mut node = of("node");
     node.begin();
     node.offer(10);

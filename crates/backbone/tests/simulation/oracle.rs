@@ -85,8 +85,8 @@ impl Oracle {
         self.answer(message, is_own.then_some(at), log);
     }
 
-    /// Checks the streams that a station has left: none belongs to a user whose disconnection was acknowledged. The world
-    /// opens no stream of a user after its disconnection. An entry that was lost with a tail may be in the log, and be
+    /// Checks the streams that a station has left: no user whose disconnection is in the log has one. The world opens no
+    /// stream of a user after its disconnection. An entry that was lost with a tail may be in the log, and be
     /// passed over there.
     pub(super) fn check_users(&self, users: &BTreeSet<usize>) {
         let mut left = self.disconnected.iter().filter(|user| users.contains(user));

@@ -35,12 +35,12 @@ impl Context<'_> {
         events_head::answer_held(self.core, stream, events)
     }
 
-    /// Puts a held request off if its peer has to take other answers first. Ask right before a long answer is built,
-    /// and build it if the request is not put off.
+    /// Puts a held request off if its peer has to take other answers first, and returns whether it did. Ask right
+    /// before a long answer is built, and build it only if this returns false.
     ///
-    /// Otherwise one call of [`App::on_drained`](crate::App::on_drained) says when the peer has taken enough. The time
-    /// of the hold stands still until then. The request may be answered all the same, shortly: because its time is
-    /// over, say.
+    /// After true, one call of [`App::on_drained`](crate::App::on_drained) says when the peer has taken enough. The
+    /// time of the hold stands still until then. The application may still send a short answer: an empty one at the
+    /// end of its own time, say.
     ///
     /// Over HTTP/1.1 no request is put off: the server reads none before its peer has taken the answers to others. A
     /// stream that is gone, or no held request, is not put off.

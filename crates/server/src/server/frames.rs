@@ -62,7 +62,8 @@ impl<N: Net, A: App> Server<N, A> {
         }
     }
 
-    /// Writes out what waits for the trunk `key` and its branches. Returns whether requests may wait for that.
+    /// Writes out what waits for the trunk `key` and its branches. Returns whether requests are waiting that
+    /// this may let go on.
     /// [server:http2-flush-bounded]
     fn write_trunk(&mut self, key: Key) -> bool {
         let before = self.core.stats.bytes_sent;

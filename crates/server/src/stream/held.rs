@@ -38,7 +38,7 @@ impl HeldRequest {
         }
     }
 
-    /// The application may answer. Returns whether it might not before.
+    /// The application may answer. Returns whether the request was put off.
     pub(crate) fn go_on(&mut self, now: Time) -> bool {
         let since = core::mem::replace(&mut self.put_off, Time::NEVER);
         if since == Time::NEVER {

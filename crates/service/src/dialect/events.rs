@@ -24,7 +24,7 @@ impl Service {
         let Some(subscriber) = connected else { return };
         let targets: Vec<&str> = channels.iter().map(String::as_str).collect();
         let from = (start, watch);
-        if !self.puts_off(subscriber, How::Whole, &targets, from) {
+        if !self.awaits_cursor(subscriber, How::Whole, &targets, from) {
             self.subscribe_opened(stream, (subscriber, who), &targets, from, context);
         }
     }

@@ -287,7 +287,7 @@ impl Service {
         }
     }
 
-    /// Answers the next request of an account that is not put off.
+    /// Answers the next request of an account whose peer takes the answer.
     pub(crate) fn answer_next_of(&mut self, payer: Payer, context: &mut Context<'_>) {
         let (mut is_left, mut is_in_vain) = (false, true);
         for _ in 0..LOOKS_MAX {

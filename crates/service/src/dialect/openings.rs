@@ -31,7 +31,7 @@ pub(crate) enum How {
 
 impl Service {
     /// Has a stream wait, if its cursor is ahead and there is room. [service:opening-waits]
-    pub(super) fn puts_off(
+    pub(super) fn awaits_cursor(
         &mut self,
         subscriber: SubscriberKey,
         how: How,

@@ -40,7 +40,8 @@ pub(crate) struct Jobs {
     parked: ParkedJobs,
     /// The WebSockets with jobs that wait.
     sockets: HashMap<StreamKey, Waiter>,
-    put_off: Parts,
+    /// The bytes of jobs that are left to later steps.
+    waiting_bytes: Parts,
 }
 
 /// A publication that waits for its outcome.
@@ -82,7 +83,7 @@ impl Service {
         let (channels, payload) = (Channels::One(name), Payload::empty());
         let mut publish = Publish { channels, payload, key: None, expect: None };
         match waits {
-            true => self.put_off(&mut job, who, Some(Begun::end(publish)), None),
+            true => self.set_aside(&mut job, who, Some(Begun::end(publish)), None),
             false => self.add_kind(&mut job, who, None, (&mut publish, 0, Kind::End), context),
         }
         self.answer_or_hold(job, who)

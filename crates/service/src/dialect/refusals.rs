@@ -63,8 +63,7 @@ impl From<Refusal> for Problem {
                 Self::new(Code::Unavailable, message)
             }
             Refusal::OldNodes => {
-                let message =
-                    "a node of the log is of an older release, which cannot read this yet";
+                let message = "a node of the log runs an older release, which cannot read this request: upgrade that node, or end it";
                 Self::new(Code::Unavailable, message)
             }
             Refusal::NoUsers => Self::new(Code::Forbidden, "an open server knows no users"),

@@ -252,7 +252,7 @@ impl Service {
         let targets: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
         let from = (start, watch);
         let how = How::Command(id.map(|id| id.clone().into_owned()));
-        if self.puts_off(subscriber, how, &targets, from) {
+        if self.awaits_cursor(subscriber, how, &targets, from) {
             // Its next commands come after this one.
             return context.pause(stream, u64::MAX);
         }

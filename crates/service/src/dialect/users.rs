@@ -89,8 +89,8 @@ impl Service {
         let user = &*path_segment(user)?;
         let bytes_max = Limits::default().user_bytes_max;
         if user.is_empty() || user.len() > bytes_max || user.chars().any(char::is_control) {
-            let message =
-                "the path has to name a user without control characters, and not too long";
+            let message = "invalid user name in the path: 1 to 200 bytes without control characters are \
+                           allowed, percent-encoded";
             return Err(Problem::new(Code::BadRequest, message));
         }
         let placed = self.engine.disconnect_user(who, user, context)?;

@@ -13,8 +13,8 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Whether a payer may have more of `max`: as long as it has less than what is free. So many
-    /// payers leave something to each newcomer.
+    /// Whether a payer may have more of `max`: it may while it has less than what is free. So a newcomer
+    /// always finds something left.
     pub(crate) fn has_room(&self, payer: Payer, max: usize) -> bool {
         let own = self.by_payer.get(&payer).copied().unwrap_or(0);
         own < max.saturating_sub(self.sum)

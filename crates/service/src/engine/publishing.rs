@@ -118,13 +118,14 @@ impl<D: Dialect> Engine<D> {
         self.check_log()?;
         self.tickets += 1;
         let ticket = self.tickets;
-        if let Sequencing::Behind { backbone, .. } = &mut self.sequencing {
-            backbone.declare(ticket, statement).map_err(|Full| Refusal::NoRoom)?;
-        }
+        let Sequencing::Behind { backbone, .. } = &mut self.sequencing else {
+            unreachable!("only a backbone takes statements")
+        };
+        backbone.declare(ticket, statement).map_err(|Full| Refusal::NoRoom)?;
         Ok(self.wait_for(ticket))
     }
 
-    /// The receipt of a statement. One that is in no log that machines share is remembered nowhere.
+    /// The receipt of a statement: `logged` if a log that machines share has it.
     fn declared(&self) -> Settled {
         let is_logged = match &self.sequencing {
             Sequencing::InLoop { .. } => false,

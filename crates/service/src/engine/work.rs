@@ -26,7 +26,7 @@ pub(crate) enum Task {
     PullAll,
     /// The next sessions of a walk over all that fetch are answered: the server goes away.
     AnswerAll,
-    /// The next sessions of a walk over all are judged by new settings.
+    /// The next sessions of a walk over all are judged: by new settings, and for disconnections.
     Judge,
     /// The next connections are looked at for the figures of the service.
     Count,
@@ -44,7 +44,7 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    /// The kind of its steps: what steps of one kind cost is about the same.
+    /// The kind of its steps. The queue expects of a step what earlier steps of its kind have cost.
     const fn kind(self) -> usize {
         match self {
             Self::Answer(_) => 0,

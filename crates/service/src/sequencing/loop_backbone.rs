@@ -15,7 +15,7 @@ const OVERHEAD_BYTES: usize = 512;
 /// Bounds of a [`LoopBackbone`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopBackboneLimits {
-    /// Offers under way: from `append` until every worker has read the outcome.
+    /// Offers and statements under way: from `append` until every worker has read the outcome.
     pub entries_max: usize,
     /// Their bytes.
     pub bytes_max: usize,
@@ -56,7 +56,7 @@ struct State {
     /// The number of the first of these.
     first: u64,
     readers: Vec<Reader>,
-    /// Offers under way, and their bytes.
+    /// Offers and statements under way, and their bytes.
     entries: usize,
     bytes: usize,
     /// The sequencer's figures.
@@ -110,7 +110,7 @@ impl LoopBackbone {
         self.wake_workers.len()
     }
 
-    /// Has the sequencer decide the offers and take in its log's answers, and gives every worker
+    /// Has the sequencer take the offers and statements, and its log's answers, and gives every worker
     /// the events. `now_ms` is log time.
     pub fn step(&self, sequencer: &mut impl Sequence, now_ms: u64) {
         let wishes = core::mem::take(&mut self.lock().wishes);
@@ -133,7 +133,7 @@ impl LoopBackbone {
         &self.clock
     }
 
-    /// Offers under way.
+    /// Offers and statements under way.
     pub fn entries(&self) -> usize {
         self.lock().entries
     }

@@ -249,7 +249,7 @@ impl SequencerEvent {
         }
     }
 
-    /// The offer whose room is free again once every worker has this event.
+    /// The offer or statement whose room is free again once every worker has this event.
     pub(super) const fn settles(&self) -> Option<Origin> {
         match self {
             Self::Entry(_, origin) | Self::Disconnect(_, origin) => *origin,

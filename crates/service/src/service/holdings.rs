@@ -15,10 +15,10 @@ pub struct Holdings {
     pub openings: usize,
     /// Requests and commands that are still publishing, or wait for the log.
     pub jobs: usize,
-    /// Streams of requests that are still publishing, or wait for the log, for its archive, or for
-    /// their turn.
+    /// Streams of requests that are still publishing, that wait for the log, its archive or their turn, or
+    /// that are put off.
     pub held: usize,
-    /// Messages that are not committed yet: most of them wait for the log.
+    /// Messages and statements that are not committed yet: most of them wait for the log.
     pub publications: usize,
     /// Items of presence: channels, streams and members.
     pub presence: usize,

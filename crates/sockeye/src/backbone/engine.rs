@@ -70,7 +70,7 @@ fn redis(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_redis::{RedisConfig, RedisLimits};
 
     if config.credentials_file.is_some() {
-        let why = "credentials_file: Redis has no credentials, but a password: take it away";
+        let why = "credentials_file: Redis takes a password, not credentials: remove this setting";
         return Err(Failure(why.into()));
     }
     let redis = RedisConfig::from_url(&config.url);
@@ -103,7 +103,8 @@ fn nats(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_nats::{NatsConfig, NatsLimits};
 
     if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
-        let why = "sentinel_user, sentinel_password_file: NATS has no Sentinels: take them away";
+        let why =
+            "sentinel_user, sentinel_password_file: NATS has no Sentinels: remove these settings";
         return Err(Failure(why.into()));
     }
     let nats = NatsConfig::from_url(&config.url);

@@ -131,7 +131,7 @@ impl Replica {
         }
     }
 
-    /// What a ticket means that was not taken; `None` for one that was.
+    /// The effect of an entry whose ticket was not taken; `None` if it was taken.
     fn take_told_ticket(
         &mut self,
         ticket: Ticket,

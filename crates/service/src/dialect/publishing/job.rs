@@ -97,7 +97,7 @@ impl<'p> Begun<'p> {
 
 impl Job<'_> {
     /// Puts off publications to later steps. Returns their bytes.
-    pub(super) fn put_off(
+    pub(super) fn set_aside(
         &mut self,
         (who, payer): (&Principal, Payer),
         begun: Option<Begun<'_>>,

@@ -35,7 +35,7 @@ impl Service {
             let name = mem::take(&mut publish.channels.as_mut_slice()[0]);
             self.note(&mut job, None, Some(name), Err(problem));
         } else {
-            self.put_off(&mut job, who, Some(Begun::new(publish)), None);
+            self.set_aside(&mut job, who, Some(Begun::new(publish)), None);
         }
         match job.is_done() {
             true => self.tell(&job, context),
@@ -130,17 +130,18 @@ impl Service {
         !parked.is_empty() && parked.may_call(self.engine.hub.room_for_fan_outs())
     }
 
-    /// Has a job take its next step in its turn, or once it need not wait for fan-outs. `is_called`: it was called for
-    /// this, and could not begin.
-    pub(super) fn line_up_job(&mut self, job: u64, rest: &mut Rest, is_called: bool) {
+    /// Lines up the next step of a job: in its turn, or once it need not wait for fan-outs. With `goes_first`, ahead of
+    /// the others that wait for fan-outs.
+    pub(super) fn line_up_job(&mut self, job: u64, rest: &mut Rest, goes_first: bool) {
         let payer = rest.payer;
         let next = rest.begun.as_mut().map(|it| it.next_channel().to_owned());
-        let Some(channel) = next.filter(|it| is_called || self.has_to_wait_for_fan_outs(it)) else {
+        let Some(channel) = next.filter(|it| goes_first || self.has_to_wait_for_fan_outs(it))
+        else {
             return self.engine.work.add(payer, Task::Publish(job));
         };
         let units = self.engine.hub.reach(&channel) as u64 * units::DELIVERY;
         let parked = Parked { payer, job, channel: channel.into() };
-        match is_called {
+        match goes_first {
             true => self.jobs.parked.put_back(parked),
             false => self.jobs.parked.add(parked, units),
         }
@@ -149,14 +150,14 @@ impl Service {
     pub(super) fn check_room_for_steps(&self, who: &Principal) -> Result<(), Problem> {
         let payer = self.engine.work.payer(who);
         // [service:bound-batches]
-        if self.jobs.put_off.has_room(payer, self.engine.limits.batches_bytes_max) {
+        if self.jobs.waiting_bytes.has_room(payer, self.engine.limits.batches_bytes_max) {
             return Ok(());
         }
         Err(Problem::new(Code::Overloaded, "too many publications wait for their turn"))
     }
 
-    /// Puts off publications of a job to later steps.
-    pub(super) fn put_off(
+    /// Leaves publications of a job to later steps.
+    pub(super) fn set_aside(
         &mut self,
         job: &mut Job<'_>,
         who: &Principal,
@@ -164,10 +165,10 @@ impl Service {
         batch: Option<&Batch<'_>>,
     ) {
         let payer = self.engine.work.payer(who);
-        self.jobs.put_off.add(payer, job.put_off((who, payer), begun, batch));
+        self.jobs.waiting_bytes.add(payer, job.set_aside((who, payer), begun, batch));
     }
 
-    /// Publishes the first step of a job, unless others come before it. What is left is put off.
+    /// Publishes the first step of a job, unless others come before it. What is left waits for later steps.
     fn begin<'p>(
         &mut self,
         job: &mut Job<'p>,
@@ -179,12 +180,12 @@ impl Service {
             || self.publish_some((job, false), who, (&mut begun, batch.as_mut()), context)
                 != Progress::Done
         {
-            self.put_off(job, who, begun, batch.as_ref());
+            self.set_aside(job, who, begun, batch.as_ref());
         }
     }
 
-    /// Publishes a step of what is left: a publication that has begun, and then lines of a batch. The first one need not
-    /// wait for jobs that wait for fan-outs if this one was called before them.
+    /// Publishes a step of what is left: a publication that has begun, and then lines of a batch. If the job was called,
+    /// its first publication waits only if the room for its fan-out is gone.
     fn publish_some<'p>(
         &mut self,
         (job, mut is_called): (&mut Job<'p>, bool),
@@ -265,7 +266,7 @@ impl Service {
                 self.line_up_job(id, &mut rest, progress == Progress::NotBegun);
                 job.rest = Some(rest);
             }
-            Progress::Done => self.jobs.put_off.remove(rest.payer, rest.bytes),
+            Progress::Done => self.jobs.waiting_bytes.remove(rest.payer, rest.bytes),
         }
         match job.is_done() {
             true => self.finish(&job, context),
