@@ -31,13 +31,14 @@ impl CertifiedHosts {
 }
 
 impl Hosts for CertifiedHosts {
-    /// A name counts without its case and without the dot of the root. A `*` stands for one label.
+    /// A name counts without its case and without the dot of the root. A `*` stands for one label, which is not empty.
     fn has(&self, host: &str) -> bool {
         if let Ok(address) = host.parse::<IpAddr>() {
             return self.addresses.contains(&address);
         }
         let host = host.strip_suffix('.').unwrap_or(host);
-        let domain = host.split_once('.').map(|(_, domain)| domain);
+        let domain = host.split_once('.').filter(|(label, _)| !label.is_empty());
+        let domain = domain.map(|(_, domain)| domain);
         self.names.iter().any(|name| match name.strip_prefix("*.") {
             Some(wild) => domain.is_some_and(|domain| domain.eq_ignore_ascii_case(wild)),
             None => host.eq_ignore_ascii_case(name),
@@ -75,6 +76,9 @@ mod tests {
             "2001:db8::2",
             "a.example..",
             "*.a.example",
+            ".a.example",
+            ".b.example",
+            "..b.example",
         ] {
             assert!(!hosts.has(host), "{host}");
         }
