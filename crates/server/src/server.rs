@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sockeye_reactor::{Accepted, HandshakeFailure, Key, Net, Ready, Socket, Time};
+use sockeye_reactor::{Accepted, Key, Net, Ready, Socket, Time};
 
 use self::unwritten::Unwritten;
 use self::waiting::Waiting;
@@ -345,10 +345,10 @@ impl<N: Net, A: App> Server<N, A> {
         let mut done = 0;
         let fired = core::mem::take(&mut self.fired);
         for &(key, at) in &fired {
-            let was_in_handshake = N::Socket::BUFFERS && self.is_in_handshake(key);
+            let awaited = if N::Socket::BUFFERS { self.awaited(key) } else { None };
             timers::fire(&mut self.core, &mut self.app, key, at);
-            if was_in_handshake && !self.is_in_handshake(key) {
-                self.note_failed(key, HandshakeFailure::Timeout);
+            if let Some(awaited) = awaited.filter(|_| self.awaited(key).is_none()) {
+                self.note_late(key, awaited);
             }
             self.core.budget.spend(STREAM_UNITS);
             done += 1;

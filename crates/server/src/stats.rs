@@ -65,7 +65,7 @@ counters! {
     crowded_out,
     /// Connections refused on listeners with the PROXY protocol: closed as soon as they were accepted, because
     /// their peer is no trusted proxy (these count neither as accepted nor as closed), or ended because they
-    /// began without a good header.
+    /// began without a good header, or had none in time.
     proxies_refused,
     /// Handshakes of TLS that were completed.
     handshakes,

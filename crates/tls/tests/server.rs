@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use sockeye_server::{Answer, App, Context, Limits, Reply, Request, Server, Status};
+use sockeye_server::{
+    Answer, App, Context, Limits, Listener, ProxyLimits, ProxyNet, ProxyVersion, Reply, Request,
+    Server, Status,
+};
 use sockeye_tls::properties::{acceptor, client_config};
 use sockeye_tls::{SharedAcceptor, TlsNet};
 
@@ -27,6 +30,10 @@ impl App for Hello {
             let rows = rows.map(|(kind, count)| format!("{} {count}\n", kind.as_str()));
             return Reply::text(Status::OK, rows.collect::<String>()).into();
         }
+        if request.head.path() == "/refused" {
+            let refused = context.stats().proxies_refused;
+            return Reply::text(Status::OK, format!("{refused} proxies")).into();
+        }
         let len = if request.head.path() == "/long" { 300_000 } else { 5 };
         Reply::text(Status::OK, "hello ".repeat(len / 5)[..len].to_owned()).into()
     }
@@ -34,16 +41,29 @@ impl App for Hello {
 
 /// The addresses with TLS and without.
 fn serve(adjust: fn(&mut Limits)) -> (SocketAddr, SocketAddr) {
-    let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (secure, plain) = (listen(), listen());
-    let addresses = (secure.local_addr().expect("bound"), plain.local_addr().expect("bound"));
+    let [secure, plain, _] = serve_all(adjust);
+    (secure, plain)
+}
+
+/// The addresses with TLS, without, and with TLS behind the PROXY protocol.
+fn serve_all(adjust: fn(&mut Limits)) -> [SocketAddr; 3] {
+    let [secure, plain, proxied] =
+        [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let addresses = [&secure, &plain, &proxied].map(|it| it.local_addr().expect("bound"));
     thread::spawn(move || {
         let mut net = sockeye_server::MioNet::listen(secure).expect("a poller");
         net.add_listener(plain).expect("a second one");
-        let net = TlsNet::new(net).with_tls(0, SharedAcceptor::new(acceptor()));
+        net.add_listener(proxied).expect("a third one");
+        let net = ProxyNet::new(net, ProxyLimits::DEFAULT).with_proxy_protocol(2, ProxyVersion::V2);
+        let acceptor = SharedAcceptor::new(acceptor());
+        let net = TlsNet::new(net).with_tls(0, acceptor.clone()).with_tls(2, acceptor);
+        let mut behind_proxy = Listener::default();
+        behind_proxy.proxy_protocol = true;
+        behind_proxy.trusted_proxies = vec!["127.0.0.1".parse().expect("a network")];
         let mut limits = Limits::default();
         adjust(&mut limits);
-        Server::new(net, Hello, limits).run().expect("a poller");
+        let rules = vec![Listener::default(), Listener::default(), behind_proxy];
+        Server::new(net, Hello, limits).with_listeners(rules).run().expect("a poller");
     });
     addresses
 }
@@ -98,6 +118,27 @@ fn half_a_hello_has_a_deadline() {
     let end = peer.read_to_end(&mut rest);
     assert!(end.is_ok() || end.is_err_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset));
     assert_eq!(rest, b"");
+}
+
+/// [server:proxy-late] TLS has not begun before the header is there.
+#[test]
+fn half_a_header_of_a_proxy_is_no_handshake_of_tls() {
+    let [_, plain, proxied] = serve_all(|limits| limits.handshake_ms = 200);
+    let local = [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[0x20, 0, 0, 0]].concat();
+    let hello = [&local[..], &[0x16, 3, 1, 0, 200, 1, 0, 0, 196]].concat();
+    for (sent, refused, failed) in
+        [(&local[..10], "1 proxies", ""), (&hello[..], "1 proxies", "timeout 1\n")]
+    {
+        let mut peer = connect(proxied);
+        peer.write_all(sent).expect("it is taken");
+        // The end, or a reset.
+        let _ = peer.read_to_end(&mut Vec::new());
+        let body = |path| {
+            let answer = ask(connect(plain), path);
+            answer.split_once("\r\n\r\n").expect("an answer").1.to_owned()
+        };
+        assert_eq!((body("/refused").as_str(), body("/failed").as_str()), (refused, failed));
+    }
 }
 
 /// [server:handshake-failures] Each failure has its reason, a deadline too.

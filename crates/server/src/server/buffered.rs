@@ -17,6 +17,15 @@ use crate::state::Core;
 const HTTP_1_1: &[u8] = b"http/1.1";
 const HTTP_2: &[u8] = b"h2";
 
+/// What has to come before the first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// The header of a trusted proxy.
+    Header,
+    /// The handshake of TLS.
+    Handshake,
+}
+
 impl<N: Net, A: App> Server<N, A> {
     /// A connection was accepted on `key`: its handshake comes first, if it has one.
     pub(super) fn begin_handshake(&mut self, key: Key) {
@@ -99,12 +108,28 @@ impl<N: Net, A: App> Server<N, A> {
         is_good
     }
 
-    /// Whether `key` is in a handshake of TLS.
-    pub(super) fn is_in_handshake(&self, key: Key) -> bool {
-        let connection = self.core.connections.get(key);
-        let socket = self.sockets.get(key.index()).and_then(Option::as_ref);
-        connection.is_some_and(|it| it.readiness.is_handshaking() && it.life() == State::Open)
-            && socket.is_some_and(Socket::is_encrypted)
+    /// What has still to come on `key` before its first request.
+    pub(super) fn awaited(&self, key: Key) -> Option<Awaited> {
+        let connection = self.core.connections.get(key)?;
+        let socket = self.sockets.get(key.index()).and_then(Option::as_ref)?;
+        if !connection.readiness.is_handshaking() || connection.life() != State::Open {
+            return None;
+        }
+        match connection.peer.standing() {
+            Standing::Announcing => Some(Awaited::Header),
+            Standing::Client | Standing::Proxy | Standing::Forwarding => {
+                socket.is_encrypted().then_some(Awaited::Handshake)
+            }
+        }
+    }
+
+    /// Counts what was awaited on `key`, and did not come in time.
+    pub(super) fn note_late(&mut self, key: Key, awaited: Awaited) {
+        match awaited {
+            // [server:proxy-late]
+            Awaited::Header => self.core.stats.proxies_refused += 1,
+            Awaited::Handshake => self.note_failed(key, HandshakeFailure::Timeout),
+        }
     }
 
     /// Counts a failed handshake of TLS. [server:handshake-failures]
