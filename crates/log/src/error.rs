@@ -40,6 +40,8 @@ pub enum Error {
     Broken,
     /// An import into the directory was begun and not finished.
     Unfinished,
+    /// A copy into the directory was begun and not finished.
+    UnfinishedCopy,
     /// The log is damaged, and the caller does not want a new one to begin. It stays as it is.
     Unsound(Damage),
     /// A record that was read is not what was written, or is missing. Other records may be sound.
@@ -64,6 +66,7 @@ impl Error {
             | Self::Io(_)
             | Self::Database(_)
             | Self::Unfinished
+            | Self::UnfinishedCopy
             | Self::Unsound(_)
             | Self::Damaged { .. } => false,
         }
@@ -102,6 +105,10 @@ impl fmt::Display for Error {
             Self::Unfinished => f.write_str(
                 "an import was not finished: run `sockeye log import` again with the same file, or, if \
                  the directory had no log before, remove it",
+            ),
+            Self::UnfinishedCopy => f.write_str(
+                "a copy into it was not finished: run `sockeye log backup`, or `restore`, again, or remove \
+                 `log.sqlite.unfinished`",
             ),
             Self::Unsound(damage) => write!(f, "the log is damaged: {damage}"),
             Self::Damaged { seq } => write!(f, "the log is damaged at record {seq}"),

@@ -12,7 +12,7 @@ pub use self::copy::Copied;
 use crate::book::Totals;
 use crate::load::{Trouble, load};
 use crate::mark::{MarkFile, Read};
-use crate::open::DATABASE;
+use crate::open::{DATABASE, UNFINISHED_COPY};
 use crate::policy::namespace;
 use crate::reader::Channels;
 use crate::rows::{KeyRow, RecordRow, Run};
@@ -93,6 +93,9 @@ impl Inspector {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         if import::is_unfinished(dir)? {
             return Err(Error::Unfinished);
+        }
+        if dir.join(UNFINISHED_COPY).try_exists()? {
+            return Err(Error::UnfinishedCopy);
         }
         let database = dir.join(DATABASE);
         let durable = match MarkFile::read(dir)? {

@@ -16,6 +16,8 @@ use crate::{Damage, Error, Limits, Policy, import, table, upgrade};
 
 const LOCK: &str = "lock";
 pub(crate) const DATABASE: &str = "log.sqlite";
+/// The database of a copy that is not finished. Files of SQLite beside it have longer names.
+pub(crate) const UNFINISHED_COPY: &str = "log.sqlite.unfinished";
 
 /// The log that was found in the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,10 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
     if with.purpose == Purpose::Maintain && !has(DATABASE)? && !has(MarkFile::NAME)? {
         // Nothing is left in a directory that has no log.
         return Err(Error::Absent);
+    }
+    // [log:backup]
+    if has(UNFINISHED_COPY)? {
+        return Err(Error::UnfinishedCopy);
     }
     let lock = lock(with.dir)?;
     // [log:import]

@@ -84,6 +84,37 @@ fn a_copy_is_the_log_at_one_position() {
     assert_eq!((restored.runs().len(), restored.runs()[1].first), (2, 901));
 }
 
+/// [log:backup] A copy stops in its middle at damage, as it does at a kill.
+#[test]
+fn a_copy_that_was_cut_short_is_no_log_and_is_made_anew() {
+    let (dir, copy) = (Dir::new("backup-cut"), Dir::new("backup-cut-copy"));
+    let bad = Dir::new("backup-bad");
+    drop(written(&bad));
+    let db = Connection::open(bad.file("log.sqlite")).unwrap();
+    db.execute_batch("UPDATE records SET body = x'00' WHERE seq = (SELECT max(seq) FROM records)")
+        .unwrap();
+    drop(db);
+    let cut = Inspector::open(bad.path()).unwrap().copy_to(copy.path(), |_| ());
+    assert_eq!(cut, Err(Error::Damaged { seq: 900 }));
+    assert_eq!(Inspector::open(copy.path()).map(drop), Err(Error::UnfinishedCopy));
+    let opened = open_by(copy.path(), limits(), 1, policy());
+    assert_eq!(opened.map(drop), Err(Error::UnfinishedCopy));
+    let _store = written(&dir);
+    let inspector = Inspector::open(dir.path()).unwrap();
+    // A kill leaves more.
+    std::fs::write(copy.file("log.sqlite.unfinished-wal"), "rows").unwrap();
+    std::fs::write(copy.file("notes"), "mine").unwrap();
+    assert_eq!(inspector.copy_to(copy.path(), |_| ()), Err(Error::NotEmpty));
+    assert!(copy.file("log.sqlite.unfinished-wal").exists());
+    std::fs::remove_file(copy.file("notes")).unwrap();
+    let copied = inspector.copy_to(copy.path(), |_| ()).unwrap();
+    let good = Inspector::open(copy.path()).unwrap().verify(|_| ()).unwrap();
+    assert_eq!((good.damaged, good.records), (0, copied.records));
+    let files = std::fs::read_dir(copy.path()).unwrap();
+    let files = files.map(|it| it.unwrap().file_name().into_string().unwrap());
+    assert!(files.into_iter().all(|name| !name.contains("unfinished")));
+}
+
 /// [log:tail]
 #[test]
 fn a_log_without_its_end_is_told() {

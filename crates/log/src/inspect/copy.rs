@@ -9,13 +9,27 @@ use rusqlite::Connection;
 use super::Inspector;
 use crate::Error;
 use crate::mark::{Mark, MarkFile, Read};
-use crate::open::DATABASE;
+use crate::open::{DATABASE, UNFINISHED_COPY};
 use crate::rows::{ChannelRow, State, Stats};
 use crate::schema::{connect, error, number};
 use crate::table::{self, NewChannel, NewKey, NewRecord, Table};
 
 /// Rows that one commit writes.
 const CHUNK: usize = 4096;
+
+/// Removes what a copy that was cut short has left. Nothing else may be in the directory.
+fn clear(dir: &Path) -> Result<(), Error> {
+    let mut left = Vec::new();
+    for file in fs::read_dir(dir)? {
+        let file = file?;
+        if !file.file_name().to_str().is_some_and(|name| name.starts_with(UNFINISHED_COPY)) {
+            return Err(Error::NotEmpty);
+        }
+        left.push(file.path());
+    }
+    left.iter().try_for_each(fs::remove_file)?;
+    Ok(())
+}
 
 /// What was copied of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +51,8 @@ struct Pending {
 
 impl Inspector {
     /// Copies the log, as it is now, to a directory that is empty or not there. Each record is
-    /// checked on its way. A server may write the log meanwhile; the copy lacks what it drops.
+    /// checked on its way. A server may write the log meanwhile; the copy lacks what it drops. A copy that
+    /// was cut short is removed, and made anew.
     ///
     /// # Errors
     /// [`Error::Damaged`] with the position of a record that is not what was written;
@@ -47,11 +62,10 @@ impl Inspector {
     pub fn copy_to(&self, dir: &Path, mut progress: impl FnMut(u64)) -> Result<Copied, Error> {
         self.check_tail()?;
         fs::create_dir_all(dir)?;
-        if fs::read_dir(dir)?.next().is_some() {
-            return Err(Error::NotEmpty);
-        }
+        clear(dir)?;
         let (epoch, through) = (self.epoch, self.tail()?);
-        let db = connect(&dir.join(DATABASE))?;
+        let unfinished = dir.join(UNFINISHED_COPY);
+        let db = connect(&unfinished)?;
         db.execute_batch("PRAGMA synchronous = OFF").map_err(error)?;
         table::create(&db, State { epoch, horizon: 0, checkpoint: 0, tail: 0 })?;
         let mut pending = Pending { rows: Vec::new(), records: 0 };
@@ -75,7 +89,8 @@ impl Inspector {
         let table = Table::new(db, u64::from(u32::MAX))?;
         table.checkpoint()?;
         drop(table);
-        fs::File::open(dir.join(DATABASE))?.sync_all()?;
+        fs::File::open(&unfinished)?.sync_all()?;
+        fs::rename(&unfinished, dir.join(DATABASE))?;
         let time_ms = self.time_ms()?;
         MarkFile::create(dir, Mark { epoch, durable: through, void: 0, time_ms })?;
         Ok(Copied { epoch, through, records: pending.records })
