@@ -254,8 +254,9 @@ impl Subscription {
         let is_fresh = match end {
             // Refusals that lie far apart do not lengthen the wait.
             End::Busy { .. } => held_ms >= backoff::LAST_MS,
-            End::Lost { .. } | End::Credentials(_) => was_good,
-            End::Over | End::Stop(_) | End::Again(_) | End::Unfit(_) => false,
+            // A connection for polls may end, and the next one is the first that cannot be made.
+            End::Lost { .. } | End::Credentials(_) | End::Again(_) => was_good,
+            End::Over | End::Stop(_) | End::Unfit(_) => false,
         };
         if is_fresh {
             self.backoff.reset();

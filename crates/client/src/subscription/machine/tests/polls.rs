@@ -54,6 +54,36 @@ fn polls_go_on_over_many_connections() {
     assert_eq!(rig.events(&answer(3)), ["LongPoll", "sync 1a-3 0"]);
 }
 
+/// [client:hub-retry] The connection that was good ends without a word, and the next one is refused.
+#[test]
+fn a_poll_that_was_answered_begins_the_waits_anew() {
+    let mut rig = Rig::new(&[Transport::LongPoll], |options| {
+        options.cursor = Some("earliest".to_owned());
+    });
+    let refused = || Error::Connect(std::io::ErrorKind::ConnectionRefused);
+    let mut waits = Vec::new();
+    rig.events("");
+    for _ in 0..2 {
+        for _ in 0..8 {
+            assert!(rig.machine.peer().is_some());
+            let told: Vec<_> = rig.cut(refused()).into_iter().map(short).collect();
+            waits.push(wait_of(&told));
+            rig.now += waits.last().expect("one");
+            rig.events("");
+        }
+        rig.connect();
+        rig.now += 25_000;
+        let told = rig.events("HTTP/1.1 204 No Content\r\nSockeye-Cursor: 1a-1\r\n\r\n");
+        assert_eq!(told, ["LongPoll", "sync 1a-1 0"]);
+        // The next poll waits for its answer.
+        rig.now += 10_000;
+        assert!(rig.cut(Error::HungUp).is_empty());
+        rig.events("");
+    }
+    assert!(waits[1..8].iter().max() > Some(&1_000), "{waits:?}");
+    assert_eq!((waits[0], waits[8]), (0, 0), "{waits:?}");
+}
+
 /// On a slow line an answer may take longer than the hub may be silent.
 #[test]
 fn a_long_answer_is_no_silence() {
