@@ -247,7 +247,7 @@ mod tests {
     #[cfg(feature = "redis")]
     fn settings_of_nats_are_no_settings_of_redis() {
         let why = error("redis://h", |it| it.credentials_file = Some("a.creds".into()));
-        assert!(why.starts_with("credentials_file: Redis has no credentials"), "{why}");
+        assert!(why.starts_with("credentials_file: Redis takes a password"), "{why}");
     }
 
     #[test]
