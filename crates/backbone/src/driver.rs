@@ -1,7 +1,9 @@
-//! Parts that drivers of engines share: addresses in URLs, and pauses between attempts.
+//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, and queues.
 
 mod address;
 mod attempts;
+mod queues;
 
 pub use address::{AddressError, Server, percent_decoded};
 pub use attempts::Attempts;
+pub use queues::{Job, QueueLimits, Queues, Told, Trim, Turn};
