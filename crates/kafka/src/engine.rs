@@ -1,0 +1,103 @@
+//! The engine.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use sockeye_backbone::{Capabilities, Engine, Event, Full, Kept, Position, Trimming, Wake};
+
+use crate::config::KafkaConfig;
+use crate::session;
+use crate::shared::{Job, Shared, Told};
+use crate::topic::Life;
+
+/// A log in a topic of Kafka.
+///
+/// It has one thread and up to three connections. They end after it was dropped, as soon as they notice.
+pub struct KafkaEngine {
+    shared: Arc<Shared>,
+    /// What was taken from the thread, and not yet given.
+    told: VecDeque<Told>,
+    /// The topic that the owner knows of.
+    life: Option<Life>,
+}
+
+impl KafkaEngine {
+    /// Starts the thread, which connects and goes on trying.
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub fn open(config: KafkaConfig) -> io::Result<Self> {
+        let shared = Arc::new(Shared::new(config));
+        let engine = Self { shared: Arc::clone(&shared), told: VecDeque::new(), life: None };
+        thread::Builder::new().name("kafka".into()).spawn(move || session::run(&shared))?;
+        Ok(engine)
+    }
+}
+
+impl Drop for KafkaEngine {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+impl Engine for KafkaEngine {
+    fn set_wake(&mut self, wake: Wake) {
+        self.shared.queues.set_wake(wake);
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            has_fences: false,
+            trimming: if self.shared.trims_never() { Trimming::Never } else { Trimming::Exact },
+            kept: if self.shared.config.replicas > 1 { Kept::Replicas } else { Kept::Disk },
+            entry_bytes_max: self.shared.entry_bytes_max(),
+        }
+    }
+
+    fn read_from(&mut self, position: Position) {
+        self.shared.read_from(position, &mut self.told);
+    }
+
+    fn append(&mut self, _fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Full> {
+        let life = self.life;
+        self.shared.append(entries.iter().map(move |entry| Job::Entry(life, Arc::clone(entry))))
+    }
+
+    fn begin_log(&mut self, entry: &Arc<[u8]>) -> Result<(), Full> {
+        self.shared.append([entry].into_iter().map(|entry| Job::Begin(Arc::clone(entry))))
+    }
+
+    /// There are no fences: it appends.
+    fn raise_fence(&mut self, entry: &Arc<[u8]>) -> Result<(), Full> {
+        self.append(0, core::slice::from_ref(entry))
+    }
+
+    fn trim(&mut self, before: Position) {
+        self.shared.trim(before);
+    }
+
+    fn next(&mut self) -> Option<Event> {
+        loop {
+            if self.told.is_empty() {
+                self.shared.take_events(&mut self.told);
+            }
+            match self.told.pop_front()? {
+                Told::Mark(life) => self.life = Some(life),
+                Told::Event(event) => {
+                    if matches!(event, Event::Dropped(_)) {
+                        self.shared.queues.end_dropping();
+                    }
+                    return Some(event);
+                }
+            }
+        }
+    }
+}
+
+impl core::fmt::Debug for KafkaEngine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("KafkaEngine").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}

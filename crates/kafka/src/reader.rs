@@ -1,0 +1,228 @@
+//! Reading: entries by requests that wait at the server, and the ends of the log.
+
+use core::convert::Infallible;
+use core::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use sockeye_backbone::driver::Turn;
+use sockeye_backbone::engine::ENDS_EVERY_MS;
+use sockeye_backbone::{Event, LogEnds, State, Trouble};
+use tokio::select;
+use tokio::time::{Instant, sleep_until};
+
+use crate::batch;
+use crate::fetch::{Fetch, Fetched};
+use crate::link::Link;
+use crate::look::{self, Look};
+use crate::range::{Entry, offset, position};
+use crate::shared::Shared;
+use crate::topic::Life;
+use crate::trouble::is_missing;
+
+/// How often the ends are asked for.
+const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
+
+/// How soon they are asked for after an answer that does not fit them.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// How long a request for entries waits at the server. Kafka answers when there is an entry; Tansu only then.
+const WAIT_MS_MAX: u64 = 250;
+
+/// The bytes of an answer. The first batch may be larger.
+const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
+
+/// The place where reading goes on, also in the next session.
+#[derive(Default)]
+pub(crate) struct Place {
+    /// The offset of the next entry to give to the owner. `None` while nobody reads.
+    next: Option<i64>,
+    generation: u64,
+    /// The topic that was there last, and its high watermark.
+    known: Option<(Life, i64)>,
+}
+
+impl Place {
+    /// The high watermark of a topic, as far as it is known.
+    pub(crate) fn high(&self, life: Life) -> i64 {
+        self.known.filter(|(of, _)| *of == life).map_or(0, |(_, high)| high)
+    }
+
+    pub(crate) fn note(&mut self, look: &Look) {
+        self.known = Some((look.topic.life, look.range.high));
+    }
+}
+
+/// The reading of one session.
+pub(crate) struct Reader<'s, 'c> {
+    shared: &'s Shared,
+    link: Link<'c>,
+    place: &'s mut Place,
+    entries: Vec<Entry>,
+    /// The topic; `None` if there is none.
+    life: Option<Life>,
+    /// The ends that the owner gets once it was given all entries up to them.
+    ends: Option<LogEnds>,
+    /// The log as it was told last.
+    told: LogEnds,
+    /// The topic that was there last, also if it is gone.
+    was: Option<Life>,
+    asks_at: Instant,
+    /// A request for entries is on its way, in this generation, and should be answered by then.
+    fetching: Option<(u64, Instant)>,
+    /// The next entry is not one that the log has: it is waited for until the ends were asked.
+    is_outside: bool,
+}
+
+impl<'s, 'c> Reader<'s, 'c> {
+    pub(crate) fn new(
+        shared: &'s Shared,
+        link: Link<'c>,
+        look: Option<&Look>,
+        place: &'s mut Place,
+    ) -> Self {
+        let life = look.map(|look| look.topic.life);
+        let told = look.map(Look::ends).unwrap_or_default();
+        let (entries, asks_at) = (Vec::new(), Instant::now());
+        Self {
+            shared,
+            link,
+            place,
+            entries,
+            life,
+            ends: None,
+            told,
+            was: life,
+            asks_at,
+            fetching: None,
+            is_outside: false,
+        }
+    }
+
+    /// Reads until the session is over.
+    pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
+        loop {
+            let turn = self.shared.queues.turn(self.place.generation);
+            if let Turn::Anew(from, generation) = turn {
+                (self.place.next, self.place.generation) = (Some(offset(from)), generation);
+                (self.ends, self.asks_at, self.is_outside) = (None, Instant::now(), false);
+                continue;
+            }
+            let is_free = self.fetching.is_none();
+            if is_free && Instant::now() >= self.asks_at {
+                self.ask().await?;
+                continue;
+            }
+            if is_free && turn == Turn::On && !self.is_outside {
+                self.fetch().await?;
+            }
+            let (shared, asks_at) = (self.shared, self.asks_at);
+            let fetching = self.fetching;
+            select! {
+                biased;
+                fetched = Fetched::receive(&mut self.link), if fetching.is_some() => {
+                    self.take(fetched?)?;
+                }
+                () = shared.has_turn.notified() => {}
+                () = sleep_until(fetching.map_or(asks_at, |(_, late)| late)) => {
+                    if fetching.is_some() {
+                        return Err(self.link.place.late());
+                    }
+                }
+            }
+        }
+    }
+
+    // --- The ends --------------------------------------------------------------------------------
+
+    async fn ask(&mut self) -> Result<(), Trouble> {
+        let known = |life| self.place.high(life);
+        let look = look::look(&mut self.link, self.shared, known).await?;
+        self.asks_at = Instant::now() + ASK_EVERY;
+        self.is_outside = false;
+        let ends = look.as_ref().map(Look::ends).unwrap_or_default();
+        self.life = look.as_ref().map(|look| look.topic.life);
+        let was_told = core::mem::replace(&mut self.told, ends);
+        let is_gone = was_told.last.is_some() && ends.last.is_none();
+        let is_other = self.was.is_some() && self.life.is_some() && self.life != self.was;
+        self.was = self.life.or(self.was);
+        if is_gone || is_other {
+            self.ends = None;
+            self.shared.tell(Event::State(State::Up(ends)));
+        }
+        if let Some(look) = &look {
+            self.place.note(look);
+            if let Some(next) = &mut self.place.next {
+                *next = (*next).max(look.range.start);
+                self.is_outside = *next > look.range.high;
+            }
+        }
+        self.shared.note_life(self.life);
+        // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
+        let stays = self.ends.is_some_and(|waiting| waiting.last <= ends.last);
+        if !stays {
+            self.ends = self.place.next.is_some().then_some(ends);
+        }
+        self.give();
+        Ok(())
+    }
+
+    /// Gives the owner what was read, and the ends if they are reached.
+    fn give(&mut self) {
+        let next = self.place.next.map(position);
+        let reached = self.ends.filter(|ends| ends.last.is_none_or(|last| Some(last) < next));
+        if reached.is_some() {
+            self.ends = None;
+        }
+        if reached.is_some() || !self.entries.is_empty() {
+            self.shared.queues.give(self.place.generation, &mut self.entries, reached);
+        }
+    }
+
+    // --- Entries ---------------------------------------------------------------------------------
+
+    /// Asks for the next entries.
+    async fn fetch(&mut self) -> Result<(), Trouble> {
+        let (Some(from), Some(life)) = (self.place.next, self.life) else { return Ok(()) };
+        let now = Instant::now();
+        let until_asked = self.asks_at.saturating_duration_since(now).as_millis();
+        let wait = u64::try_from(until_asked).unwrap_or(u64::MAX).min(WAIT_MS_MAX);
+        let wait_ms = i32::try_from(wait).unwrap_or(i32::MAX);
+        let name = self.shared.topic_name();
+        Fetch { from, wait_ms, bytes_max: ANSWER_BYTES }.send(&mut self.link, &name, life).await?;
+        let late = now + Duration::from_millis(wait) + self.link.place.config.patience();
+        self.fetching = Some((self.place.generation, late));
+        Ok(())
+    }
+
+    fn take(&mut self, fetched: Option<Fetched>) -> Result<(), Trouble> {
+        let generation = self.fetching.take().map(|(generation, _)| generation);
+        let Some(fetched) = fetched else { return Ok(()) };
+        let place = self.link.place;
+        // The ends will tell.
+        let ends_tell = |code| is_missing(code) || code == ResponseError::OffsetOutOfRange;
+        match fetched.error {
+            None => {}
+            Some(code) if ends_tell(code) => {
+                self.is_outside = true;
+                self.asks_at = self.asks_at.min(Instant::now() + ASK_AGAIN);
+                return Ok(());
+            }
+            // The broker does not know yet how far the log is confirmed.
+            Some(ResponseError::OffsetNotAvailable) => {
+                self.is_outside = true;
+                return Ok(());
+            }
+            Some(code) => return Err(place.of_code(code)),
+        }
+        let Some(from) = self.place.next.filter(|_| generation == Some(self.place.generation))
+        else {
+            return Ok(());
+        };
+        let read = batch::decode(&fetched.records, from);
+        let (entries, next) = read.map_err(|_| place.strange("the records are none"))?;
+        self.entries.extend(entries);
+        self.place.next = Some(next);
+        self.give();
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! URLs of Kafka.
+
+use core::fmt;
+
+use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+
+use crate::config::{DEFAULT_TOPIC, KafkaConfig, KafkaLimits, Mechanism};
+
+const PORT: u16 = 9092;
+
+/// The characters of a topic's name.
+const TOPIC_CHARS_MAX: usize = 249;
+
+/// Copies of a topic: as many as anybody has, and one digit.
+const REPLICAS_MAX: u16 = 9;
+
+/// Why a text is no URL of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// The scheme is neither `kafka` nor `kafkas`.
+    Scheme,
+    /// The URL has a password.
+    Password,
+    /// A host is missing, or is none.
+    Host,
+    /// A port is none.
+    Port,
+    /// The path is no name of a topic.
+    Topic,
+    /// The option has this name, which is none of `replicas` and `sasl`, or no value that it can have.
+    Option(Box<str>),
+    /// The URL has the option `sasl`, and no user.
+    User,
+    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
+    Percent,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme => f.write_str("the URL has another scheme than kafka and kafkas"),
+            Self::Password => f.write_str(
+                "the URL has a password, which lists of processes and logs would show: give it apart",
+            ),
+            Self::Host => f.write_str("the URL has no host where one has to be"),
+            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::Topic => f.write_str(
+                "the URL has a path that is no name of a topic, which has up to 249 letters, digits, ., - and _",
+            ),
+            Self::Option(name) => write!(
+                f,
+                "the URL has an option \"{}\" that is unknown or has a wrong value (known: replicas=0 to 9; sasl=plain, \
+                 scram-sha-256 or scram-sha-512)",
+                name.escape_debug()
+            ),
+            Self::User => f.write_str("the URL has sasl= and names no user: kafkas://USER@HOST/TOPIC?sasl=…"),
+            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+        }
+    }
+}
+
+impl core::error::Error for UrlError {}
+
+impl From<AddressError> for UrlError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Host => Self::Host,
+            AddressError::Port => Self::Port,
+        }
+    }
+}
+
+pub(crate) fn parse(text: &str) -> Result<KafkaConfig, UrlError> {
+    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+    let uses_tls = match scheme.to_ascii_lowercase().as_str() {
+        "kafka" => false,
+        "kafkas" => true,
+        _ => return Err(UrlError::Scheme),
+    };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, hosts) = user(authority)?;
+    let topic = match path {
+        "" => DEFAULT_TOPIC.into(),
+        name => Some(decode(name)?).filter(|name| is_name(name)).ok_or(UrlError::Topic)?,
+    };
+    let mut config = KafkaConfig {
+        servers: hosts
+            .split(',')
+            .map(|host| Server::parse(host, PORT))
+            .collect::<Result<_, _>>()?,
+        uses_tls,
+        tls: None,
+        user,
+        password: None,
+        mechanism: Mechanism::ScramSha512,
+        topic,
+        replicas: 0,
+        limits: KafkaLimits::default(),
+    };
+    options(query, &mut config)?;
+    Ok(config)
+}
+
+/// Splits `USER@HOSTS`.
+fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
+    let Some((user, hosts)) = authority.rsplit_once('@') else { return Ok((None, authority)) };
+    if user.contains(':') {
+        return Err(UrlError::Password);
+    }
+    Ok((Some(decode(user)?).filter(|user| !user.is_empty()), hosts))
+}
+
+fn options(query: &str, config: &mut KafkaConfig) -> Result<(), UrlError> {
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let wrong = || UrlError::Option(name.into());
+        match name {
+            "replicas" => {
+                config.replicas =
+                    value.parse().ok().filter(|&count| count <= REPLICAS_MAX).ok_or_else(wrong)?;
+            }
+            "sasl" => {
+                config.mechanism = match value.to_ascii_lowercase().as_str() {
+                    "plain" => Mechanism::Plain,
+                    "scram-sha-256" => Mechanism::ScramSha256,
+                    "scram-sha-512" => Mechanism::ScramSha512,
+                    _ => return Err(wrong()),
+                };
+                if config.user.is_none() {
+                    return Err(UrlError::User);
+                }
+            }
+            _ => return Err(wrong()),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a topic can have this name. `.` and `..` were directories.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=TOPIC_CHARS_MAX).contains(&name.len())
+        && name.bytes().all(is_allowed)
+        && !matches!(name, "." | "..")
+}
+
+/// Takes percent-encoding away.
+fn decode(text: &str) -> Result<Box<str>, UrlError> {
+    percent_decoded(text).ok_or(UrlError::Percent)
+}
