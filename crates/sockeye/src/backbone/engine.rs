@@ -2,13 +2,13 @@
 
 use sockeye_backbone::Engine;
 use sockeye_terminal::Failure;
-#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
 use sockeye_terminal::OrFail as _;
 
 use crate::config::BackboneConfig;
 
 /// The environment variable that has the password, if no file has it.
-#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
 const PASSWORD: &str = "SOCKEYE_BACKBONE_PASSWORD";
 
 /// The environment variable that has the credentials, if no file has them.
@@ -19,6 +19,8 @@ const CREDENTIALS: &str = "SOCKEYE_BACKBONE_CREDENTIALS";
 enum Configured {
     #[cfg(feature = "redis")]
     Redis(sockeye_redis::RedisConfig),
+    #[cfg(feature = "kafka")]
+    Kafka(sockeye_kafka::KafkaConfig),
     #[cfg(feature = "nats")]
     Nats(sockeye_nats::NatsConfig),
     #[cfg(feature = "postgres")]
@@ -35,6 +37,8 @@ pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> 
     match configure(config)? {
         #[cfg(feature = "redis")]
         Configured::Redis(config) => started(sockeye_redis::RedisEngine::open(config)),
+        #[cfg(feature = "kafka")]
+        Configured::Kafka(config) => started(sockeye_kafka::KafkaEngine::open(config)),
         #[cfg(feature = "nats")]
         Configured::Nats(config) => started(sockeye_nats::NatsEngine::open(config)),
         #[cfg(feature = "postgres")]
@@ -42,7 +46,7 @@ pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> 
     }
 }
 
-#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
 fn started(engine: std::io::Result<impl Engine + 'static>) -> Result<Box<dyn Engine>, Failure> {
     Ok(Box::new(engine.or_fail(|| "cannot start the threads of the backbone".into())?))
 }
@@ -51,10 +55,12 @@ fn configure(config: &BackboneConfig) -> Result<Configured, Failure> {
     let (scheme, _) = config.url.split_once("://").unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
         "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(config),
+        "kafka" | "kafkas" => kafka(config),
         "nats" | "tls" => nats(config),
         "postgres" | "postgresql" => postgres(config),
         _ => Err(Failure(
-            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, nats, tls, postgres and postgresql"
+            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, kafka, kafkas, nats, tls, postgres \
+             and postgresql"
                 .into(),
         )),
     }
@@ -91,6 +97,46 @@ fn redis(config: &BackboneConfig) -> Result<Configured, Failure> {
         redis = redis.with_tls(trusting(config)?);
     }
     Ok(Configured::Redis(redis))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka(_: &BackboneConfig) -> Result<Configured, Failure> {
+    Err(Failure("url: this program was built without the driver for Kafka (feature kafka)".into()))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(config: &BackboneConfig) -> Result<Configured, Failure> {
+    use sockeye_kafka::{KafkaConfig, KafkaLimits};
+
+    if config.credentials_file.is_some() {
+        let why = "credentials_file: Kafka has no credentials, but a password: take it away";
+        return Err(Failure(why.into()));
+    }
+    if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
+        let why = "sentinel_user, sentinel_password_file: Kafka has no Sentinels: take them away";
+        return Err(Failure(why.into()));
+    }
+    let kafka = KafkaConfig::from_url(&config.url);
+    let mut kafka = kafka.map_err(|why| Failure(format!("url: {why}")))?;
+    let patience_ms = config.patience_seconds.saturating_mul(1_000);
+    kafka = kafka.with_limits(KafkaLimits { patience_ms, ..KafkaLimits::default() });
+    if let Some(password) = password(config)? {
+        kafka = kafka.with_password(&password);
+    }
+    if kafka.user().is_some() && !kafka.has_password() {
+        let why =
+            "url: it names a user, and password_file or SOCKEYE_BACKBONE_PASSWORD has no password";
+        return Err(Failure(why.into()));
+    }
+    if let Some(replicas) = config.replicas {
+        let why = "replicas: a topic of Kafka has 9 copies at the most here";
+        let replicas = u16::try_from(replicas).ok().filter(|count| *count <= 9);
+        kafka = kafka.with_replicas(replicas.ok_or_else(|| Failure(why.into()))?);
+    }
+    if kafka.uses_tls() {
+        kafka = kafka.with_tls(trusting(config)?);
+    }
+    Ok(Configured::Kafka(kafka))
 }
 
 #[cfg(not(feature = "nats"))]
@@ -173,7 +219,7 @@ fn postgres(config: &BackboneConfig) -> Result<Configured, Failure> {
     Ok(Configured::Postgres(postgres))
 }
 
-#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
 fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
     match &config.password_file {
         Some(file) => secret(file, "password_file").map(Some),
@@ -182,7 +228,7 @@ fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
 }
 
 /// How TLS begins, and whom it trusts.
-#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
 fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
     let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
     let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
@@ -190,7 +236,7 @@ fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConf
 }
 
 /// A secret without the end of its line.
-#[cfg(any(feature = "redis", feature = "nats", feature = "postgres"))]
+#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
 fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
     let text = crate::file::read_text(path, crate::file::Kind::Regular);
     let text = text.or_fail(|| format!("{key} {}", path.display()))?;
@@ -213,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_url_of_no_engine_is_named() {
-        for url in ["http://h", "h:4222", "kafka://h"] {
+        for url in ["http://h", "h:4222", "amqp://h"] {
             assert!(error(url, |_| {}).starts_with("url: its scheme is none of redis, "), "{url}");
         }
     }
@@ -223,6 +269,22 @@ mod tests {
     fn a_driver_that_is_not_built_is_named() {
         let why = "url: this program was built without the driver for NATS (feature nats)";
         assert_eq!(error("nats://h", |_| {}), why);
+    }
+
+    #[test]
+    #[cfg(feature = "kafka")]
+    fn what_is_wrong_with_kafka_is_named() {
+        let why = error("kafka://h", |it| it.credentials_file = Some("a.creds".into()));
+        assert!(why.starts_with("credentials_file: Kafka has no credentials"), "{why}");
+        let why = error("kafka://h", |it| it.sentinel_user = Some("a".into()));
+        assert!(why.contains("Kafka has no Sentinels"), "{why}");
+        assert!(error("kafka://u:p@h", |_| {}).contains("has a password"));
+        assert!(error("kafka://u@h", |_| {}).contains("names a user"));
+        assert!(error("kafka://h/a%20b", |_| {}).contains("no name of a topic"));
+        assert!(error("kafkas://h", |_| {}).contains("TLS needs a ca_file"));
+        assert!(error("kafka://h", |it| it.replicas = Some(10)).starts_with("replicas: "));
+        let config = BackboneConfig { url: "kafka://h/log".into(), ..BackboneConfig::default() };
+        check(&config).expect("a URL is enough");
     }
 
     #[test]
