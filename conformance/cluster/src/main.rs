@@ -1,6 +1,7 @@
 //! Engines of a shared log under what happens to them.
 
 mod faults;
+mod kafka;
 mod nats;
 mod node;
 mod postgres;
@@ -23,6 +24,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand, ValueEnum};
 use sockeye_backbone::suite::CHECKS;
 
+use crate::kafka::{KafkaRig, KafkaServer, KafkaTarget};
 use crate::nats::{NatsRig, NatsServer, NatsTarget};
 use crate::postgres::{PostgresRig, PostgresServer, PostgresTarget};
 use crate::rig::{RedisRig, Target};
@@ -56,6 +58,9 @@ enum Command {
         /// A newer nats-server than the system's, for streams with copies.
         #[arg(long)]
         newer_nats_server: Option<PathBuf>,
+        /// The broker Tansu, for the Kafka protocol.
+        #[arg(long)]
+        tansu: Option<PathBuf>,
     },
     /// Measures appends and read-backs beside a plain client of the server, in turn on one server that it starts.
     Rate {
@@ -72,11 +77,12 @@ enum Command {
         #[arg(long, default_value = "everysec")]
         appendfsync: String,
     },
-    /// The suite that every engine has to pass, on a server of yours. It makes and deletes keys
-    /// or streams `sockeye-suite-…`, or tables `sockeye_suite_…`, and nothing else.
+    /// The suite that every engine has to pass, on a server of yours. It makes and deletes keys,
+    /// streams or topics `sockeye-suite-…`, or tables `sockeye_suite_…`, and nothing else.
     Engine {
         /// `redis://[USER@]HOST[:PORT][/DATABASE]`, or with rediss, redis-sentinel, rediss-sentinel;
-        /// `nats://[USER@]HOST[:PORT]`, or with tls; `postgres://USER@HOST[:PORT]/DATABASE`, with TLS by `--cacert`.
+        /// `nats://[USER@]HOST[:PORT]`, or with tls; `kafka://[USER@]HOST[:PORT]`, or with kafkas;
+        /// `postgres://USER@HOST[:PORT]/DATABASE`, with TLS by `--cacert`.
         url: String,
         /// The server, for redis-cli, if the URL names Sentinels.
         #[arg(long)]
@@ -102,7 +108,7 @@ enum Measured {
 }
 
 /// The servers of the generic checks.
-type Servers = (Server, NatsServer, PostgresServer);
+type Servers = (Server, NatsServer, PostgresServer, Option<KafkaServer>);
 
 type Job = (String, Box<dyn FnOnce() + Send>);
 
@@ -121,7 +127,11 @@ fn main() -> ExitCode {
             println!("\nthe engine has {ratio:.2} of the plain rate");
             return ExitCode::SUCCESS;
         }
-        Command::Own { program, full_program, newer_nats_server } => {
+        Command::Own { program, full_program, newer_nats_server, tansu } => {
+            match tansu {
+                Some(file) => kafka::PROGRAM.set(file).expect("nobody else sets it"),
+                None => println!("left out: Kafka (no --tansu)"),
+            }
             match newer_nats_server {
                 Some(file) => nats::NEWER.set(file).expect("nobody else sets it"),
                 None => println!("left out: streams of NATS with copies (no --newer-nats-server)"),
@@ -131,7 +141,9 @@ fn main() -> ExitCode {
         Command::Engine { url, server, password, credentials, cacert } => {
             let tls = cacert.as_ref().map(|file| faults::trusting(file));
             let url = url.trim_end_matches('/').to_owned();
-            if url.starts_with("nats:") || url.starts_with("tls:") {
+            if url.starts_with("kafka") {
+                Ok((of_kafka(&KafkaTarget::new(&url, password, tls), ""), None))
+            } else if url.starts_with("nats:") || url.starts_with("tls:") {
                 let text = |file| std::fs::read_to_string(file).expect("a file of credentials");
                 let credentials = credentials.map(text);
                 Ok((of_nats(&NatsTarget { url, password, credentials, tls }, ""), None))
@@ -170,7 +182,8 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     let postgres = PostgresServer::start();
     let client = vec!["-p".to_owned(), redis.port.to_string()];
     // Those that take longest come first.
-    let faults = nats::all().into_iter().chain(postgres::all()).chain(faults::all());
+    let faults = nats::all().into_iter().chain(postgres::all()).chain(kafka::all());
+    let faults = faults.chain(faults::all());
     let mut jobs: Vec<Job> =
         faults.map(|(name, run)| -> Job { (name.into(), Box::new(run)) }).collect();
     jobs.extend(of_redis(&Target { url: redis.url(), password: None, tls: None, client }));
@@ -179,6 +192,10 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     let postgres_target =
         PostgresTarget { url: postgres.url(), password: None, tls: None, authorities: None };
     jobs.extend(of_postgres(&postgres_target, "postgres: "));
+    let kafka = kafka::PROGRAM.get().map(|_| KafkaServer::start());
+    if let Some(server) = &kafka {
+        jobs.extend(of_kafka(&KafkaTarget::new(&server.url(), None, None), "kafka: "));
+    }
     for (program, checks) in [(program, program::CHECKS), (full_program, program::FULL_CHECKS)] {
         let Some(program) = program else { continue };
         jobs.extend(checks.iter().map(|&(name, run)| -> Job {
@@ -186,7 +203,7 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
             (name.into(), Box::new(move || run(&program)))
         }));
     }
-    (jobs, Some((redis, nats, postgres)))
+    (jobs, Some((redis, nats, postgres, kafka)))
 }
 
 /// The checks of every engine, on Redis.
@@ -220,6 +237,24 @@ fn of_nats(target: &NatsTarget, prefix: &str) -> Vec<Job> {
         let (target, run) = (target.clone(), check.run);
         let name = format!("{prefix}{}", check.name);
         jobs.push((name, Box::new(move || run(&mut NatsRig::new(&target))) as _));
+    }
+    jobs
+}
+
+/// The checks of every engine, on Kafka.
+fn of_kafka(target: &KafkaTarget, prefix: &str) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for check in CHECKS {
+        if check.name.starts_with("a_cut") && !target.can_cut() {
+            println!(
+                "left out: {} (connections with TLS, a login or several servers cannot be cut)",
+                check.name
+            );
+            continue;
+        }
+        let (target, run) = (target.clone(), check.run);
+        let name = format!("{prefix}{}", check.name);
+        jobs.push((name, Box::new(move || run(&mut KafkaRig::new(&target))) as _));
     }
     jobs
 }
