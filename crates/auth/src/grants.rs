@@ -17,17 +17,20 @@ impl Grants {
     /// Reads names and patterns.
     ///
     /// # Errors
-    /// [`Misuse::Grants`] if one of them is neither, or there are more than
+    /// [`Misuse::Grant`] if one of them is neither, [`Misuse::TooManyGrants`] if there are more than
     /// [`Limits::grants_max`].
     pub fn new<'a>(
         texts: impl IntoIterator<Item = &'a str>,
         limits: &Limits,
     ) -> Result<Self, Misuse> {
         let mut grants = Vec::new();
-        for text in texts {
+        for (index, text) in texts.into_iter().enumerate() {
             // [auth:grants-bound]
-            if grants.len() == limits.grants_max || Target::new(text).is_err() {
-                return Err(Misuse::Grants);
+            if index == limits.grants_max {
+                return Err(Misuse::TooManyGrants { max: index });
+            }
+            if Target::new(text).is_err() {
+                return Err(Misuse::Grant { index });
             }
             grants.push(text.into());
         }
@@ -149,9 +152,10 @@ mod tests {
     fn grants_are_bounded_and_valid() {
         let limits = Limits { grants_max: 2, ..Limits::default() };
         assert!(Grants::new(["a", "b:*"], &limits).is_ok());
-        assert_eq!(Grants::new(["a", "b:*", "c"], &limits), Err(Misuse::Grants));
+        assert_eq!(Grants::new(["a", "b:*", "c"], &limits), Err(Misuse::TooManyGrants { max: 2 }));
         for bad in ["", "a*", "a::b", "a b", "a\n", ">:a"] {
-            assert_eq!(Grants::new([bad], &limits), Err(Misuse::Grants), "{bad:?}");
+            let one = Grants::new(["a", bad], &limits);
+            assert_eq!(one, Err(Misuse::Grant { index: 1 }), "{bad:?}");
         }
     }
 }

@@ -204,8 +204,16 @@ pub enum Misuse {
     NoKey,
     /// More leeway than the bound.
     Leeway,
-    /// A channel or pattern that is none, or more of them than the bound.
-    Grants,
+    /// A grant that is neither a channel nor a pattern.
+    Grant {
+        /// How many grants are before it.
+        index: usize,
+    },
+    /// More grants than the bound.
+    TooManyGrants {
+        /// The bound.
+        max: usize,
+    },
     /// A user's name that is empty, too long, has a control character, or begins with `key:`.
     User,
     /// No origin like `https://example.com` or `http://localhost:8080`.
@@ -237,7 +245,10 @@ impl fmt::Display for Misuse {
             Self::DuplicateKey => "two keys are the same or have the same name",
             Self::NoKey => "there is no key",
             Self::Leeway => "that is too much leeway",
-            Self::Grants => "a grant is no channel and no pattern, or there are too many",
+            Self::Grant { index } => {
+                return write!(f, "grant {} is neither a channel nor a pattern", index + 1);
+            }
+            Self::TooManyGrants { max } => return write!(f, "more than {max} grants"),
             Self::User => {
                 "a user's name is empty, too long, has a control character, or begins with `key:`"
             }

@@ -68,9 +68,9 @@ pub(crate) struct Config {
     /// The file that was read.
     #[serde(skip)]
     source: Source,
-    /// The file and line of `listen = …`, unless the environment or a flag sets it.
+    /// The file if it names the listeners; none if the environment or a flag does.
     #[serde(skip)]
-    listen_from: String,
+    listen_source: Source,
     /// Listeners of the file that the environment or a flag has replaced, if they had more than an address.
     #[serde(skip)]
     listeners_replaced: usize,
@@ -92,7 +92,9 @@ pub(crate) struct DrainConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsConfig {
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) connections: usize,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) connections_per_address: usize,
     /// WebSockets, event streams and waiting polls, if not as many as connections.
     pub(crate) streams: Option<usize>,
@@ -113,11 +115,16 @@ pub(crate) struct LimitsConfig {
     pub(crate) disk_requests: usize,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) disk_wait_seconds: u64,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) subscriptions_per_stream: usize,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) channels: usize,
     pub(crate) history_bytes: usize,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) publish_bytes: usize,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) message_bytes: u64,
+    #[serde(deserialize_with = "rules::positive")]
     pub(crate) queue_bytes: usize,
     pub(crate) socket_bytes: usize,
     /// How long a peer's machine may leave sent bytes unacknowledged, its window shut or the line silent.
@@ -211,7 +218,7 @@ impl Default for Config {
             disk: DiskConfig::default(),
             backbone: None,
             source: Source::default(),
-            listen_from: String::new(),
+            listen_source: Source::default(),
             listeners_replaced: 0,
         }
     }
@@ -263,7 +270,7 @@ impl Config {
             .map_err(|problem| Failure(format!("{}: {problem}", path.display())))?;
         let source = Source::new(path, text);
         config.source = source.clone();
-        config.listen_from = source.line_of("", "listen");
+        config.listen_source = source.clone();
         let beside = path.parent().unwrap_or_else(|| Path::new(""));
         config.listen.resolve(beside);
         if let Some(data) = &mut config.data {
@@ -285,7 +292,7 @@ impl Config {
     pub(crate) fn listen_on(&mut self, address: ListenAddress) {
         self.listeners_replaced = if self.listen.is_short() { 0 } else { self.listen.0.len() };
         self.listen = Listeners::one(address);
-        self.listen_from.clear();
+        self.listen_source = Source::default();
     }
 
     /// Speaks TLS with this certificate alone, whatever the file says of others.
@@ -535,7 +542,14 @@ mod tests {
         let bad = Config::parse("[namespaces.\"a:b\"]\n").unwrap();
         assert!(bad.check().is_err());
         for bound in [
+            "connections",
+            "connections_per_address",
             "connections_per_user",
+            "subscriptions_per_stream",
+            "channels",
+            "publish_bytes",
+            "message_bytes",
+            "queue_bytes",
             "messages_per_second",
             "requests_per_second",
             "handshakes_per_second",

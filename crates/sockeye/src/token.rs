@@ -8,8 +8,7 @@ mod new;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sockeye_auth::{Grants, Identity, Limits};
-use sockeye_hub::Target;
+use sockeye_auth::{Grants, Identity, Limits, Misuse};
 use sockeye_terminal::{Failure, OrFail, plain::plain};
 
 pub(crate) use self::args::TokenAction;
@@ -30,11 +29,14 @@ fn now_ms() -> Result<u64, Failure> {
 }
 
 fn grants(option: &str, texts: &[String]) -> Result<Grants, Failure> {
-    if let Some(bad) = texts.iter().find(|text| Target::new(text).is_err()) {
-        let bad = plain(bad);
-        return Err(Failure(format!("{option}: {bad:?} is no channel and no pattern")));
-    }
-    Grants::new(texts.iter().map(String::as_str), &Limits::default()).or_fail(|| option.to_owned())
+    let given = texts.iter().map(String::as_str);
+    Grants::new(given, &Limits::default()).map_err(|error| match error {
+        Misuse::Grant { index } => {
+            let bad = plain(&texts[index]);
+            Failure(format!("{option}: {bad:?} is neither a channel nor a pattern"))
+        }
+        error => Failure(format!("{option}: {error}")),
+    })
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

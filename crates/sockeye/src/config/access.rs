@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sockeye_auth::{
-    Algorithm, AllowedOrigins, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Secret, Taken,
-    Tickets, Verifier,
+    Algorithm, AllowedOrigins, Grants, Identity, JwtKey, JwtRules, Keys, Limits, Misuse, Secret,
+    Taken, Tickets, Verifier,
 };
 use sockeye_service::Guard;
 use sockeye_terminal::{Failure, OrFail};
@@ -235,8 +235,11 @@ fn list(list: &Option<Spanned<Vec<String>>>) -> &[String] {
 }
 
 fn grants(texts: &[String]) -> Result<Grants, String> {
-    let texts = texts.iter().map(String::as_str);
-    Grants::new(texts, &Limits::default()).map_err(|error| error.to_string())
+    let given = texts.iter().map(String::as_str);
+    Grants::new(given, &Limits::default()).map_err(|error| match error {
+        Misuse::Grant { index } => format!("{:?} is neither a channel nor a pattern", texts[index]),
+        error => error.to_string(),
+    })
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -162,61 +162,69 @@ impl ListenConfig {
         rules
     }
 
-    fn check(&self, config: &Config) -> Result<(), String> {
+    /// A problem of it, with the key that has it. `mode`: its permissions as the file writes them.
+    fn check(&self, config: &Config, mode: Option<&str>) -> Result<(), (&'static str, String)> {
+        let problem = |key, why: &str| Err((key, why.to_owned()));
         if self.proxy_protocol.is_some() && self.trusted_proxies.is_empty() {
-            return Err(
-                "proxy_protocol needs trusted_proxies: nobody else may send its header".into()
-            );
+            let why = "proxy_protocol needs trusted_proxies: nobody else may send its header";
+            return problem("proxy_protocol", why);
         }
         if self.speaks_tls(false) && config.tls.is_none() {
-            return Err("tls = true needs a certificate: [tls]".into());
+            return problem("tls", "tls = true needs a certificate: [tls]");
         }
         if self.parts == Parts(0) {
-            return Err("serves names nothing: leave it out to serve everything".into());
+            return problem("serves", "serves names nothing: leave it out to serve everything");
         }
         let ListenAddress::Tcp(addr) = self.address else {
-            return match self.mode() {
-                0..=0o777 => Ok(()),
-                _ => Err("mode is not within 0o000 to 0o777".into()),
-            };
+            return self.check_mode(mode).map_err(|why| ("mode", why));
         };
         if self.mode.is_some() {
-            return Err("mode is for unix: addresses".into());
+            return problem("mode", "mode is for unix: addresses");
         }
         let publishes = self.parts.has(Part::Channels);
         if config.access.is_none() && !addr.ip().is_loopback() && publishes {
-            return Err(format!(
+            let why = format!(
                 "listening on {addr} without [access] would let everybody publish: configure it, or \
                  listen on the loopback interface"
-            ));
+            );
+            return Err(("address", why));
         }
         Ok(())
+    }
+
+    /// Permissions are octal everywhere else, so `mode = 660` is a slip. [listen:mode]
+    fn check_mode(&self, written: Option<&str>) -> Result<(), String> {
+        let (mode, written) = (self.mode(), written.unwrap_or("0o"));
+        if !written.starts_with("0o") {
+            return Err(format!("mode: {mode}, expected an octal number, as 0o660"));
+        }
+        match mode {
+            0..=0o777 => Ok(()),
+            _ => Err("mode is not within 0o000 to 0o777".into()),
+        }
     }
 }
 
 impl Config {
     /// Whether its listeners can be listened on.
     pub(super) fn check_listeners(&self) -> Result<(), Failure> {
-        let listeners = &self.listen.0;
-        let several = || match &*self.listen_from {
-            "" => self.source.line_with(&["[[listen]]"]),
-            from => from.to_owned(),
+        let (listeners, source) = (&self.listen.0, &self.listen_source);
+        // The line of `listen = …`, if the file has the short form.
+        let at = |number, key| match source.line_of("", "listen") {
+            short if short.is_empty() => source.line_of_nth("listen", number, key),
+            short => short,
         };
         if listeners.is_empty() || listeners.len() > LISTENERS_MAX {
             let what = format!("{} listeners, expected 1 to {LISTENERS_MAX}", listeners.len());
-            return Err(Failure(several() + &what));
+            return Err(Failure(at(0, "address") + &what));
         }
         for (number, listener) in listeners.iter().enumerate() {
             if listeners[..number].iter().any(|it| it.address.is_same(&listener.address)) {
-                let at = self.source.line_of_nth("[listen]", number);
-                return Err(Failure(format!("{at}{} is listened on already", listener.address)));
+                let what = format!("{} is listened on already", listener.address);
+                return Err(Failure(at(number, "address") + &what));
             }
-            listener.check(self).map_err(|why| match &*self.listen_from {
-                "" if listeners.len() > 1 => {
-                    Failure(self.source.line_of_nth("[listen]", number) + &why)
-                }
-                from => Failure(from.to_owned() + &why),
-            })?;
+            let mode = source.text_of_nth("listen", number, "mode");
+            listener.check(self, mode).map_err(|(key, why)| Failure(at(number, key) + &why))?;
         }
         let is_encrypted = listeners.iter().any(|it| it.speaks_tls(self.tls.is_some()));
         if self.tls.is_some() && !is_encrypted {

@@ -47,16 +47,33 @@ impl Source {
 }
 
 impl Source {
-    /// The same for the table with this header that has `number` others before it, as `[listen]` for
-    /// `[[listen]]`.
-    pub(crate) fn line_of_nth(&self, header: &str, number: usize) -> String {
-        let Some((path, text)) = self.0.as_deref() else { return String::new() };
-        let header = format!("[{header}]");
-        let mut lines = text.lines().zip(1..).filter(|(line, _)| line.trim().starts_with(&header));
-        match lines.nth(number) {
-            Some((_, number)) => format!("{path}: line {number}: "),
+    /// The same for a key of the table with this name that has `number` others before it, as `listen` for
+    /// `[[listen]]`; for the table's header if the key is not found.
+    pub(crate) fn line_of_nth(&self, table: &str, number: usize, key: &str) -> String {
+        let Some((path, _)) = self.0.as_deref() else { return String::new() };
+        match self.find_nth(table, number, key) {
+            Some((line, _)) => format!("{path}: line {line}: "),
             None => format!("{path}: "),
         }
+    }
+
+    /// The value of such a key as it is written, up to the end of the line.
+    pub(crate) fn text_of_nth(&self, table: &str, number: usize, key: &str) -> Option<&str> {
+        let (_, line) = self.find_nth(table, number, key)?;
+        let (found, value) = line.split_once('=')?;
+        (found.trim() == key).then(|| value.trim())
+    }
+
+    /// The number and the text of such a line.
+    fn find_nth(&self, table: &str, number: usize, key: &str) -> Option<(usize, &str)> {
+        let (_, text) = self.0.as_deref()?;
+        let header = format!("[[{table}]]");
+        let lines = text.lines().map(str::trim).zip(1..).map(|(line, number)| (number, line));
+        let mut tables = lines.clone().filter(|(_, line)| line.starts_with(&header));
+        let (first, begin) = tables.nth(number)?;
+        let within = lines.skip(first).take_while(|(_, line)| !line.starts_with('['));
+        let mut of_key = within.filter(|(_, line)| key_of(line) == Some(key));
+        Some(of_key.next().unwrap_or((first, begin)))
     }
 }
 

@@ -229,7 +229,7 @@ fn what_cannot_be_made_or_checked_is_said() {
         let base = ["token", "new", "--key", &key, "--algorithm"];
         complaint(&run(&[&base[..], args].concat())).to_owned()
     };
-    assert!(new(&["HS256", "--channel", "a b"]).contains("no channel and no pattern"));
+    assert!(new(&["HS256", "--channel", "a b"]).contains("neither a channel nor a pattern"));
     assert!(new(&["EdDSA"]).contains("private key"));
     assert!(new(&["HS256", "--user", "a\u{7}"]).ends_with("(token_claims)"));
     let long = "c".repeat(200);

@@ -52,6 +52,7 @@ fn the_environment_counts_as_for_a_server() {
     assert!(status == Some(2) && problem.contains("variable SOCKEYE_LISTEN"), "{problem}");
 }
 
+/// [listen:mode]
 #[test]
 fn files_that_it_names_are_read_and_keys_looked_at() {
     let place = Place::new();
@@ -67,6 +68,8 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
     let key = |file: &str| {
         format!("[access]\n\n[[access.api_keys]]\nname = \"a\"\nkey_file = \"{file}\"\n")
     };
+    let listen =
+        |address: &str, more: &str| format!("[[listen]]\naddress = \"{address}\"\n{more}\n");
     let tickets = |file: &str| format!("[access]\n[access.tickets]\nsecret_file = \"{file}\"\n");
     for (text, complaint) in [
         (key("nothing.key"), "line 3: [[access.api_keys]] a: "),
@@ -83,7 +86,10 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
         (tickets("short.key"), "line 2: [access.tickets]: "),
         ("\n[namespaces.\"a:b\"]\n".to_owned(), "line 2: [namespaces.a:b]: "),
         ("[log]\nlevel = \"loud\"\n".to_owned(), "line 2: level: \"loud\", expected one of"),
-        ("[access]\nsubscribe = [\"a b\"]\n".to_owned(), "line 2: [access] subscribe: "),
+        (
+            "[access]\nsubscribe = [\"a b\"]\n".to_owned(),
+            "line 2: [access] subscribe: \"a b\" is nei",
+        ),
         ("[access]\n\norigins = [\"app.example\"]\n".to_owned(), "line 3: [access] origins: "),
         (
             "[disk]\nbytes = 4000000\n".to_owned(),
@@ -91,6 +97,14 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
         ),
         ("[limits]\nping_seconds = 0\n".to_owned(), "line 2: ping_seconds: 0, expected at least 1"),
         ("listen = \"0.0.0.0:80\"\n".to_owned(), "line 1: listening on 0.0.0.0:80 without [acc"),
+        (listen(":80", "serves = [\"channels\"]"), "line 2: listening on [::]:80 without [acc"),
+        (listen("127.0.0.1:0", "proxy_protocol = \"v1\""), "line 3: proxy_protocol needs trusted"),
+        (listen("127.0.0.1:0", "tls = true"), "line 3: tls = true needs a certificate"),
+        (listen("127.0.0.1:0", "serves = []"), "line 3: serves names nothing"),
+        (listen("127.0.0.1:0", "mode = 0o660"), "line 3: mode is for unix: addresses"),
+        (listen("unix:socket", "mode = 660"), "line 3: mode: 660, expected an octal number"),
+        (listen("unix:socket", "mode = 0o1660"), "line 3: mode is not within 0o000 to 0o777"),
+        ("[limits]\nconnections = 0\n".to_owned(), "line 2: connections: 0, expected at least 1"),
         (
             "[channels]\n[namespaces.a]\npublish = \"keys\"\n".to_owned(),
             "line 3: [namespaces.a] publish = \"keys\": without [access]",

@@ -67,7 +67,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log());
+            // There is none if no server was started.
+            eprintln!("{}", std::fs::read_to_string(self.0.join("log")).unwrap_or_default());
         }
         let _ = std::fs::remove_dir_all(&self.0);
     }
