@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::CertificateError;
+use crate::key::problem;
 use crate::x509::{self, Facts};
 
 /// A server's certificate, the chain up to its authority, and the private key.
@@ -33,8 +34,12 @@ impl Certificate {
             return Err(CertificateError::NoCertificate);
         }
         match PrivateKeyDer::from_pem_slice(key) {
-            Ok(key) => Self::new(chain, key),
-            Err(_) if contains(key, b"BEGIN ENCRYPTED PRIVATE KEY") => {
+            Ok(key) => Self::new(chain, &key),
+            // RFC 7468 §11, and the older form (RFC 1421 §4.6.1.1).
+            Err(_)
+                if contains(key, b"BEGIN ENCRYPTED PRIVATE KEY")
+                    || contains(key, b"Proc-Type: 4,ENCRYPTED") =>
+            {
                 Err(CertificateError::EncryptedKey)
             }
             Err(_) if contains(key, b"PRIVATE KEY-----") => Err(CertificateError::BadKey),
@@ -52,20 +57,20 @@ impl Certificate {
             return Err(CertificateError::NoCertificate);
         }
         let key = PrivateKeyDer::try_from(key).map_err(|_| CertificateError::BadKey)?;
-        Self::new(chain, key)
+        Self::new(chain, &key)
     }
 
     fn new(
         chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
+        key: &PrivateKeyDer<'static>,
     ) -> Result<Self, CertificateError> {
         let facts = chain.first().and_then(|own| x509::facts(own));
         let facts = facts.ok_or(CertificateError::BadCertificate)?;
-        let key = CertifiedKey::from_der(chain, key, &default_provider());
-        let key = key.map_err(|error| match error {
+        let certified = CertifiedKey::from_der(chain, key.clone_key(), &default_provider());
+        let key = certified.map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => CertificateError::KeyMismatch,
             rustls::Error::InvalidCertificate(_) => CertificateError::BadCertificate,
-            _ => CertificateError::BadKey,
+            _ => problem(key),
         })?;
         Ok(Self { key: Arc::new(key), facts })
     }

@@ -16,8 +16,12 @@ pub enum CertificateError {
     NoKey,
     /// The private key is encrypted.
     EncryptedKey,
-    /// The private key cannot be read, or is of a kind that TLS does not use.
+    /// The private key cannot be read.
     BadKey,
+    /// The private key is of this kind, which is not supported.
+    KeyKind(&'static str),
+    /// The RSA key has this many bits, which is not supported.
+    RsaBits(u32),
     /// The private key is not the one of the certificate.
     KeyMismatch,
     /// An authority's certificate cannot be read.
@@ -31,12 +35,37 @@ pub enum CertificateError {
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoCertificate => "there is no certificate in it (no BEGIN CERTIFICATE)",
-            Self::BadCertificate => "a certificate in it cannot be read",
-            Self::NoKey => "there is no private key in it (no BEGIN PRIVATE KEY)",
-            Self::EncryptedKey => "the private key is encrypted; store it without a passphrase",
-            Self::BadKey => "the private key cannot be read (RSA, ECDSA and Ed25519 can)",
-            Self::KeyMismatch => "the private key does not belong to the certificate",
+            Self::NoCertificate => {
+                "there is no certificate in it (no BEGIN CERTIFICATE); name the file that has it"
+            }
+            Self::BadCertificate => {
+                "a certificate in it cannot be read; openssl x509 -noout -text shows what is wrong"
+            }
+            Self::NoKey => {
+                "there is no private key in it (no BEGIN PRIVATE KEY); name the file that has it"
+            }
+            Self::EncryptedKey => {
+                "the private key is encrypted; store it without a passphrase (openssl pkey -in OLD -out NEW)"
+            }
+            Self::BadKey => {
+                "the private key cannot be read; expected one of RSA, ECDSA or Ed25519 in PEM"
+            }
+            Self::KeyKind(kind) => {
+                return write!(
+                    f,
+                    "the private key is {kind}, which is not supported; make one of ECDSA on P-256 or P-384, of RSA \
+                     or of Ed25519, and a certificate for it"
+                );
+            }
+            Self::RsaBits(bits) => {
+                return write!(
+                    f,
+                    "the RSA key has {bits} bits; make one of 2048 to 4096 bits, and a certificate for it"
+                );
+            }
+            Self::KeyMismatch => {
+                "the private key does not belong to the certificate; name the key that the certificate was made for"
+            }
             Self::BadAuthority => "a certificate of an authority cannot be read",
             Self::NoneGiven => "no certificate is given",
             Self::Random => "the system gives no random numbers",

@@ -6,6 +6,7 @@ mod challenges;
 mod connector;
 mod error;
 mod hosts;
+mod key;
 mod net;
 mod resolver;
 mod socket;

@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 
-const SEQUENCE: u8 = 0x30;
-const OID: u8 = 0x06;
-const OCTET_STRING: u8 = 0x04;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OID: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]`, constructed: the version of a certificate.
@@ -34,7 +35,7 @@ pub(crate) struct Facts {
 
 /// Elements of DER, one after the other.
 #[derive(Clone, Copy)]
-struct Elements<'d>(&'d [u8]);
+pub(crate) struct Elements<'d>(pub(crate) &'d [u8]);
 
 impl<'d> Elements<'d> {
     fn next(&mut self) -> Option<(u8, &'d [u8])> {
@@ -52,7 +53,8 @@ impl<'d> Elements<'d> {
         Some((tag, content))
     }
 
-    fn take(&mut self, wanted: u8) -> Option<Self> {
+    /// The content of the next element, which has to have this tag.
+    pub(crate) fn take(&mut self, wanted: u8) -> Option<Self> {
         let (tag, content) = self.next()?;
         (tag == wanted).then_some(Self(content))
     }

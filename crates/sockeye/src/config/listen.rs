@@ -229,7 +229,9 @@ impl Config {
         let is_encrypted = listeners.iter().any(|it| it.speaks_tls(self.tls.is_some()));
         if self.tls.is_some() && !is_encrypted {
             let at = self.source.line_with(&["[tls]"]);
-            return Err(Failure(format!("{at}[tls]: no [[listen]] has tls = true")));
+            let what = "no listener speaks TLS, and a certificate is given. Listen on an address, set tls = true in a \
+                        [[listen]], which a Unix socket needs, or remove the certificate";
+            return Err(Failure(format!("{at}[tls]: {what}")));
         }
         Ok(())
     }

@@ -32,11 +32,10 @@ pub(super) fn find(config: &TlsConfig) -> Result<Found, Failure> {
     for files in &config.certificates {
         let certificate = certificate(files)?;
         let cert = files.cert.display();
-        if let Some(warning) =
-            judge(&certificate, now_s).or_fail(|| format!("certificate {cert}"))?
-        {
-            warnings.push(format!("certificate {cert}: {warning}"));
-        }
+        let judged = judge(&certificate, now_s).map_err(|problem| {
+            Failure(format!("certificate {cert}: {problem}; {}", remedy(config, files)))
+        });
+        warnings.extend(judged?.map(|warning| format!("certificate {cert}: {warning}")));
         certificates.push(certificate);
     }
     if let Some(acme) = &config.acme {
@@ -70,6 +69,17 @@ fn judge(certificate: &Certificate, now_s: u64) -> Result<Option<String>, String
     }
 }
 
+/// What to do about a certificate that has expired.
+fn remedy(config: &TlsConfig, files: &CertificateConfig) -> String {
+    let (cert, key) = (files.cert.display(), files.key.display());
+    match &config.dev_authority {
+        Some(ca) => {
+            format!("remove {}, {cert} and {key}: --dev-cert makes new ones", ca.display())
+        }
+        None => "put a renewed one in its place".into(),
+    }
+}
+
 fn certificate(files: &CertificateConfig) -> Result<Certificate, Failure> {
     let (chain, secret) = (read(&files.cert)?, read(&files.key)?);
     Certificate::from_pem(&chain, &secret).map_err(|problem| {
@@ -78,9 +88,11 @@ fn certificate(files: &CertificateConfig) -> Result<Certificate, Failure> {
             CertificateError::NoCertificate | CertificateError::BadCertificate => {
                 format!("certificate {cert}")
             }
-            CertificateError::NoKey | CertificateError::EncryptedKey | CertificateError::BadKey => {
-                format!("key {key}")
-            }
+            CertificateError::NoKey
+            | CertificateError::EncryptedKey
+            | CertificateError::BadKey
+            | CertificateError::KeyKind(_)
+            | CertificateError::RsaBits(_) => format!("key {key}"),
             _ => format!("certificate {cert}, key {key}"),
         };
         Failure(format!("{at}: {problem}"))

@@ -1,6 +1,7 @@
 //! Files of certificates by `sockeye config check`, at the start and at a reload: the same words.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -91,6 +92,88 @@ fn a_check_opens_the_files_and_names_the_bad_one_with_its_reason() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(&format!("certificate {cert}: {words}")), "{said}");
     }
+}
+
+fn openssl(args: &str, out: &str) {
+    let mut command = Command::new("openssl");
+    let status = command.args(args.split(' ')).args(["-out", out]).stderr(Stdio::null()).status();
+    assert!(status.expect("openssl is there").success(), "openssl {args}");
+}
+
+/// The one line that a start ends with.
+fn refusal(args: &[&str]) -> String {
+    let output = run(&[&["serve"], args].concat());
+    bad(&output, 1, "sockeye: ");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+/// [tls:files-checked] Keys as openssl makes them.
+#[test]
+fn a_key_that_is_not_taken_is_named_with_its_reason_and_a_remedy() {
+    let place = Place::new();
+    let [_, cert, good_key] = files(&make(&place, "used", &[]));
+    let (curve, key) = (place.path("curve.pem"), place.path("other.pem"));
+    openssl("ecparam -name prime256v1 -genkey -noout", &curve);
+    let sec1 = format!("ec -in {curve} -aes128 -passout pass:x");
+    let kind =
+        "make one of ECDSA on P-256 or P-384, of RSA or of Ed25519, and a certificate for it";
+    let passphrase = "the private key is encrypted; store it without a passphrase";
+    for (args, words) in [
+        (&*sec1, [passphrase, "openssl pkey"]),
+        ("genrsa -traditional -aes128 -passout pass:x 2048", [passphrase, "openssl pkey"]),
+        ("genpkey -algorithm ed25519 -aes128 -pass pass:x", [passphrase, "openssl pkey"]),
+        ("genrsa 1024", ["the RSA key has 1024 bits", "make one of 2048 to 4096 bits"]),
+        (
+            "genrsa -traditional 1024",
+            ["the RSA key has 1024 bits", "make one of 2048 to 4096 bits"],
+        ),
+        ("ecparam -name secp521r1 -genkey -noout", ["the private key is ECDSA on P-521", kind]),
+        ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:secp521r1", ["ECDSA on P-521", kind]),
+        ("ecparam -name secp256k1 -genkey -noout", ["ECDSA on secp256k1", kind]),
+        ("genpkey -algorithm ed448", ["the private key is Ed448", kind]),
+    ] {
+        openssl(args, &key);
+        let said = refusal(&["--listen", "127.0.0.1:0", "--cert", &cert, "--key", &key]);
+        for words in [&[&*format!("key {key}: ")], &words[..]].concat() {
+            assert!(said.contains(words), "{args}: {said} lacks {words}");
+        }
+    }
+    let long = place.path("p521-cert.pem");
+    openssl(
+        &format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp521r1 -nodes -keyout {key} -subj /CN=localhost"
+        ),
+        &long,
+    );
+    for (key, words) in [
+        (&key, "the private key is ECDSA on P-521"),
+        (&good_key, "does not belong to the certificate; name "),
+    ] {
+        let said = refusal(&["--listen", "127.0.0.1:0", "--cert", &long, "--key", key]);
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+/// [tls:files-checked]
+#[test]
+fn a_certificate_for_development_that_cannot_serve_is_refused_with_a_remedy() {
+    let place = Place::new();
+    let dir = make_dated(&place, "dev", 2020, Last::Year(2021));
+    place.write("dev/ca.pem", "");
+    let [ca, cert, key] = files(&dir);
+    let said = refusal(&["--listen", "127.0.0.1:0", "--dev-cert", &dir]);
+    let remedy = format!(" days ago; remove {ca}, {cert} and {key}: --dev-cert makes new ones");
+    assert!(said.contains(&format!("certificate {cert}: it has expired, ")), "{said}");
+    assert!(said.contains(&remedy), "{said}");
+    for file in [ca, cert, key] {
+        fs::remove_file(file).expect("our directory");
+    }
+    let socket = format!("unix:{}", place.path("socket"));
+    let said = refusal(&["--listen", &socket, "--dev-cert", &dir]);
+    assert!(said.contains("no listener speaks TLS"), "{said}");
+    assert!(said.contains("Listen on an address, set tls = true in a [[listen]]"), "{said}");
 }
 
 /// [tls:files-checked] [tls:reload] [service:regular-files]
