@@ -34,7 +34,8 @@ Examples:
   sockeye publish news 'hello, river'
   sockeye subscribe --from earliest news
   sockeye config default > sockeye.toml            # every setting, and what it means
-  sockeye serve --config sockeye.toml --data data";
+  sockeye serve --config sockeye.toml --data data
+  SOCKEYE_API_KEY=$KEY sockeye publish news hello  # to a guarded server";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -48,6 +49,8 @@ Examples:
 Then, from another terminal:
   curl -N 'http://127.0.0.1:8080/v1/sse?channel=news'
   curl -d 'hello' http://127.0.0.1:8080/v1/channels/news
+A guarded server, with [access] in its configuration, also wants -H \"Authorization: ApiKey $KEY\" of curl, and
+SOCKEYE_API_KEY in the environment of our own commands.
 
 Signals:
   TERM, INT  drain: nobody new is let in, streams are told when to come back; a second one ends at once
@@ -72,7 +75,9 @@ Examples:
   sockeye bench idle --connections 10000 ws://127.0.0.1:8080/echo
   sockeye bench fanout --connections 1000 ws://127.0.0.1:8080/v1/ws
   sockeye bench sse --publish http://127.0.0.1:8080/v1/channels/bench \\
-      'http://127.0.0.1:8080/v1/sse?channel=bench'";
+      'http://127.0.0.1:8080/v1/sse?channel=bench'
+
+A guarded hub also wants -H 'Authorization: ApiKey KEY', behind the name of the load.";
 
 const CERT_EXAMPLES: &str = "\
 Examples:
@@ -157,8 +162,12 @@ pub(crate) enum ConfigAction {
     /// problem and its line. The environment counts, as for `sockeye serve`. Certificates that end within 7 days are
     /// warned of.
     Check {
-        /// The file.
+        /// The file, or /dev/stdin.
         file: std::path::PathBuf,
+
+        /// Directory for the durable log, as `sockeye serve --data` has it.
+        #[arg(long, value_name = "DIR")]
+        data: Option<std::path::PathBuf>,
     },
 }
 

@@ -16,7 +16,9 @@ const BYTES_MAX: u64 = 4 << 20;
 pub(crate) enum Kind {
     /// Regular files. Nothing waits for another program.
     Regular,
-    /// Pipes and devices as well: `--config /dev/stdin`. The read waits until the pipe's writer closes it.
+    /// Regular files, and a pipe without a name: `/dev/stdin`. A pipe with a name may have no writer.
+    Given,
+    /// Pipes and devices as well. The read waits until the pipe's writer closes it.
     Stream,
 }
 
@@ -29,7 +31,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 pub(crate) fn read_text(path: &Path, kind: Kind) -> Result<String> {
     let file = match kind {
         Kind::Regular => open_regular(path)?,
-        Kind::Stream => open_stream(path)?,
+        Kind::Given if has_name(path)? => open_regular(path)?,
+        Kind::Given | Kind::Stream => open_stream(path)?,
     };
     String::from_utf8(read_all(file)?)
         .map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
@@ -43,6 +46,12 @@ fn open_regular(path: &Path) -> Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
     check_regular(&file.metadata()?)?;
     Ok(file)
+}
+
+/// Whether a path leads to a file in a directory. `/dev/stdin` leads to none if it is a pipe.
+fn has_name(path: &Path) -> Result<bool> {
+    let is_pipe = fs::metadata(path)?.file_type().is_fifo();
+    Ok(!is_pipe || fs::canonicalize(path).is_ok())
 }
 
 fn check_regular(about: &Metadata) -> Result<()> {
@@ -105,6 +114,7 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
         for path in [&pipe, &socket, &place.0, Path::new("/dev/zero")] {
             assert_eq!(refusal(read(path)), "it is not a regular file", "{path:?}");
+            assert_eq!(refusal(read_text(path, Kind::Given)), "it is not a regular file");
         }
         for path in [&socket, &place.0] {
             let refusal = refusal(read_text(path, Kind::Stream));

@@ -86,9 +86,10 @@ fn help(error: &clap::Error) -> Result<(), Failure> {
 fn config(action: &ConfigAction) -> Result<(), Failure> {
     match action {
         ConfigAction::Default => print::say(format_args!("{}", config::DEFAULT.trim_end())),
-        ConfigAction::Check { file } => {
-            let options = ServeOptions::of_environment(file);
-            let config = serve::configure(&options, Kind::Stream)?;
+        ConfigAction::Check { file, data } => {
+            let mut options = ServeOptions::of_environment(file);
+            options.data = data.clone().or(options.data);
+            let config = serve::configure(&options, Kind::Given)?;
             for warning in config.tls.as_ref().map_or(Ok(Vec::new()), tls::check)? {
                 notice(format_args!("{}: {warning}", file.display()));
             }

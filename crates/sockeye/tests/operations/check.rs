@@ -1,7 +1,10 @@
 //! `sockeye config check`: what could not be served is found before it is, with its line.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use crate::common::{run, sockeye};
-use crate::operations::place::Place;
+use crate::operations::place::{Place, make_pipe};
 
 fn check(place: &Place) -> (Option<i32>, String) {
     let output = run(&["config", "check", &place.path("sockeye.toml")]);
@@ -29,6 +32,44 @@ fn the_most_that_it_takes_is_said() {
     let two = said("data = \"data\"\nworkers = 2\n[disk]\nchannels = 1048576\n");
     assert!(two.contains("history up to 512 MiB"), "{two}");
     assert!(two.contains("channels of the log up to 890 MiB"), "{two}");
+}
+
+/// What a server with `--data` would keep and refuse is said with `--data`.
+#[test]
+fn a_directory_for_the_log_counts_as_for_a_server() {
+    let place = Place::new();
+    place.write("sockeye.toml", "[disk]\nbytes = 1048576000\n");
+    let file = place.path("sockeye.toml");
+    let said = |data: &[&str]| run(&[&["config", "check", &file], data].concat());
+    let without = said(&[]);
+    assert!(String::from_utf8_lossy(&without.stdout).contains("nothing on disk"), "{without:?}");
+    let with = said(&["--data", "data"]);
+    let messages = " MiB, of which messages up to 1000 MiB";
+    assert!(String::from_utf8_lossy(&with.stdout).contains(messages), "{with:?}");
+    place.write("sockeye.toml", "[backbone]\nurl = \"redis://127.0.0.1\"\n");
+    let both = said(&["--data", "data"]);
+    assert_eq!(both.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&both.stderr).contains("exclude each other"), "{both:?}");
+}
+
+/// A pipe with a name would be waited for. [service:regular-files]
+#[test]
+fn a_pipe_is_refused_unless_it_is_standard_input() {
+    let place = Place::new();
+    let pipe = place.path("sockeye.toml");
+    make_pipe(&pipe);
+    let output = run(&["config", "check", &pipe]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&pipe) && said.contains("it is not a regular file"), "{said}");
+    let mut command = sockeye(&["config", "check", "/dev/stdin"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"[disk]\nbytes = 1048576000\n").expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("/dev/stdin: good"), "{output:?}");
 }
 
 /// The environment counts here as it does for a server.
