@@ -39,6 +39,8 @@ const OVERHEAD_BYTES: u64 = 4 * 1024;
 /// A writer on a thread of its own, as the service wants it.
 struct Disk {
     writer: Writer,
+    /// The directory, for log lines.
+    dir: PathBuf,
     through: Seq,
     failed: bool,
     /// The last outcome was that it could not take something: said once.
@@ -116,23 +118,37 @@ impl Log for Disk {
             Some(Outcome::Durable { through }) => {
                 self.through = Seq(through);
                 if core::mem::take(&mut self.refusing) {
-                    log::info!(through; "the log takes publications again");
+                    let dir = self.dir.display();
+                    log::info!(through, dir:%; "the log takes publications again");
                 }
                 LogState::Through(self.through)
             }
             Some(Outcome::Refused { through, why }) => {
                 if !core::mem::replace(&mut self.refusing, true) {
-                    log::error!(through, why:%; "the log refuses publications");
+                    let dir = self.dir.display();
+                    let remedy = remedy(why);
+                    log::error!(through, dir:%, why:%; "the log refuses publications{remedy}");
                 }
                 LogState::Refused(Seq(through))
             }
             Some(Outcome::Unknown { through, why }) => {
-                log::error!(through, why:%; "the log has failed; what it was given last may be lost");
+                let dir = self.dir.display();
+                log::error!(through, dir:%, why:%; "the log has failed; what it was given last may be lost");
                 self.failed = true;
                 LogState::Failed
             }
             None => LogState::Through(self.through),
         }
+    }
+}
+
+/// What an operator can do about a refusal, for the end of a log line.
+const fn remedy(why: sockeye_log::Error) -> &'static str {
+    match why {
+        sockeye_log::Error::Full => {
+            ": make room on its disk (`df` shows it), or raise the quota; it goes on by itself"
+        }
+        _ => "",
     }
 }
 
@@ -269,6 +285,7 @@ impl Opened {
         let writer = Writer::spawn(store, wake).or_fail(|| opening(&dir))?;
         Ok(Box::new(Disk {
             writer,
+            dir,
             through: Seq(found.head),
             failed: false,
             refusing: false,
