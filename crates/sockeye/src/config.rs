@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 use sockeye_hub::{OnGap, OnOverrun, PatternUse, Settings};
 
-pub(crate) use access::AccessConfig;
+pub(crate) use access::{AccessConfig, Shown};
 pub(crate) use acme::{AcmeConfig, ChallengeKind};
 pub(crate) use backbone::{BackboneConfig, OtherRules};
 use compression::CompressionConfig;
@@ -316,6 +316,11 @@ impl Config {
     /// Reads the text of a file; the problem says in which line, and what was expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| words::problem(text, &error))
+    }
+
+    /// The credential that examples show; `None` if the server is open, or has no way to make one.
+    pub(crate) fn shown(&self) -> Option<Shown> {
+        self.access.as_ref().and_then(AccessConfig::shown)
     }
 
     /// Whether the demo is served: it is for trying out, not for the world.

@@ -10,6 +10,8 @@ use sockeye_server::{
 };
 use sockeye_sse::{EventId, EventName};
 
+use crate::config::Shown;
+
 const ALLOW_GET: Header = Header::from_static("Allow", "GET, HEAD");
 
 /// Ticks replayed to a client that comes back: an hour.
@@ -21,8 +23,9 @@ const SET_BACK_MIN: u64 = 2;
 /// Milliseconds between two looks at the machine's clock, by which `/clock` finds the turn of the second.
 const LOOK_MS: u64 = 20;
 
-/// Tells the page the file that curl needs to trust a certificate for development, or null.
-const AUTHORITY: &str = "/page/authority.json";
+/// Tells the page what its commands need: the file by which curl trusts a certificate for development, and the
+/// scheme of the credential, or null.
+const NEEDED: &str = "/page/needed.json";
 
 pub(crate) struct Demo {
     /// The streams of `/clock`.
@@ -30,17 +33,18 @@ pub(crate) struct Demo {
     /// The last second that was sent, counted from 1970: it goes on after a restart.
     second: u64,
     deadline: Time,
-    /// What [`AUTHORITY`] answers.
-    authority: Vec<u8>,
+    /// What [`NEEDED`] answers.
+    needed: Vec<u8>,
 }
 
 impl Demo {
     /// The demo of a server whose certificate for development, if it has one, is vouched for by the authority in
-    /// this file.
-    pub(crate) fn new(authority: Option<&Path>) -> Self {
-        let path = authority.map(shown);
-        let authority = serde_json::json!({ "authority": path }).to_string().into_bytes();
-        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER, authority }
+    /// this file, and which asks for this credential, if it asks for one.
+    pub(crate) fn new(authority: Option<&Path>, credential: Option<Shown>) -> Self {
+        let (path, scheme) = (authority.map(shown), credential.map(Shown::scheme));
+        let needed = serde_json::json!({ "authority": path, "credential": scheme });
+        let needed = needed.to_string().into_bytes();
+        Self { watchers: BTreeSet::new(), second: 0, deadline: Time::NEVER, needed }
     }
 
     /// Sends the ticks after `last` up to the present one to `stream`.
@@ -97,7 +101,7 @@ impl App for Demo {
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer<Option<u64>> {
         let path = request.head.path();
         let page = match path {
-            AUTHORITY => Some(crate::pages::json(&self.authority)),
+            NEEDED => Some(crate::pages::json(&self.needed)),
             _ => crate::pages::at(path),
         };
         if page.is_none() && !matches!(path, "/echo" | "/clock") {

@@ -134,7 +134,7 @@ fn serve<N: Net>(
     }
     announce(&addresses, &config);
     tell(&addresses, &config, &limits);
-    let demo = config.serves_demo().then(|| Demo::new(config.dev_authority()));
+    let demo = config.serves_demo().then(|| Demo::new(config.dev_authority(), config.shown()));
     let front = Front::new(service, demo, parts(&config));
     let mut server = Server::new(net, front, limits).with_listeners(rules(&config));
     let reloader = Reloader::new(options, descriptors, config, (log, certificates));
@@ -376,7 +376,10 @@ fn examples(
     listener: &ListenConfig,
     config: &Config,
 ) -> String {
-    let shown = config.access.as_ref().map_or("", |access| access.shown());
+    let shown = config.shown();
+    let credential = shown.map_or(String::new(), |it| {
+        format!("-H \"Authorization: {} ${}\" ", it.scheme(), it.variable())
+    });
     let authority = config.dev_authority().filter(|_| url.starts_with("https:"));
     let trust = authority.map_or(String::new(), |ca| format!("--cacert {} ", ca.display()));
     let mut text = String::new();
@@ -397,12 +400,20 @@ fn examples(
         // A URL with a question mark needs quotes, and a socket before it has none.
         let (flag, host) = url.rsplit_once(' ').map_or(("", &*url), |(flag, host)| (flag, host));
         let flag = if flag.is_empty() { String::new() } else { format!("{flag} ") };
+        if let Some(it) = shown {
+            let _ = write!(
+                text,
+                "\n  first the credential    export {}='...'    # {}",
+                it.variable(),
+                it.what()
+            );
+        }
         let _ = write!(
             text,
             "
-  subscribe to a channel  curl {trust}{shown}-N {flag}'{host}/v1/sse?channel=news'
-  publish into it         curl {trust}{shown}-d 'hello' {url}/v1/channels/news
-  read its history        curl {trust}{shown}{url}/v1/channels/news/history
+  subscribe to a channel  curl {trust}{credential}-N {flag}'{host}/v1/sse?channel=news'
+  publish into it         curl {trust}{credential}-d 'hello' {url}/v1/channels/news
+  read its history        curl {trust}{credential}{url}/v1/channels/news/history
 "
         );
     }

@@ -22,9 +22,9 @@ fn every_page_in_one_connection() {
     let (head, body) = peer.fetch("GET", "/readyz");
     assert!(head.starts_with("HTTP/1.1 200 ") && body == "ready\n", "{head}");
 
-    let (head, body) = peer.fetch("GET", "/page/authority.json");
+    let (head, body) = peer.fetch("GET", "/page/needed.json");
     assert!(head.contains("\r\nContent-Type: application/json\r\n"), "{head}");
-    assert_eq!(body, r#"{"authority":null}"#, "it speaks no TLS");
+    assert_eq!(body, r#"{"authority":null,"credential":null}"#, "it speaks no TLS, and is open");
 
     for missing in ["/nothing", "/healthz/", "//", "/%2e%2e/etc/passwd", "/page/", "/page/x.js"] {
         let (head, body) = peer.fetch("GET", missing);

@@ -84,6 +84,39 @@ struct TicketConfig {
     secret_file: PathBuf,
 }
 
+/// A credential in an example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    ApiKey,
+    Token,
+}
+
+impl Shown {
+    /// Its scheme of `Authorization`.
+    pub(crate) const fn scheme(self) -> &'static str {
+        match self {
+            Self::ApiKey => "ApiKey",
+            Self::Token => "Bearer",
+        }
+    }
+
+    /// The variable of a shell in which examples expect it.
+    pub(crate) const fn variable(self) -> &'static str {
+        match self {
+            Self::ApiKey => "KEY",
+            Self::Token => "TOKEN",
+        }
+    }
+
+    /// What it is.
+    pub(crate) const fn what(self) -> &'static str {
+        match self {
+            Self::ApiKey => "an API key that may use the channel",
+            Self::Token => "a token that may use the channel",
+        }
+    }
+}
+
 impl AccessConfig {
     /// Relative paths are relative to the file that they stand in.
     pub(crate) fn resolve(&mut self, beside: &Path, source: Source) {
@@ -111,12 +144,12 @@ impl AccessConfig {
         }
     }
 
-    /// What an example in a shell shows, with a space behind it: a key, or else a token.
-    pub(crate) fn shown(&self) -> &'static str {
+    /// The credential that examples show: a key, or else a token.
+    pub(crate) const fn shown(&self) -> Option<Shown> {
         match (self.api_keys.is_empty(), &self.jwt) {
-            (false, _) => "-H \"Authorization: ApiKey $KEY\" ",
-            (true, Some(_)) => "-H \"Authorization: Bearer $TOKEN\" ",
-            (true, None) => "",
+            (false, _) => Some(Shown::ApiKey),
+            (true, Some(_)) => Some(Shown::Token),
+            (true, None) => None,
         }
     }
 

@@ -18,16 +18,22 @@ export const socketOrigin = `${location.protocol === "https:" ? "wss" : "ws"}://
 
 const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-async function askAuthority() {
-  if (location.protocol !== "https:" || !byId("trust")) return "";
-  const { authority } = await (await fetch("/page/authority.json")).json();
-  byId("trust").hidden = authority !== null;
-  byId("trusted").hidden = authority === null;
-  return authority === null ? "" : `--cacert ${quoted(authority)} `;
+async function askNeeded() {
+  if (!byId("trust")) return {};
+  const { authority, credential } = await (await fetch("/page/needed.json")).json();
+  const isSecure = location.protocol === "https:";
+  byId("trust").hidden = !isSecure || authority !== null;
+  byId("trusted").hidden = !isSecure || authority === null;
+  byId("needs-key").hidden = credential !== "ApiKey";
+  byId("needs-token").hidden = credential !== "Bearer";
+  return { authority: isSecure ? authority : null, credential };
 }
 
+/** What the commands of the page need: the authority of a certificate for development, and the scheme of a credential. */
+export const needed = askNeeded().catch(() => ({}));
+
 /** The option, with a space behind it, by which a command trusts a certificate for development. */
-export const trust = askAuthority().catch(() => "");
+export const trust = needed.then(({ authority }) => authority ? `--cacert ${quoted(authority)} ` : "");
 
 export function badge(node, state, text) {
   if (node.dataset.state !== state) node.dataset.state = state;

@@ -1,6 +1,6 @@
 // The channel: publishing into it, and four panes that read it side by side.
 
-import { badge, byId, fill, trust } from "./common.js";
+import { badge, byId, fill, needed, trust } from "./common.js";
 import { Ledger } from "./ledger.js";
 import { Pane } from "./pane.js";
 
@@ -69,6 +69,7 @@ function start() {
 }
 
 async function startIn(name, mine) {
+  void showCommands(name);
   for (;;) {
     const response = await ask(`/v1/position?${new URLSearchParams({ channel: name })}`);
     if (mine !== starting) return; // another channel was asked for meanwhile
@@ -76,7 +77,6 @@ async function startIn(name, mine) {
       ledger.clear();
       for (const pane of panes) pane.start(name, response.body.cursor, CUT_MS);
       say("idle", `All four begin at ${response.body.cursor}.`);
-      showCommands(name);
       return;
     }
     failed(response);
@@ -103,9 +103,13 @@ async function ask(path, options = {}) {
 const path = (name) => `/v1/channels/${encodeURIComponent(name)}`;
 
 async function showCommands(name) {
-  const option = await trust;
+  const { credential } = await needed;
+  const [variable, field] = credential === "ApiKey" ? ["KEY", "apiKey"] : ["TOKEN", "token"];
+  const header = credential ? `-H "Authorization: ${credential} $${variable}" ` : "";
+  const option = await trust + header;
+  const made = `new Sockeye('${location.origin}'${credential ? `, { credentials: () => ({ ${field}: '${variable}' }) }` : ""})`;
   fill("publish-command", `curl ${option}-d 'hello from a terminal' ${location.origin}${path(name)}`);
-  fill("script", `import('${location.origin}/sockeye.js').then(({ Sockeye }) => new Sockeye('${location.origin}').subscribe(${JSON.stringify(name)}, { onitem: ({ data }) => data && console.log(data) }))`);
+  fill("script", `import('${location.origin}/sockeye.js').then(({ Sockeye }) => ${made}.subscribe(${JSON.stringify(name)}, { onitem: ({ data }) => data && console.log(data) }))`);
   fill("subscribe-command", `curl ${option}-N '${location.origin}/v1/sse?${new URLSearchParams({ channel: name })}'`);
 }
 

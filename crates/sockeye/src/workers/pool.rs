@@ -237,7 +237,8 @@ impl WorkerTask {
         }
         let service = service.with_backbone(Box::new(self.member));
         let service = service.with_shared_state(&self.shared_state, self.number);
-        let demo = self.config.serves_demo().then(|| Demo::new(self.config.dev_authority()));
+        let config = &self.config;
+        let demo = config.serves_demo().then(|| Demo::new(config.dev_authority(), config.shown()));
         let mut front = Front::new(service, demo, serve::parts(&self.config));
         front.answer_challenges(self.tls.as_ref().and_then(|it| it.answers.clone()));
         let turns = Turns {

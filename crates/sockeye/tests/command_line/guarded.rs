@@ -78,10 +78,11 @@ fn steps() -> Vec<Vec<String>> {
 fn examples_at_the_start_have_a_place_for_the_key() {
     let room = Room::new("examples");
     for (mut serving, has_place) in [(guarded(&room), true), (serve_anywhere(), false)] {
-        let mut commands = Vec::new();
+        let (mut commands, mut exports) = (Vec::new(), Vec::new());
         loop {
             let line = serving.says();
             assert!(!line.is_empty(), "it ends: {commands:?}");
+            exports.extend(line.split_once("export ").map(|(_, export)| export.to_owned()));
             commands.extend(line.split_once("curl ").map(|(_, command)| command.to_owned()));
             if line.contains("Ctrl-C") {
                 break;
@@ -91,6 +92,8 @@ fn examples_at_the_start_have_a_place_for_the_key() {
         assert_eq!(of_hub.len(), 3, "{commands:?}");
         let place = "-H \"Authorization: ApiKey $KEY\" ";
         assert!(of_hub.iter().all(|it| it.starts_with(place) == has_place), "{commands:?}");
+        let is_named = exports.iter().any(|it| it.starts_with("KEY='...'    # an API key"));
+        assert!(is_named == has_place && exports.len() < 2, "{exports:?}");
     }
 }
 

@@ -32,7 +32,9 @@ fn a_disk_that_takes_nothing_more_is_seen_by_the_balancer_and_said_once() {
     assert_eq!((status, body.as_str()), (503, failed));
     assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200, "it lives");
     let log = place.log();
-    assert_eq!(log.matches("ERROR").count(), 1, "said once: {log}");
+    let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "said once: {log}");
+    assert!(errors[0].contains(&format!("dir={data}")), "{log}");
     let metrics = request(&serving, "GET", "/metrics", "", "").1;
     assert!(metrics.contains("\nsockeye_log_failed 1\n"), "{metrics}");
 }
@@ -54,5 +56,22 @@ fn a_guarded_server_has_no_demo_unless_it_is_asked_for() {
         let head = serving.connect().ask("GET", "/echo", upgrade);
         assert_eq!(head.starts_with("HTTP/1.1 101 "), status == 200, "{head}");
         assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200);
+    }
+}
+
+/// The commands of the page have a place for the credential that this server takes.
+#[test]
+fn the_page_of_a_guarded_server_knows_which_credential_its_commands_need() {
+    let key = "[[access.api_keys]]\nname = \"one\"\nkey_file = \"one.key\"\n";
+    let tokens = "[access.jwt]\nkeys = [{ algorithm = \"HS256\", file = \"users.key\" }]\n";
+    for (access, scheme) in [("[access]\n", "null"), (key, r#""ApiKey""#), (tokens, r#""Bearer""#)]
+    {
+        let place = Place::new();
+        place.write("one.key", "a_back_end_s_key_of_a_good_length_01");
+        place.write("users.key", &"a_secret_of_users_of_a_good_length_01".repeat(2));
+        place.write("sockeye.toml", &format!("demo = true\n{access}"));
+        let serving = place.serve(|_| ());
+        let needed = request(&serving, "GET", "/page/needed.json", "", "").1;
+        assert_eq!(needed, format!(r#"{{"authority":null,"credential":{scheme}}}"#));
     }
 }

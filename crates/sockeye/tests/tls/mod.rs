@@ -123,8 +123,8 @@ fn a_server_makes_a_development_certificate_that_is_not_there() {
     let client = client(&[&ca], None);
     assert!(server.ask(&client, "/healthz").starts_with("HTTP/1.1 200 "));
     // The page shows commands that trust it, and to nobody where the machine has it.
-    let told = r#"{"authority":"ca.pem"}"#;
-    let authority = server.ask(&client, "/page/authority.json");
+    let told = r#"{"authority":"ca.pem","credential":null}"#;
+    let authority = server.ask(&client, "/page/needed.json");
     assert!(authority.ends_with(&format!("\r\n\r\n{told}")), "{authority}");
     drop(server);
 
