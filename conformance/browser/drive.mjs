@@ -74,6 +74,10 @@ async function checkPage(demo, origin) {
     const policy = response.headers()["content-security-policy"] ?? "";
     if (!policy.includes("default-src 'none'")) throw new Error(`the policy is ${JSON.stringify(policy)}`);
   });
+  await check("page says by which protocol it came, above all cards", async () => {
+    const protocol = demo.page.locator("header").getByTestId("page-protocol");
+    same(await protocol.innerText(), "HTTP/1.1", "the protocol");
+  });
   await check("page says what it is", async () => {
     same(await demo.page.title(), "Sockeye — real-time delivery from first principles", "the title");
   });
@@ -254,6 +258,19 @@ async function checkLooks(page, name) {
   }
 }
 
+/** In a narrow window: what a wide one shows is there, and no cell of a table is beyond the edge. */
+async function checkNarrow(page, name) {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await check(`nothing of the ${name} is hidden or beyond the edge at 390 pixels`, async () => {
+    const lost = await page.evaluate(() => [...document.querySelectorAll(".pane .mono, .log time, td, td > span")]
+      .filter((it) => it.textContent !== "").filter((it) => {
+        const { left, right, width } = it.getBoundingClientRect();
+        return width === 0 || left < 0 || right > innerWidth || it.scrollWidth > it.clientWidth + 1 && getComputedStyle(it).display !== "inline";
+      }).map((it) => it.textContent));
+    same(lost, [], "what is not seen");
+  });
+}
+
 /* In a wide window: no half of a card is empty, and no state of a pane moves what is below it. */
 async function checkFit(page) {
   await page.setViewportSize({ width: 1280, height: 800 });
@@ -300,9 +317,11 @@ async function main() {
     await demo.at("echo-burst").click();
     await checkScript(demo, origin);
     await checkLooks(page, "page");
+    await checkNarrow(page, "page");
     await checkFit(page);
     await checkPerformance(page, origin);
     await checkLooks(page, "performance");
+    await checkNarrow(page, "performance");
     await checkAdmin(page, origin);
     await checkLooks(page, "admin");
     await check("nothing unexpected on the console, no request elsewhere", () => watch.none());

@@ -125,6 +125,48 @@ export async function checkHub(page, origin) {
   });
   await checkCuts(panes, origin, sent, all);
   await checkChannels(panes, origin);
+  await checkScrolling(panes, origin);
+}
+
+/** Long rows, several in one frame, and times that lengthen a row after it was shown. */
+async function checkScrolling(panes, origin) {
+  const lists = panes.page.locator(".messages");
+  const below = () => lists.evaluateAll((all) => all.map((it) => Math.round(it.scrollHeight - it.scrollTop - it.clientHeight)));
+  let number = 0;
+  const publish = async (count) => {
+    const before = (await panes.look())[0].rows.length;
+    const text = () => `${number += 1} ${"long ".repeat(20 * (number % 4))}`;
+    await Promise.all(Array.from({ length: count }, () => publishElsewhere(origin, "scrolling", text())));
+    await panes.publish(text());
+    await panes.each("the newest", (pane) => pane.rows.length === before + count + 1);
+    await panes.live("complete");
+    await sleep(100); // a frame
+  };
+  await panes.at("channel").fill("scrolling");
+  await panes.at("channel").press("Enter");
+  await until("empty panes", async () => (await panes.look()).every((pane) => pane.rows.length === 0));
+  await panes.live("complete");
+  await check("the newest message is in view, also behind long ones", async () => {
+    for (let round = 0; round < 12; round += 1) {
+      await publish(round % 4);
+      same(await below(), [0, 0, 0, 0], `what is below the view of each pane in round ${round}`);
+    }
+    await panes.page.setViewportSize({ width: 390, height: 844 });
+    await until("the end in narrow panes", async () => (await below()).every((it) => it === 0));
+    await panes.page.setViewportSize({ width: 1280, height: 800 });
+  });
+  await check("a reader who has scrolled up is not moved, and one who is back at the end is", async () => {
+    for (const [top, want] of [[10, [10, 10, 10, 10]], [1e6, [0, 0, 0, 0]]]) {
+      await lists.evaluateAll((all, it) => { for (const list of all) list.scrollTop = it; }, top);
+      await sleep(100); // the events of scrolling come with the next frame
+      await publish(3);
+      const places = top === 10 ? await lists.evaluateAll((all) => all.map((it) => it.scrollTop)) : await below();
+      same(places, want, "the places");
+    }
+  });
+  await panes.at("channel").fill("news");
+  await panes.at("channel").press("Enter");
+  await panes.live("complete");
 }
 
 async function checkCuts(panes, origin, sent, all) {

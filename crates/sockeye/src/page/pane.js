@@ -10,6 +10,39 @@ const REMEMBERED_MAX = 4_000;
 /** A page that somebody looks at does not wait for long. */
 const RETRY_MS_MAX = 5_000;
 
+/** The end of a list, which stays in view unless its reader has scrolled up. */
+class End {
+  constructor(list) {
+    Object.assign(this, { list, isFollowed: true, top: 0 });
+    list.addEventListener("scroll", () => this.scrolled());
+    new ResizeObserver(() => this.show()).observe(list); // a narrower list has longer rows
+  }
+
+  /** Rows that come or grow leave `scrollTop` as it is. So only its reader makes it smaller, or a list that shrinks. */
+  scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.list;
+    if (scrollHeight - scrollTop - clientHeight < 8) this.isFollowed = true;
+    else if (scrollTop < this.top) this.isFollowed = false;
+    this.top = scrollTop;
+  }
+
+  show() {
+    if (this.isFollowed) this.move(this.list.scrollHeight);
+  }
+
+  /** Drops a row. What a reader sees who has scrolled up stays where it is. */
+  drop(row) {
+    const before = this.list.scrollHeight;
+    row.remove();
+    if (!this.isFollowed) this.move(this.list.scrollTop - before + this.list.scrollHeight);
+  }
+
+  move(top) {
+    this.list.scrollTop = top;
+    this.top = this.list.scrollTop;
+  }
+}
+
 export class Pane {
   /** Makes a pane out of the template; `options` are those of its reader. */
   constructor(template, { transport, title, what, options }, ledger, changed) {
@@ -23,11 +56,8 @@ export class Pane {
     this.parts.list.setAttribute("aria-label", `Messages over ${title}`);
     this.parts.what.textContent = what;
     this.parts.cut.addEventListener("click", () => this.toggle());
-    // Who scrolls back to read is not dragged to the end by what comes.
-    this.parts.list.addEventListener("scroll", ({ target }) => {
-      this.followsEnd = target.scrollHeight - target.scrollTop - target.clientHeight < 8;
-    });
-    Object.assign(this, { node, title, options, ledger, changed, state: "new", followsEnd: true });
+    this.end = new End(this.parts.list);
+    Object.assign(this, { node, title, options, ledger, changed, state: "new" });
   }
 
   /** Reads a channel from a cursor on; what was there before is forgotten. */
@@ -133,7 +163,10 @@ export class Pane {
     row.append(note);
     if (kind === "message") {
       const arrived = performance.now();
-      this.ledger.whenPublished(entry, (then) => { note.textContent = ms(Math.max(0, arrived - then)); });
+      this.ledger.whenPublished(entry, (then) => {
+        note.textContent = ms(Math.max(0, arrived - then));
+        this.changed();
+      });
     }
     this.changed();
   }
@@ -196,7 +229,7 @@ export class Pane {
     Object.assign(item.dataset, { kind, ...data });
     item.append(element("span", "body", text));
     list.append(item);
-    while (list.children.length > ROWS_MAX) list.firstChild.remove();
+    while (list.children.length > ROWS_MAX) this.end.drop(list.firstChild);
     return item;
   }
 
@@ -220,6 +253,6 @@ export class Pane {
     this.parts.count.textContent = since || `${this.count} of ${this.count + owed.length}`;
     this.parts.cursor.textContent = this.cursor;
     this.parts.cursor.title = this.cursor;
-    if (this.followsEnd) this.parts.list.scrollTop = this.parts.list.scrollHeight;
+    this.end.show();
   }
 }

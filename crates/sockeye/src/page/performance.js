@@ -37,11 +37,16 @@ function table([head, rule, ...rows]) {
   const right = isNumber(cells(rule));
   const row = (line, cell) => {
     const made = element("tr", "", "");
-    for (const [n, text] of cells(line).entries()) made.append(inline(element(cell, right[n] ? "right" : "", ""), text));
+    for (const [n, text] of cells(line).entries()) {
+      const part = made.appendChild(element(cell, right[n] ? "right" : "", ""));
+      inline(part.appendChild(element("span", "", "")), text);
+      if (cell === "td") part.dataset.head = heads[n]; // stands before it where the page is narrow
+    }
     return made;
   };
   node.append(element("thead", "", ""), element("tbody", "", ""));
   node.tHead.append(row(head, "th"));
+  const heads = [...node.tHead.rows[0].cells].map((it) => it.textContent);
   node.tBodies[0].append(...rows.map((line) => row(line, "td")));
   for (const verdict of node.querySelectorAll("td:last-child")) {
     if (/^(HIT|MISS)$/.test(verdict.textContent)) verdict.dataset.verdict = verdict.textContent;
