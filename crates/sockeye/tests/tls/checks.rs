@@ -96,7 +96,9 @@ fn a_check_opens_the_files_and_names_the_bad_one_with_its_reason() {
 
 fn openssl(args: &str, out: &str) {
     let mut command = Command::new("openssl");
-    let status = command.args(args.split(' ')).args(["-out", out]).stderr(Stdio::null()).status();
+    let (name, rest) = args.split_once(' ').expect("a command and its options");
+    command.args([name, "-out", out]).args(rest.split(' '));
+    let status = command.stderr(Stdio::null()).status();
     assert!(status.expect("openssl is there").success(), "openssl {args}");
 }
 
@@ -113,6 +115,7 @@ fn refusal(args: &[&str]) -> String {
 #[test]
 fn a_key_that_is_not_taken_is_named_with_its_reason_and_a_remedy() {
     let place = Place::new();
+    place.write("log", "");
     let [_, cert, good_key] = files(&make(&place, "used", &[]));
     let (curve, key) = (place.path("curve.pem"), place.path("other.pem"));
     openssl("ecparam -name prime256v1 -genkey -noout", &curve);
@@ -160,6 +163,7 @@ fn a_key_that_is_not_taken_is_named_with_its_reason_and_a_remedy() {
 #[test]
 fn a_certificate_for_development_that_cannot_serve_is_refused_with_a_remedy() {
     let place = Place::new();
+    place.write("log", "");
     let dir = make_dated(&place, "dev", 2020, Last::Year(2021));
     place.write("dev/ca.pem", "");
     let [ca, cert, key] = files(&dir);
