@@ -38,6 +38,7 @@ subscribe = [">"]
 publish = [">"]
 tickets = [">"]
 disconnect = true
+nodes = true
 
 [access.jwt]
 issuer = "https://login.example"

@@ -86,6 +86,9 @@ pub(crate) const CHECKS: &[Check] = &[
     ("program: tickets of before are good after Redis was killed", |program| {
         users::tickets_and_kills(program, &mut Server::start(&["--appendfsync", "always"]));
     }),
+    ("program: each node shows all nodes", |program| {
+        users::nodes(program, &Server::start(&[]));
+    }),
     ("program: the streams of a user end at all nodes", |program| {
         users::disconnection(program, &Server::start(&[]));
     }),

@@ -34,6 +34,8 @@ pub struct Identity {
     pub admin: Grants,
     /// Whether it may disconnect users. No token and no ticket says so.
     pub disconnect: bool,
+    /// Whether it may look at the nodes of a log that several machines share. No token and no ticket says so.
+    pub nodes: bool,
     /// When the identity ends, in milliseconds since 1970 by the calendar.
     pub ends_ms: Option<u64>,
 }

@@ -25,10 +25,11 @@ mod status;
 mod write;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use sockeye_hub::{Epoch, Refusal};
 use sockeye_service::sequencing::{
-    Figures, NoRoom, Offer, Origin, Sequence, SequencerEvent, Statement, Verdict,
+    Figures, LogNode, NoRoom, Offer, Origin, Sequence, SequencerEvent, Statement, Verdict,
 };
 use sockeye_service::wire::Level;
 
@@ -124,6 +125,8 @@ pub struct Node {
     draws: u64,
     status: Status,
     notices: Vec<Notice>,
+    /// What the nodes have said of themselves.
+    nodes: Arc<[LogNode]>,
 }
 
 /// One life of the log, as far as it was read.
@@ -244,6 +247,7 @@ impl Node {
             draws: 0,
             status: Status::default(),
             notices: Vec::new(),
+            nodes: Arc::default(),
         }
     }
 
@@ -404,6 +408,10 @@ impl Sequence for Node {
         self.write(now_ms);
         self.lead_on(events);
         self.tell_health(events);
+        let own = self.settings.node;
+        if let Some(nodes) = self.log.as_mut().and_then(|log| log.replica.take_roster(own)) {
+            self.nodes = nodes.into();
+        }
     }
 
     fn figures(&self) -> Figures {
@@ -411,6 +419,10 @@ impl Sequence for Node {
         let durable = self.settings.level > Level::Accepted;
         let shared = Some(self.status().shared_log());
         Figures { durable, shared, ..figures.unwrap_or_default() }
+    }
+
+    fn nodes(&self) -> Arc<[LogNode]> {
+        Arc::clone(&self.nodes)
     }
 }
 

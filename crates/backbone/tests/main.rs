@@ -3,6 +3,7 @@
 mod loops;
 mod memory_engine;
 mod node;
+mod nodes;
 mod simulation;
 mod tickets;
 mod versions;

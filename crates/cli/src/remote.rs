@@ -1,10 +1,11 @@
-//! `sockeye publish`, `sockeye subscribe` and `sockeye ticket`: clients of a hub.
+//! `sockeye publish`, `sockeye subscribe`, `sockeye ticket` and `sockeye nodes`: clients of a hub.
 
 mod address;
 pub(crate) mod args;
 mod http;
 mod item;
 mod lines;
+pub(crate) mod nodes;
 pub(crate) mod publish;
 mod shown;
 pub(crate) mod subscribe;

@@ -45,6 +45,15 @@ impl Requests {
         self.inner.next(|body| body)?.ok_or(Error::Ended)
     }
 
+    /// Asks for a path of the hub; otherwise as [`post`](Self::post).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get(&mut self, path: &str) -> Result<Vec<u8>, Error> {
+        self.inner.driver_mut().act(|machine, now, out| machine.get(path, now, out))?;
+        self.inner.next(|body| body)?.ok_or(Error::Ended)
+    }
+
     /// Whether the connection takes another request.
     pub const fn is_reusable(&self) -> bool {
         self.inner.driver().machine().is_reusable()

@@ -11,6 +11,7 @@ pub(crate) mod held;
 pub(crate) mod history;
 mod members;
 pub(crate) mod metrics;
+mod nodes;
 pub(crate) mod notices;
 pub(crate) mod openings;
 pub(crate) mod outlet;

@@ -53,7 +53,7 @@ pub use self::health::Health;
 pub use self::log::{Log, LogState, NoRoom, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
-pub use self::shared_log::SharedLog;
+pub use self::shared_log::{LogNode, SharedLog};
 pub(crate) use self::storage::StorageLines;
 pub use self::storage::{NamespaceUse, Storage};
 use crate::payload::{Level, Payload};
@@ -120,6 +120,14 @@ impl Sequencing {
         match self {
             Self::InLoop { .. } => None,
             Self::Behind { backbone, .. } => backbone.figures().shared,
+        }
+    }
+
+    /// The nodes of a log that is shared with other machines.
+    pub(crate) fn nodes(&self) -> Arc<[LogNode]> {
+        match self {
+            Self::InLoop { .. } => Arc::default(),
+            Self::Behind { backbone, .. } => backbone.nodes(),
         }
     }
 
@@ -217,6 +225,11 @@ pub trait Backbone {
 
     /// The sequencer's figures, as of the last outcome.
     fn figures(&self) -> Figures;
+
+    /// The nodes of a log that several machines share; none of any other log.
+    fn nodes(&self) -> Arc<[LogNode]> {
+        Arc::default()
+    }
 }
 
 /// A publication on its way to the sequencer.

@@ -32,6 +32,7 @@ mod log;
 mod log_tickets;
 mod lost_entries;
 mod metrics;
+mod nodes;
 mod presence;
 mod presence_turns;
 mod properties;

@@ -147,6 +147,7 @@ fn an_operator_sees_the_shared_log() {
     let (server, backbone) = restored();
     backbone.show(SharedLog {
         is_up: true,
+        head: 9,
         restored: 2,
         retained: 2,
         lag_entries: 3,

@@ -5,7 +5,9 @@ use std::path::Path;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use sockeye_cli::{ConnectOptions, EventsOptions, PublishOptions, SubscribeOptions, TicketOptions};
+use sockeye_cli::{
+    ConnectOptions, EventsOptions, NodesOptions, PublishOptions, SubscribeOptions, TicketOptions,
+};
 use sockeye_load::BenchAction;
 use sockeye_terminal::values;
 
@@ -117,6 +119,8 @@ pub(crate) enum Command {
     Events(Box<EventsOptions>),
     /// Get a one-time ticket from a running server.
     Ticket(TicketOptions),
+    /// Show the nodes that share the log of a running server.
+    Nodes(NodesOptions),
     /// Put load on a server, ours or another, and measure it.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench {

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Connect(options) => return sockeye_cli::connect(&options),
         Command::Events(options) => return sockeye_cli::events(&options),
         Command::Ticket(options) => sockeye_cli::ticket(&options),
+        Command::Nodes(options) => sockeye_cli::nodes(&options),
         Command::Bench { action } => sockeye_load::run(&action),
         Command::Cert(options) => cert::run(&options),
         Command::Token { action } => token::run(&action),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use super::{Answer, NEXT, Node, Ordering, Stream, curl, get, wait};
@@ -20,7 +21,7 @@ impl Files {
         fs::create_dir_all(&files.0).expect("a directory of our own");
         let config = "[access]\npublish = [\">\"]\n\
              [[access.api_keys]]\nname = \"shop\"\nkey_file = \"shop.key\"\nsubscribe = [\">\"]\n\
-             publish = [\">\"]\ntickets = [\">\"]\ndisconnect = true\n\
+             publish = [\">\"]\ntickets = [\">\"]\ndisconnect = true\nnodes = true\n\
              [access.tickets]\nsecret_file = \"ticket.secret\"\n";
         let secret = "x".repeat(40);
         for (name, text) in
@@ -182,6 +183,61 @@ pub(super) fn tickets_and_kills(program: &Path, server: &mut dyn LogServer) {
         assert!(again.iter().all(|it| it.status == 401), "it is used up");
         assert_one(&race(ports, &unused, |_, port, ticket| poll(port, ticket, "")), 200);
     }
+}
+
+/// What `sockeye nodes --json` says of the nodes, a line each.
+fn shown(program: &Path, port: u16) -> Vec<String> {
+    let mut command = Command::new(program);
+    command.args(["nodes", "--json", "--url", &format!("http://127.0.0.1:{port}")]);
+    let output = command.env("SOCKEYE_API_KEY", KEY).output().expect("it can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// The value of a field that is a number or a text without escapes.
+fn field<'l>(line: &'l str, name: &str) -> &'l str {
+    let (_, rest) = line.split_once(&format!("\"{name}\":")).expect("it has the field");
+    rest.split([',', '}']).next().unwrap_or_default()
+}
+
+pub(super) fn nodes(program: &Path, server: &dyn LogServer) {
+    let files = Files::new();
+    let mut nodes = [(); 3].map(|()| files.start(program, server));
+    let ports = [0, 1, 2].map(|at: usize| nodes[at].port);
+    for number in 0..50 {
+        assert_eq!(super::publish(ports[0], &number.to_string()).expect("it answers").status, 200);
+    }
+    let mut own = Vec::new();
+    for port in ports {
+        wait("each shows all, and none lags", || {
+            let lines = shown(program, port);
+            let has_read = |line: &String| {
+                let head: u64 = field(line, "head").parse().expect("a number");
+                head >= 50 && field(line, "lag") == "0"
+            };
+            lines.len() == 3 && lines.iter().all(has_read)
+        });
+        let lines = shown(program, port);
+        let all = |name: &str| {
+            let mut values: Vec<&str> = lines.iter().map(|line| field(line, name)).collect();
+            values.sort_unstable();
+            values.dedup();
+            values.len()
+        };
+        assert_eq!((all("node"), all("release"), all("rules"), all("entries")), (3, 1, 1, 1));
+        let mine: Vec<_> = lines.iter().filter(|line| field(line, "own") == "true").collect();
+        assert_eq!(mine.len(), 1, "{lines:?}");
+        own.push(field(mine[0], "node").to_owned());
+    }
+    own.sort_unstable();
+    own.dedup();
+    assert_eq!(own.len(), 3, "each is another one");
+    // One that was killed is gone when its lease ends.
+    nodes[2].kill();
+    wait("it is gone", || {
+        shown(program, ports[0]).len() == 2 && shown(program, ports[1]).len() == 2
+    });
 }
 
 pub(super) fn disconnection(program: &Path, server: &dyn LogServer) {

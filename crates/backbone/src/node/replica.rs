@@ -6,19 +6,21 @@
 mod memory;
 mod nodes;
 mod restore;
+mod roster;
 mod tickets;
 
 use std::sync::Arc;
 
 use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Refusal, Seq};
 use sockeye_service::sequencing::{
-    NoRoom, Offer, Origin, Sequence, Sequenced, Sequencer, SequencerEvent, Verdict,
+    LogNode, NoRoom, Offer, Origin, Sequence, Sequenced, Sequencer, SequencerEvent, Verdict,
 };
 use sockeye_service::wire::Level;
 
 use self::memory::Memory;
 use self::nodes::Nodes;
 pub(super) use self::restore::Told;
+use self::roster::Roster;
 use self::tickets::Tickets;
 use crate::digest::Digest;
 use crate::entry::{self, Birth, Body, Entry, Horizon, Lease, NewEpoch, Rules, Spans, Unreadable};
@@ -41,6 +43,7 @@ pub(super) struct Replica {
     memory: Memory,
     nodes: Nodes,
     tickets: Tickets,
+    roster: Roster,
     /// The number of the last horizon.
     horizons: u64,
     /// The verdicts of the entries up to here were told by horizons.
@@ -101,6 +104,7 @@ impl Replica {
             memory: Memory::default(),
             nodes: Nodes::default(),
             tickets: Tickets::default(),
+            roster: Roster::default(),
             horizons: 0,
             told: 0,
             refused: Vec::new(),
@@ -150,6 +154,11 @@ impl Replica {
         self.head - self.memory.through()
     }
 
+    /// What the nodes say of themselves, if that has changed since the last call.
+    pub(super) fn take_roster(&mut self, own: u64) -> Option<Vec<LogNode>> {
+        self.roster.take_changed(own)
+    }
+
     /// Entries whose verdicts were not told.
     pub(super) const fn untold(&self) -> u64 {
         self.head - self.told
@@ -179,7 +188,12 @@ impl Replica {
             Body::Horizon(horizon) => self.forget(horizon),
             Body::Node(lease) => {
                 let read = entry.witness.map_or(0, |witness| witness.seq);
-                self.renew(lease, read >= self.memory.through())
+                let is_fresh = read >= self.memory.through();
+                let effect = self.renew(lease, is_fresh);
+                if is_fresh {
+                    self.roster.note(entry, lease, (seq, self.time_ms));
+                }
+                effect
             }
             Body::Offer(offer) => self.decide(offer),
             Body::Disconnect(it) => self.disconnect(it),

@@ -121,6 +121,7 @@ impl Status {
         };
         SharedLog {
             is_up: self.is_up,
+            head: self.head,
             restored: self.restored,
             retained: self.retained(),
             lag_entries,

@@ -28,6 +28,11 @@ impl Remote {
         answer.map_err(|error| self.explain(&error))
     }
 
+    /// Asks for a path; the body of the answer.
+    pub(super) fn get(&self, requests: &mut Requests, path: &str) -> Result<Vec<u8>, Break> {
+        requests.get(path).map_err(|error| self.explain(&error))
+    }
+
     /// The meaning of an error for the next attempt.
     fn explain(&self, error: &Error) -> Break {
         let why = || Server::new(&self.address).explain(error, false);

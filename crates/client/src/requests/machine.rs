@@ -70,10 +70,28 @@ impl Requests {
         now: Time,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
+        self.begin(("POST", path), Some(json), now, out)
+    }
+
+    /// Asks for `path`; otherwise as [`post`](Self::post).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get(&mut self, path: &str, now: Time, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.begin(("GET", path), None, now, out)
+    }
+
+    fn begin(
+        &mut self,
+        line: (&str, &str),
+        json: Option<&[u8]>,
+        now: Time,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         if !matches!(self.step, Step::Idle) {
             return Err(Error::HungUp);
         }
-        let request = self.request(path, json)?;
+        let request = self.request(line, json)?;
         if self.is_connected {
             self.ask(&request, now, out);
         } else {
@@ -87,13 +105,21 @@ impl Requests {
         self.is_connected && matches!(self.step, Step::Idle)
     }
 
-    fn request(&self, path: &str, json: &[u8]) -> Result<Vec<u8>, UsageError> {
+    fn request(
+        &self,
+        (method, path): (&str, &str),
+        json: Option<&[u8]>,
+    ) -> Result<Vec<u8>, UsageError> {
         let target = format!("{}{path}", self.url.target().trim_end_matches('/'));
-        let writer = RequestWriter::new("POST", &target, self.url.authority());
+        let writer = RequestWriter::new(method, &target, self.url.authority());
         let writer = headers::add(writer.map_err(|_| UsageError::Url)?, self.headers.iter())?;
+        let mut request = Vec::new();
+        let Some(json) = json else {
+            writer.write(Body::Empty, &mut request);
+            return Ok(request);
+        };
         let json_type = HeaderValue::from_static("application/json");
         let writer = writer.header(HeaderName::from_static("Content-Type"), json_type);
-        let mut request = Vec::new();
         writer.write(Body::Bytes(json), &mut request);
         Ok(request)
     }

@@ -217,6 +217,7 @@ impl Service {
             }
             Resource::Channel(channel) => self.publish_raw(who, channel, request, query, context),
             Resource::Tickets => self.ticket(who, request, query),
+            Resource::Nodes => self.nodes(who, query).map(Answer::from),
             Resource::Disconnect(user) => self.disconnect_user(who, (user, query), context),
             Resource::Publish => {
                 self.known(query, &[], Cursors::Unknown)?;
@@ -231,8 +232,7 @@ impl Service {
             }
             Resource::Close(channel) => {
                 self.known(query, &[], Cursors::Unknown)?;
-                let channel = path_segment(channel)?;
-                Ok(self.end_channel(who, &channel, context))
+                Ok(self.end_channel(who, &path_segment(channel)?, context))
             }
             Resource::Health | Resource::Ready | Resource::Metrics => {
                 Err(Problem::new(Code::Internal, "answered before"))

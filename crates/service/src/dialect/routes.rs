@@ -29,6 +29,8 @@ pub(crate) enum Resource<'p> {
     Tickets,
     /// `POST /v1/users/{user}/disconnect`; the name as it stands in the path
     Disconnect(&'p str),
+    /// `GET /v1/nodes`
+    Nodes,
     /// `GET /healthz`
     Health,
     /// `GET /readyz`
@@ -66,6 +68,7 @@ impl<'p> Resource<'p> {
             "publish" => Some(Self::Publish),
             "batch" => Some(Self::Batch),
             "tickets" => Some(Self::Tickets),
+            "nodes" => Some(Self::Nodes),
             _ => match path.strip_prefix("users/") {
                 Some(path) => Self::of_user(path),
                 None => Self::of_channel(path.strip_prefix("channels/")?),
@@ -103,6 +106,7 @@ impl<'p> Resource<'p> {
             | Self::History(_)
             | Self::Presence(_)
             | Self::Tickets
+            | Self::Nodes
             | Self::Disconnect(_) => true,
             Self::Events
             | Self::Socket
@@ -125,6 +129,7 @@ impl<'p> Resource<'p> {
             | Self::Poll
             | Self::Position
             | Self::Tickets
+            | Self::Nodes
             | Self::Disconnect(_)
             | Self::Close(_)
             | Self::History(_)
@@ -150,6 +155,7 @@ impl<'p> Resource<'p> {
             | Self::Position
             | Self::History(_)
             | Self::Presence(_)
+            | Self::Nodes
             | Self::Health
             | Self::Ready
             | Self::Metrics => Method::Read,
@@ -196,6 +202,7 @@ mod tests {
             ("/v1/channels/a%2Fb/close", Resource::Close("a%2Fb"), Method::Write),
             ("/v1/channels/a/history", Resource::History("a"), Method::Read),
             ("/v1/channels/a/presence", Resource::Presence("a"), Method::Read),
+            ("/v1/nodes", Resource::Nodes, Method::Read),
             ("/healthz", Resource::Health, Method::Read),
             ("/readyz", Resource::Ready, Method::Read),
             ("/metrics", Resource::Metrics, Method::Read),
@@ -233,6 +240,7 @@ mod tests {
             "/v1/channels/a/b",
             "/v1/channels/a/history/",
             "/v1/users",
+            "/v1/nodes/",
             "/v1/users/a",
             "/v1/users//disconnect",
             "/v1/users/a/disconnect/",

@@ -289,6 +289,13 @@ impl Principal {
         session.map(Session::ticket_hash)
     }
 
+    /// Whether it may look at the nodes of the log: a back end that its operator lets do so.
+    pub(crate) fn may_see_nodes(&self, calendar: UnixTime) -> Result<(), Refusal> {
+        self.check_end(calendar)?;
+        let may = self.is_api_key() && self.of.identity.nodes;
+        may.then_some(()).ok_or_else(|| self.refusal())
+    }
+
     /// Whether a ticket began its session.
     pub(crate) fn has_ticket(&self) -> bool {
         self.of.session.is_some()

@@ -110,6 +110,17 @@ impl<D: Dialect> Engine<D> {
         }
     }
 
+    /// Refuses a principal that may not look at the nodes of the log. On an open server everybody may.
+    ///
+    /// # Errors
+    /// As said.
+    pub(crate) fn check_operator(&self, principal: &Principal) -> Result<(), Refusal> {
+        match self.access {
+            Access::Open => Ok(()),
+            Access::Guarded(_) => Ok(principal.may_see_nodes(self.calendar)?),
+        }
+    }
+
     /// Hands a statement over.
     ///
     /// # Errors

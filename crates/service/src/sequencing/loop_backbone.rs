@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::{
-    Backbone, Figures, Full, LogClock, Offer, Origin, Outcome, Sequence, SequencerEvent, Statement,
-    Ticket,
+    Backbone, Figures, Full, LogClock, LogNode, Offer, Origin, Outcome, Sequence, SequencerEvent,
+    Statement, Ticket,
 };
 
 /// The bytes that an offer counts as, besides its payload.
@@ -61,6 +61,8 @@ struct State {
     bytes: usize,
     /// The sequencer's figures.
     figures: Figures,
+    /// The nodes of a log that several machines share.
+    nodes: Arc<[LogNode]>,
 }
 
 enum Wish {
@@ -150,9 +152,11 @@ impl LoopBackbone {
         self.lock().events.len()
     }
 
-    /// Sets the figures that members see: before the first event, or when they have changed without one.
+    /// Sets the figures and the nodes that members see: before the first event, or when they have changed without one.
     pub fn begin(&self, sequencer: &impl Sequence) {
-        self.lock().figures = sequencer.figures();
+        let (figures, nodes) = (sequencer.figures(), sequencer.nodes());
+        let mut state = self.lock();
+        (state.figures, state.nodes) = (figures, nodes);
     }
 
     fn spread(&self, events: Vec<SequencerEvent>, figures: Figures) {
@@ -277,6 +281,10 @@ impl Backbone for Member {
 
     fn figures(&self) -> Figures {
         self.backbone.lock().figures
+    }
+
+    fn nodes(&self) -> Arc<[LogNode]> {
+        Arc::clone(&self.backbone.lock().nodes)
     }
 }
 

@@ -7,7 +7,7 @@ use sockeye_hub::{ChannelName, Config, Cursor, Epoch, Flow, Hub, Misuse, Publica
 
 use super::decider::{Decider, Decision, Step};
 use super::log::{Log, Record};
-use super::{Figures, Offer, Outcome, Sequenced, Statement, Ticket, Verdict, restore};
+use super::{Figures, LogNode, Offer, Outcome, Sequenced, Statement, Ticket, Verdict, restore};
 
 /// Gives the offers of several services one order.
 ///
@@ -39,6 +39,11 @@ pub trait Sequence {
 
     /// The figures.
     fn figures(&self) -> Figures;
+
+    /// The nodes of a log that several machines share; none of any other log.
+    fn nodes(&self) -> Arc<[LogNode]> {
+        Arc::default()
+    }
 }
 
 /// Decides the offers of several services, and has a log keep them if there is one.

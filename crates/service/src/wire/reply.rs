@@ -33,6 +33,50 @@ pub fn disconnected(user: &str, level: Level) -> String {
     })
 }
 
+/// A node of a log that several machines share.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeLine<'a> {
+    /// Its number.
+    pub node: u64,
+    /// Its name, for people.
+    pub name: &'a str,
+    /// The release of its program.
+    pub release: Option<&'a str>,
+    /// The newest version of entries that it reads.
+    pub entries: u8,
+    /// The digest of its rules.
+    pub rules: Option<u64>,
+    /// The place of the newest entry that it has read.
+    pub head: u64,
+    /// The entries behind that place.
+    pub lag: u64,
+    /// How long its lease is still good.
+    pub lease_ms: u64,
+    /// Whether it is the one that answers.
+    pub own: bool,
+}
+
+/// The answer to a request for the nodes.
+pub fn nodes(lines: &[NodeLine<'_>]) -> String {
+    json::object(lines.len() * 200, |object| {
+        object.objects("nodes", lines, |line, object| {
+            object.text("node", &format!("{:016x}", line.node));
+            object.text("name", line.name);
+            if let Some(release) = line.release {
+                object.text("release", release);
+            }
+            object.number("entries", line.entries.into());
+            if let Some(rules) = line.rules {
+                object.text("rules", &format!("{rules:016x}"));
+            }
+            object.number("head", line.head);
+            object.number("lag", line.lag);
+            object.number("lease_ms", line.lease_ms);
+            object.boolean("own", line.own);
+        });
+    })
+}
+
 /// The answer to a request for a ticket.
 pub fn issued(ticket: &str) -> String {
     json::object(ticket.len() + 16, |object| object.text("ticket", ticket))

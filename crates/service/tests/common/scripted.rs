@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use sockeye_service::sequencing::{
-    Backbone, Figures, Full, LogClock, Offer, Outcome, SharedLog, Statement, Ticket, Verdict,
+    Backbone, Figures, Full, LogClock, LogNode, Offer, Outcome, SharedLog, Statement, Ticket,
+    Verdict,
 };
 
 use super::{PATIENCE, Running};
@@ -24,13 +25,20 @@ pub struct Scripted {
     outcomes: Arc<Mutex<VecDeque<Outcome>>>,
     declared: Arc<Mutex<VecDeque<(Ticket, Statement)>>>,
     clock: Arc<LogClock>,
+    nodes: Arc<Mutex<Arc<[LogNode]>>>,
 }
 
 impl Scripted {
     pub fn new(tickets: TicketsOf) -> Self {
         let clock = Arc::new(LogClock::new());
         clock.restore(1, 0);
-        Self { tickets, outcomes: Arc::default(), declared: Arc::default(), clock }
+        let (outcomes, declared, nodes) = (Arc::default(), Arc::default(), Arc::default());
+        Self { tickets, outcomes, declared, clock, nodes }
+    }
+
+    /// The nodes of the log.
+    pub fn show(&self, nodes: Vec<LogNode>) {
+        *self.nodes.lock().expect("as above") = nodes.into();
     }
 
     /// Adds outcomes, and has the service follow them.
@@ -85,7 +93,11 @@ impl Backbone for Scripted {
     }
 
     fn figures(&self) -> Figures {
-        let shared = Some(SharedLog { is_up: true, ..SharedLog::default() });
-        Figures { durable: true, shared, ..Figures::default() }
+        let log = SharedLog { is_up: true, head: 77, lag_entries: 5, ..SharedLog::default() };
+        Figures { durable: true, shared: Some(log), ..Figures::default() }
+    }
+
+    fn nodes(&self) -> Arc<[LogNode]> {
+        Arc::clone(&self.nodes.lock().expect("as above"))
     }
 }

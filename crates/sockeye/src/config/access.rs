@@ -49,6 +49,9 @@ struct ApiKeyConfig {
     /// Whether it may disconnect users.
     #[serde(default)]
     disconnect: bool,
+    /// Whether it may look at the nodes.
+    #[serde(default)]
+    nodes: bool,
 }
 
 /// Tokens of users.
@@ -215,6 +218,7 @@ impl ApiKeyConfig {
             publish: grants(&self.publish)?,
             tickets: grants(&self.tickets)?,
             disconnect: self.disconnect,
+            nodes: self.nodes,
             ..Identity::anonymous()
         };
         match (&self.sha256, &self.key_file) {

@@ -165,6 +165,7 @@ compress = true                # false where one message has a secret and text o
 # publish = [">"]
 # tickets = [">"]              # what it may issue tickets for
 # disconnect = true            # whether it may end the streams of users
+# nodes = true                 # whether it may look at the nodes of a backbone: sockeye nodes
 #
 # [access.jwt]                 # for users: `Authorization: Bearer …`
 # issuer = "https://login.example"

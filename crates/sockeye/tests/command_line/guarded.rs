@@ -290,6 +290,24 @@ fn tickets_for_who_may_issue_them() {
     assert!(complaint(&refused).contains("an open server has no tickets"), "{refused:?}");
 }
 
+/// Of nodes that share a log, `conformance/cluster` asks.
+#[test]
+fn nodes_are_shown_to_operators_only() {
+    let room = Room::new("nodes");
+    let serving = guarded(&room);
+    let nodes =
+        |args: &[&str]| client_of(&serving, &["nodes"]).args(args).output().expect("it starts");
+    let nobody = nodes(&[]);
+    assert!(complaint(&nobody).contains("(credentials_required); SOCKEYE_API_KEY"), "{nobody:?}");
+    let shop = nodes(&["--api-key-file", &room.file("shop.key")]);
+    assert!(complaint(&shop).contains("(forbidden)"), "{shop:?}");
+    let open = serve_anywhere();
+    for args in [&["nodes"][..], &["nodes", "--json"]] {
+        let alone = client_of(&open, args).output().expect("it starts");
+        assert!(complaint(&alone).contains("it has no backbone"), "{alone:?}");
+    }
+}
+
 /// Keys and tokens, from the environment and from files, over each transport.
 #[test]
 fn clients_say_who_they_are() {

@@ -13,6 +13,7 @@ fn help_teaches_by_example_and_shows_no_secret() {
         &["subscribe"],
         &["completions"],
         &["ticket"],
+        &["nodes"],
         &["connect"],
         &["events"],
         &["bench"],

@@ -7,7 +7,7 @@ use sockeye_service::wire::Level;
 use std::sync::Arc;
 
 use super::memory::{self, Memory};
-use super::{Effect, INSIDE, Nodes, Replica, Ticket, Tickets};
+use super::{Effect, INSIDE, Nodes, Replica, Roster, Ticket, Tickets};
 use crate::entry::{self, Body, Entry, Horizon, Issue, Redeem};
 
 /// A verdict that was told.
@@ -37,6 +37,7 @@ impl Replica {
             memory,
             nodes: Nodes::told(&horizon.nodes),
             tickets: Tickets::default(),
+            roster: Roster::default(),
             horizons: horizon.count,
             told: horizon.told_through,
             refused: Vec::new(),
@@ -67,6 +68,9 @@ impl Replica {
                 let read = entry.and_then(|entry| entry.witness).map_or(0, |witness| witness.seq);
                 if !is_known && read >= fresh_from {
                     self.nodes.renew(lease, seq);
+                }
+                if let Some(entry) = entry {
+                    self.roster.note(entry, lease, (seq, self.time_ms));
                 }
                 self.memory.push_lease(seq, self.time_ms);
                 Effect::Lease { node: lease.node, until_ms: lease.until_ms }
