@@ -1,5 +1,6 @@
 //! Engines of a shared log under what happens to them.
 
+mod common;
 mod faults;
 mod kafka;
 mod nats;
@@ -183,16 +184,22 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     let client = vec!["-p".to_owned(), redis.port.to_string()];
     // Those that take longest come first.
     let faults = nats::all().into_iter().chain(postgres::all()).chain(kafka::all());
-    let faults = faults.chain(faults::all());
-    let mut jobs: Vec<Job> =
-        faults.map(|(name, run)| -> Job { (name.into(), Box::new(run)) }).collect();
+    let faults = faults.chain(faults::all()).map(|(name, run)| (name.to_owned(), run));
+    let common = common::checks::<NatsServer>().into_iter();
+    let common = common.chain(common::checks::<PostgresServer>());
+    let kafka = kafka::PROGRAM.get().map(|_| KafkaServer::start());
+    let of_kafka_too = kafka.iter().flat_map(|_| common::checks::<KafkaServer>());
+    let mut jobs: Vec<Job> = faults
+        .chain(common)
+        .chain(of_kafka_too)
+        .map(|(name, run)| -> Job { (name, Box::new(run)) })
+        .collect();
     jobs.extend(of_redis(&Target { url: redis.url(), password: None, tls: None, client }));
     let nats_target = NatsTarget { url: nats.url(), password: None, credentials: None, tls: None };
     jobs.extend(of_nats(&nats_target, "nats: "));
     let postgres_target =
         PostgresTarget { url: postgres.url(), password: None, tls: None, authorities: None };
     jobs.extend(of_postgres(&postgres_target, "postgres: "));
-    let kafka = kafka::PROGRAM.get().map(|_| KafkaServer::start());
     if let Some(server) = &kafka {
         jobs.extend(of_kafka(&KafkaTarget::new(&server.url(), None, None), "kafka: "));
     }

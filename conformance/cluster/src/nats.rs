@@ -3,25 +3,25 @@
 mod copies;
 mod foreign;
 mod life;
-mod links;
 mod login;
 mod nodes;
 mod rig;
 mod server;
 mod settings;
 
+use sockeye_backbone::{Engine, Position, TroubleKind};
 use sockeye_nats::{NatsConfig, NatsEngine, NatsLimits};
 
 pub(crate) use self::rig::{NatsRig, NatsTarget};
 pub(crate) use self::server::{NEWER, NatsServer};
+use crate::common::Tested;
 use crate::faults::Check;
 use crate::node::{Node, PATIENCE_MS};
-use crate::stations::Station;
 
 /// All checks of faults. Those of copies come first, because they take longest.
 pub(crate) fn all() -> Vec<Check> {
     let copies = if NEWER.get().is_some() { copies::CHECKS } else { &[] };
-    [copies, links::CHECKS, life::CHECKS, settings::CHECKS, login::CHECKS, nodes::CHECKS].concat()
+    [copies, life::CHECKS, settings::CHECKS, login::CHECKS, nodes::CHECKS].concat()
 }
 
 /// The configuration of a URL, with the patience of these tests.
@@ -49,7 +49,48 @@ fn beginning(name: &str, url: &str) -> Node {
     node
 }
 
-/// A whole node that begins, or joins, the log of a URL, and forgets what is more than `keep` entries old.
-fn station(name: &str, url: &str, keep: u64) -> Station {
-    Station::on(name, Box::new(NatsEngine::open(config(url)).expect("a thread")), keep)
+impl Tested for NatsServer {
+    const NAME: &str = "nats";
+    // JetStream decides each append by itself.
+    const PASSES_OVER: bool = true;
+    // One batch of at most 4 MiB.
+    const READ_AHEAD: usize = 5 * 1024 * 1024;
+    const STRANGER: (TroubleKind, &str) = (TroubleKind::Protocol, "is this NATS?");
+
+    fn start() -> Self {
+        Self::start()
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn url_of(addresses: &[&str]) -> String {
+        format!("nats://{}", addresses.join(","))
+    }
+
+    fn engine(url: &str, event_bytes_max: Option<usize>) -> Box<dyn Engine> {
+        let limits = NatsLimits { patience_ms: PATIENCE_MS, ..NatsLimits::default() };
+        let event_bytes_max = event_bytes_max.unwrap_or(limits.event_bytes_max);
+        let limits = NatsLimits { event_bytes_max, ..limits };
+        Box::new(NatsEngine::open(config(url).with_limits(limits)).expect("a thread"))
+    }
+
+    fn large(engine: &dyn Engine) -> usize {
+        let largest = engine.capabilities().entry_bytes_max;
+        assert!(
+            (1024 * 1024 - 256..1024 * 1024 + 12).contains(&largest),
+            "{largest} of the default"
+        );
+        largest
+    }
+
+    fn signal(&self, name: &str) {
+        self.signal(name);
+    }
+
+    fn entries(&self) -> Vec<(Position, String)> {
+        let entries = self.client().entries("sockeye").into_iter();
+        entries.map(|(number, text)| (Position::new(0, number), text)).collect()
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sockeye_backbone::{LogEnds, Position, Rejection, TroubleKind};
 
 use super::{KafkaServer, beginning, node};
+use crate::common::assert_same;
 use crate::faults::Check;
 use crate::node::Node;
 use crate::server::LogServer as _;
@@ -17,14 +18,6 @@ pub(super) const CHECKS: &[Check] = &[
     ("kafka: records of strangers come back as they are", strangers),
     ("kafka: topics of two partitions or other settings are refused in one line", refused),
 ];
-
-/// The log as a foreign client reads it begins with what a node read. Repeats may come behind that.
-fn assert_same(server: &KafkaServer, node: &Node) {
-    let read = node.read.iter().map(|(position, text)| (position.number, text.clone()));
-    let others = server.entries();
-    assert!(others.len() >= node.read.len(), "others read {} entries", others.len());
-    assert!(others.into_iter().take(node.read.len()).eq(read), "others read another log");
-}
 
 /// Kafka cannot append the first entry on a condition: there may be several, and readers pass over all but the first.
 fn begun_by_many() {

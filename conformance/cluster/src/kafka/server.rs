@@ -65,6 +65,13 @@ impl KafkaServer {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
+
+    /// Sends a signal, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+    }
 }
 
 impl LogServer for KafkaServer {

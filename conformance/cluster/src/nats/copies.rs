@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::links::assert_same;
 use super::{NatsServer, config, node_with};
+use crate::common::assert_same;
 use crate::faults::Check;
 use crate::node::Node;
 use crate::server::{LogServer as _, free_port};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sockeye_backbone::{LogEnds, Position, Rejection};
 
-use super::links::{assert_same, url};
 use super::{NatsServer, beginning, node};
+use crate::common::{Tested as _, assert_same};
 use crate::faults::Check;
 use crate::node::Node;
 use crate::proxy::{Holds, Proxy};
@@ -127,7 +127,7 @@ fn purged_before() {
     let server = NatsServer::start();
     let proxy = Proxy::to(server.port);
     let mut node = beginning("a", &server.url());
-    let mut behind = super::node("b", &url(&proxy));
+    let mut behind = super::node("b", &NatsServer::url_at(proxy.port));
     behind.wait("it reads", |it| !it.read.is_empty());
     let place = behind.place();
     proxy.hold(Holds::All);

@@ -6,8 +6,8 @@ use std::thread;
 
 use sockeye_backbone::TroubleKind;
 
-use super::links::assert_same;
 use super::{NatsServer, config, node, node_with};
+use crate::common::assert_same;
 use crate::faults::{Certificates, Check, refusal, trusting};
 use crate::node::WAIT_MAX;
 use crate::server::LogServer as _;

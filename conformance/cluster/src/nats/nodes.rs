@@ -1,86 +1,20 @@
 //! Whole nodes that share a log on NATS.
 
-use super::links::url;
-use super::{NatsServer, station};
+use super::NatsServer;
+use crate::common::{station, three};
 use crate::faults::{Check, assert_no_gap};
-use crate::proxy::{Holds, Proxy};
 use crate::server::LogServer as _;
 use crate::stations::{Station, check, publish, settle, work};
 
 pub(super) const CHECKS: &[Check] = &[
-    ("nats: three nodes decide alike while the server is killed", killed),
-    ("nats: three nodes decide alike while their links are cut and held", cut),
-    ("nats: a node that joins has what the others have", joins),
     ("nats: nodes whose stream is deleted begin a new log, with a gap", deleted),
     ("nats: nodes whose storage is full and has room again have no gap", full),
     ("nats: a log is trimmed, and a node that joins then begins at a horizon", trimmed),
 ];
 
-/// Entries that are remembered where nothing is trimmed.
-const KEEP: u64 = 1_000_000;
-
-fn three(url: &str) -> Vec<Station> {
-    ["a", "b", "c"].iter().map(|name| station(name, url, KEEP)).collect()
-}
-
-fn killed() {
-    let mut server = NatsServer::start();
-    let mut stations = three(&server.url());
-    for round in 1..=4 {
-        publish(&mut stations, 50 * round);
-        // Some are on their way.
-        stations.iter_mut().for_each(|station| station.offer_more(50 * round + 10));
-        server.kill();
-        work(&mut stations, 50 * round + 10, "the server is away", |it| {
-            it.iter().all(|it| !it.node.status().is_up)
-        });
-        server.run();
-    }
-    publish(&mut stations, 250);
-    settle(&mut stations);
-    check(&stations);
-    assert_no_gap(&stations);
-}
-
-fn cut() {
-    let server = NatsServer::start();
-    let proxies: Vec<Proxy> = (0..3).map(|_| Proxy::to(server.port)).collect();
-    let nodes = ["a", "b", "c"].iter().zip(&proxies);
-    let mut stations: Vec<Station> =
-        nodes.map(|(name, proxy)| station(name, &url(proxy), KEEP)).collect();
-    for round in 0..9 {
-        publish(&mut stations, 20 * (round as u64 + 1));
-        stations.iter_mut().for_each(|station| station.offer_more(20 * (round as u64 + 1) + 1));
-        proxies[round % 3].cut();
-    }
-    proxies[0].hold(Holds::Replies);
-    work(&mut stations, 300, "the server is away for one", |it| !it[0].node.status().is_up);
-    proxies[0].hold(Holds::Nothing);
-    publish(&mut stations, 300);
-    settle(&mut stations);
-    check(&stations);
-    assert_no_gap(&stations);
-}
-
-fn joins() {
-    let server = NatsServer::start();
-    let mut stations = three(&server.url());
-    publish(&mut stations, 100);
-    // One is gone without a word, another one comes.
-    stations.pop();
-    stations.push(station("d", &server.url(), KEEP));
-    publish(&mut stations, 150);
-    settle(&mut stations);
-    check(&stations);
-    for station in &stations {
-        assert_eq!(station.gaps(), 0);
-        assert_eq!(station.messages().len(), 100 + 3 * 150);
-    }
-}
-
 fn deleted() {
     let server = NatsServer::start();
-    let mut stations = three(&server.url());
+    let mut stations = three::<NatsServer>(&server.url());
     publish(&mut stations, 100);
     server.api("STREAM.DELETE.sockeye", "");
     publish(&mut stations, 200);
@@ -95,7 +29,7 @@ fn deleted() {
 fn full() {
     let settings = "jetstream { store_dir: \"STORE\", max_file_store: 1000000 }\n";
     let server = NatsServer::start_with(settings, "");
-    let mut stations = three(&server.url());
+    let mut stations = three::<NatsServer>(&server.url());
     publish(&mut stations, 50);
     // Another stream takes the rest, and is deleted.
     server.set_stream("CREATE", "other", "");
@@ -118,12 +52,12 @@ fn full() {
 fn trimmed() {
     let server = NatsServer::start();
     let mut stations: Vec<Station> =
-        ["a", "b"].iter().map(|name| station(name, &server.url(), 100)).collect();
+        ["a", "b"].iter().map(|name| station::<NatsServer>(name, &server.url(), 100)).collect();
     publish(&mut stations, 1_000);
     settle(&mut stations);
     let length = server.told("sockeye", "messages").expect("there is a stream");
     assert!(length < 1_500, "{length} entries are left of more than 2,000");
-    stations.push(station("c", &server.url(), 100));
+    stations.push(station::<NatsServer>("c", &server.url(), 100));
     publish(&mut stations[..2], 1_400);
     settle(&mut stations);
     check(&stations);

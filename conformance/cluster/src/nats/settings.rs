@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sockeye_backbone::{Rejection, TroubleKind};
 
-use super::links::assert_same;
 use super::{NatsServer, beginning, config, node, node_with};
+use crate::common::assert_same;
 use crate::faults::{Check, refusal};
 use crate::node::Node;
 use crate::server::LogServer as _;

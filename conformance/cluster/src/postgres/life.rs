@@ -1,18 +1,20 @@
 //! Logs that are dropped, emptied, restored, promoted, and written to by strangers.
 
 use std::sync::Arc;
+use std::thread;
 
 use sockeye_backbone::{LogEnds, Position, Rejection, TroubleKind};
 
-use super::links::{assert_all, assert_same, url};
 use super::server::copy;
 use super::{PostgresServer, beginning, node};
+use crate::common::{Tested as _, assert_all, assert_same};
 use crate::faults::Check;
 use crate::node::Node;
 use crate::proxy::{Holds, Proxy};
 use crate::server::LogServer as _;
 
 pub(super) const CHECKS: &[Check] = &[
+    ("postgres: a lock that somebody holds is a server that is away", locked),
     ("postgres: a log that many begin at once is begun once", begun_by_many),
     ("postgres: dropped tables show in the ends, reject appends, and begin again", dropped),
     ("postgres: tables that were created again have another identity", recreated),
@@ -29,6 +31,24 @@ pub(super) const CHECKS: &[Check] = &[
         strangers,
     ),
 ];
+
+fn locked() {
+    let server = PostgresServer::start();
+    let mut node = beginning("a", &server.url());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            server.ask("BEGIN; SELECT * FROM sockeye_head FOR UPDATE; SELECT pg_sleep(3); COMMIT");
+        });
+        // A lock on the row is what an appending node has, too.
+        while server.ask("SELECT count(*) FROM pg_locks WHERE relation = 'sockeye_head'::regclass AND mode = 'RowShareLock'") == "0" {}
+        node.offer(10);
+        node.wait("the server is away", |it| it.trouble().is_some());
+        assert_eq!(node.trouble().map(|it| it.kind), Some(TroubleKind::Unreachable));
+    });
+    node.settle();
+    assert_all(&node, 10);
+    assert_same(&server, &node);
+}
 
 fn begun_by_many() {
     let server = PostgresServer::start();
@@ -158,7 +178,7 @@ fn deleted_before() {
     let server = PostgresServer::start();
     let proxy = Proxy::to(server.port);
     let mut node = beginning("a", &server.url());
-    let mut behind = super::node("b", &url(&proxy));
+    let mut behind = super::node("b", &PostgresServer::url_at(proxy.port));
     behind.wait("it reads", |it| !it.read.is_empty());
     let place = behind.place();
     proxy.hold(Holds::All);
@@ -225,7 +245,7 @@ fn restored() {
 fn promoted() {
     let mut primary = PostgresServer::start();
     let proxy = Proxy::to(primary.port);
-    let mut node = beginning("a", &url(&proxy));
+    let mut node = beginning("a", &PostgresServer::url_at(proxy.port));
     node.offer(20);
     node.settle();
     primary.stop();

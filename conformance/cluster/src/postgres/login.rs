@@ -2,8 +2,8 @@
 
 use sockeye_backbone::TroubleKind;
 
-use super::links::assert_same;
 use super::{PostgresServer, config, node, node_with};
+use crate::common::assert_same;
 use crate::faults::{Certificates, Check, refusal, trusting};
 use crate::server::LogServer as _;
 

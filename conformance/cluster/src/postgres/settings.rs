@@ -2,8 +2,8 @@
 
 use sockeye_backbone::{Rejection, TroubleKind};
 
-use super::links::{assert_all, assert_same};
 use super::{PostgresServer, beginning, node};
+use crate::common::{assert_all, assert_same};
 use crate::faults::{Check, refusal};
 use crate::node::Node;
 use crate::server::LogServer as _;

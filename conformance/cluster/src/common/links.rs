@@ -8,40 +8,36 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sockeye_backbone::{State, TroubleKind};
-use sockeye_nats::NatsLimits;
 
-use super::{NatsServer, beginning, config, node, node_with};
-use crate::faults::Check;
+use super::{Check, Tested, assert_same, beginning, on, reading};
 use crate::node::{Node, WAIT_MAX};
 use crate::proxy::{Holds, Proxy};
-use crate::server::LogServer as _;
 
-pub(super) const CHECKS: &[Check] = &[
-    ("nats: kills of a server lose nothing that was read", kills),
-    ("nats: two nodes whose links are cut have one log, and nothing is missing", cuts),
-    ("nats: a server that is stopped is away, and goes on", stopped),
-    ("nats: requests that are held are away in time, and come late as repeats", held_requests),
-    ("nats: replies that are held are away in time, and nothing is missing", held_replies),
-    ("nats: delays change nothing", delays),
-    ("nats: the ends are told in their place, while entries come all the time", ends_under_load),
-    ("nats: large and small entries take turns", sizes),
-    ("nats: an owner that takes nothing is sent no more than its bound", slow_owner),
-    ("nats: a server of another protocol is named", stranger),
-    ("nats: a server that is not there is away, and found when it comes", absent),
-    ("nats: the next server of the URL is taken", next_server),
-];
-
-/// The log as a foreign client reads it begins with what a node read. Repeats may come behind that.
-pub(super) fn assert_same(server: &NatsServer, node: &Node) {
-    let read = node.read.iter().map(|(position, text)| (position.number, text.clone()));
-    let others = server.client().entries("sockeye");
-    let (read_by_others, read_here) = (others.len(), node.read.len());
-    assert!(read_by_others >= read_here, "others read {read_by_others}, and the node {read_here}");
-    assert!(others.into_iter().take(node.read.len()).eq(read), "others read another log");
+/// The checks of a server.
+pub(super) fn checks<S: Tested>() -> Vec<Check> {
+    let mut checks: Vec<Check> = vec![
+        ("two nodes whose links are cut have one log, and nothing is missing", cuts::<S>),
+        ("a server that is stopped is away, and goes on", stopped::<S>),
+        ("requests that are held are away in time, and come late as repeats", held_requests::<S>),
+        ("replies that are held are away in time, and nothing is missing", held_replies::<S>),
+        ("delays change nothing", delays::<S>),
+        ("the ends are told in their place, while entries come all the time", ends_under_load::<S>),
+        ("large and small entries take turns", sizes::<S>),
+        ("an owner that takes nothing is sent no more than its bound", slow_owner::<S>),
+        ("a server of another protocol is named", stranger::<S>),
+        ("the next server of the URL is taken", next_server::<S>),
+    ];
+    if S::KEEPS {
+        checks.extend([
+            ("kills of a server lose nothing that was read", kills::<S> as fn()),
+            ("a server that is not there is away, and found when it comes", absent::<S>),
+        ]);
+    }
+    checks
 }
 
 /// The entries that count are those that were offered, each once, and nothing seemed to be lost.
-fn assert_all(node: &Node, offered: u64) {
+pub(crate) fn assert_all(node: &Node, offered: u64) {
     assert_eq!(node.lost, 0, "no end was before what had been read");
     let distinct: BTreeSet<&String> = node.applied.iter().collect();
     assert_eq!(distinct.len(), node.applied.len(), "an entry counts twice");
@@ -49,15 +45,10 @@ fn assert_all(node: &Node, offered: u64) {
     assert_eq!(node.holes, [], "no entry is missing");
 }
 
-/// The URL of a server behind a proxy.
-pub(super) fn url(proxy: &Proxy) -> String {
-    format!("nats://127.0.0.1:{}", proxy.port)
-}
-
-fn kills() {
-    let mut server = NatsServer::start();
-    let mut node = beginning("a", &server.url());
-    let mut observer = super::node("b", &server.url());
+fn kills<S: Tested>() {
+    let mut server = S::start();
+    let mut node = beginning::<S>("a", &server.url());
+    let mut observer = reading::<S>("b", &server.url());
     observer.reads_on = true;
     for _ in 0..5 {
         let before = node.read.len();
@@ -81,10 +72,13 @@ fn kills() {
     assert_same(&server, &observer);
 }
 
-fn cuts() {
-    let server = NatsServer::start();
-    let proxies = [Proxy::to(server.port), Proxy::to(server.port)];
-    let mut nodes = [beginning("a", &url(&proxies[0])), node("b", &url(&proxies[1]))];
+fn cuts<S: Tested>() {
+    let server = S::start();
+    let proxies = [Proxy::to(server.port()), Proxy::to(server.port())];
+    let mut nodes = [
+        beginning::<S>("a", &S::url_at(proxies[0].port)),
+        reading::<S>("b", &S::url_at(proxies[1].port)),
+    ];
     nodes[1].wait("it reads", |it| !it.read.is_empty());
     for _ in 0..20 {
         for (node, proxy) in nodes.iter_mut().zip(&proxies) {
@@ -106,9 +100,9 @@ fn cuts() {
     assert_same(&server, &nodes[0]);
 }
 
-fn stopped() {
-    let server = NatsServer::start();
-    let mut node = beginning("a", &server.url());
+fn stopped<S: Tested>() {
+    let server = S::start();
+    let mut node = beginning::<S>("a", &server.url());
     server.signal("STOP");
     node.offer(10);
     node.wait("the server is away", |it| it.trouble().is_some());
@@ -119,11 +113,11 @@ fn stopped() {
     assert_same(&server, &node);
 }
 
-fn held_requests() {
-    let server = NatsServer::start();
-    let proxy = Proxy::to(server.port);
-    let mut node = beginning("a", &url(&proxy));
-    let mut observer = super::node("b", &server.url());
+fn held_requests<S: Tested>() {
+    let server = S::start();
+    let proxy = Proxy::to(server.port());
+    let mut node = beginning::<S>("a", &S::url_at(proxy.port));
+    let mut observer = reading::<S>("b", &server.url());
     proxy.hold(Holds::Requests);
     node.offer(100);
     node.wait("the server is away", |it| it.trouble().is_some());
@@ -136,10 +130,10 @@ fn held_requests() {
     assert_same(&server, &node);
 }
 
-fn held_replies() {
-    let server = NatsServer::start();
-    let proxy = Proxy::to(server.port);
-    let mut node = beginning("a", &url(&proxy));
+fn held_replies<S: Tested>() {
+    let server = S::start();
+    let proxy = Proxy::to(server.port());
+    let mut node = beginning::<S>("a", &S::url_at(proxy.port));
     proxy.hold(Holds::Replies);
     node.offer(100);
     node.wait("the server is away", |it| it.trouble().is_some());
@@ -150,11 +144,11 @@ fn held_replies() {
     assert_same(&server, &node);
 }
 
-fn delays() {
-    let server = NatsServer::start();
-    let proxy = Proxy::to(server.port);
+fn delays<S: Tested>() {
+    let server = S::start();
+    let proxy = Proxy::to(server.port());
     proxy.delay(Duration::from_millis(50));
-    let mut node = beginning("a", &url(&proxy));
+    let mut node = beginning::<S>("a", &S::url_at(proxy.port));
     node.offer(500);
     node.settle();
     assert_all(&node, 500);
@@ -162,10 +156,10 @@ fn delays() {
     assert_same(&server, &node);
 }
 
-fn ends_under_load() {
-    let server = NatsServer::start();
-    let mut writer = beginning("a", &server.url());
-    let mut reader = node("b", &server.url());
+fn ends_under_load<S: Tested>() {
+    let server = S::start();
+    let mut writer = beginning::<S>("a", &server.url());
+    let mut reader = reading::<S>("b", &server.url());
     let (mut told, late) = (0, Instant::now() + WAIT_MAX);
     while told < 6 {
         assert!(Instant::now() < late, "the ends were told {told} times only");
@@ -180,44 +174,41 @@ fn ends_under_load() {
     assert_all(&writer, writer.offered);
 }
 
-fn sizes() {
-    let server = NatsServer::start();
-    let mut writer = beginning("a", &server.url());
-    let largest = writer.engine.capabilities().entry_bytes_max;
-    assert!((1024 * 1024 - 256..1024 * 1024).contains(&largest), "{largest} of max_payload");
-    let large: Arc<[u8]> = vec![b'x'; largest].into();
+fn sizes<S: Tested>() {
+    let server = S::start();
+    let mut writer = beginning::<S>("a", &server.url());
+    let large: Arc<[u8]> = vec![b'x'; S::large(&*writer.engine)].into();
     let mut expected = 1;
-    for _ in 0..10 {
+    for _ in 0..5 {
         let small: Vec<Arc<[u8]>> = (0..2000).map(|_| Arc::from(*b"s")).collect();
         for batch in [small, vec![Arc::clone(&large); 6]] {
-            while writer.engine.append(0, &batch).is_err() {
+            while writer.engine.append(writer.fence, &batch).is_err() {
                 writer.pass();
             }
             expected += batch.len();
         }
     }
     writer.wait("all are read back", |it| it.read.len() == expected);
-    let mut reader = node("b", &server.url());
+    let mut reader = reading::<S>("b", &server.url());
     reader.wait("all are read", |it| it.read.len() == expected);
     let lengths = |node: &Node| node.read.iter().map(|(_, text)| text.len()).collect::<Vec<_>>();
     assert_eq!(lengths(&writer), lengths(&reader));
-    assert_eq!(lengths(&reader).iter().filter(|length| **length == large.len()).count(), 60);
+    assert_eq!(lengths(&reader).iter().filter(|length| **length == large.len()).count(), 30);
     assert_eq!((reader.ups, reader.holes.len()), (1, 0));
 }
 
-fn slow_owner() {
+fn slow_owner<S: Tested>() {
     const BOUND: usize = 1024 * 1024;
     const ENTRIES: usize = 300;
-    let server = NatsServer::start();
-    let proxy = Proxy::to(server.port);
-    let mut writer = beginning("a", &server.url());
+    let server = S::start();
+    let proxy = Proxy::to(server.port());
+    let mut writer = beginning::<S>("a", &server.url());
     let large: Arc<[u8]> = vec![b'x'; 100_000].into();
     for _ in 0..ENTRIES {
-        writer.engine.append(0, &[Arc::clone(&large)]).expect("it has room");
+        writer.engine.append(writer.fence, &[Arc::clone(&large)]).expect("it has room");
     }
     writer.wait("all are read back", |it| it.read.len() == 1 + ENTRIES);
-    let limits = NatsLimits { event_bytes_max: BOUND, ..NatsLimits::default() };
-    let mut slow = node_with("b", config(&url(&proxy)).with_limits(limits));
+    let mut slow = on::<S>("b", S::engine(&S::url_at(proxy.port), Some(BOUND)));
     // Its engine reads at once, and then asks for the ends only: less than an entry for a while.
     let (mut relayed, mut since) = (0, Instant::now());
     let late = since + WAIT_MAX;
@@ -228,13 +219,13 @@ fn slow_owner() {
             (relayed, since) = (proxy.relayed(), Instant::now());
         }
     }
-    // The bound, and one batch of at most 4 MiB.
-    assert!(relayed < (BOUND + 5 * 1024 * 1024) as u64, "{relayed} bytes were sent");
+    // The bound, and what is read at once.
+    assert!(relayed < (BOUND + S::READ_AHEAD) as u64, "{relayed} bytes were sent");
     slow.wait("all are read", |it| it.read.len() == 1 + ENTRIES);
     assert_eq!((slow.ups, slow.holes.len()), (1, 0), "it was slow, and nothing else");
 }
 
-fn stranger() {
+fn stranger<S: Tested>() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {
@@ -242,20 +233,21 @@ fn stranger() {
             let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let mut node = node("a", &format!("nats://127.0.0.1:{port}"));
+    let mut node = reading::<S>("a", &S::url_at(port));
     node.wait("there is a trouble", |it| it.trouble().is_some());
     let trouble = node.trouble().expect("it was waited for");
-    assert_eq!(trouble.kind, TroubleKind::Protocol);
-    assert!(trouble.text.contains("is this NATS?"), "{trouble}");
+    let (kind, what) = S::STRANGER;
+    assert_eq!(trouble.kind, kind, "{trouble}");
+    assert!(trouble.text.contains(what), "{trouble}");
 }
 
-fn absent() {
-    let mut server = NatsServer::start();
-    let mut node = beginning("a", &server.url());
+fn absent<S: Tested>() {
+    let mut server = S::start();
+    let mut node = beginning::<S>("a", &server.url());
     node.offer(10);
     node.settle();
     server.kill();
-    let mut other = super::node("b", &server.url());
+    let mut other = reading::<S>("b", &server.url());
     other.wait("there is a trouble", |it| it.trouble().is_some());
     assert!(matches!(&other.state, Some(State::Away(it)) if it.kind == TroubleKind::Unreachable));
     server.run();
@@ -263,10 +255,11 @@ fn absent() {
     assert_same(&server, &other);
 }
 
-fn next_server() {
-    let server = NatsServer::start();
+fn next_server<S: Tested>() {
+    let server = S::start();
     // Nobody listens at port 9.
-    let mut node = beginning("a", &format!("nats://127.0.0.1:9,127.0.0.1:{}", server.port));
+    let mut node =
+        beginning::<S>("a", &S::url_of(&["127.0.0.1:9", &format!("127.0.0.1:{}", server.port())]));
     node.offer(10);
     node.settle();
     assert_eq!((node.ups, node.trouble()), (1, None), "nothing was told of the first one");
