@@ -2,6 +2,7 @@
 
 mod foreign;
 mod life;
+mod nodes;
 mod rig;
 mod server;
 
@@ -19,7 +20,7 @@ pub(crate) fn all() -> Vec<Check> {
     if PROGRAM.get().is_none() {
         return Vec::new();
     }
-    [life::CHECKS].concat()
+    [life::CHECKS, nodes::CHECKS].concat()
 }
 
 /// The configuration of a URL, with the patience of these tests.

@@ -26,7 +26,7 @@ use crate::versions::PRODUCE_BY_ID;
 const BATCH_ENTRIES_MAX: usize = 1024;
 const BATCH_BYTES_MAX: usize = 512 * 1024;
 
-/// Batches whose fate may be unknown. A broker does one after the other.
+/// Batches whose fate may be unknown, where the server compares the topic. A broker does one after the other.
 const FLIGHTS_MAX: usize = 4;
 
 /// All replicas that are in sync have to confirm.
@@ -42,12 +42,15 @@ struct Flight {
 pub(crate) struct Appender<'s, 'c> {
     shared: &'s Shared,
     link: Link<'c>,
+    /// The server knows requests that name the topic by its identifier.
+    names_life: bool,
     flights: VecDeque<Flight>,
 }
 
 impl<'s, 'c> Appender<'s, 'c> {
     pub(crate) fn new(shared: &'s Shared, link: Link<'c>) -> Self {
-        Self { shared, link, flights: VecDeque::new() }
+        let names_life = link.version::<ProduceRequest>(i16::MAX) >= Some(PRODUCE_BY_ID);
+        Self { shared, link, names_life, flights: VecDeque::new() }
     }
 
     /// Appends until the session is over.
@@ -74,7 +77,8 @@ impl<'s, 'c> Appender<'s, 'c> {
 
     /// Sends what waits, as far as there is room.
     async fn send(&mut self) -> Result<(), Trouble> {
-        while self.flights.len() < FLIGHTS_MAX {
+        let flights_max = if self.names_life { FLIGHTS_MAX } else { 1 };
+        while self.flights.len() < flights_max {
             // The answers to what begins a log come in their order, too.
             let is_alone = self.flights.is_empty();
             let fits = |job: &Job| is_alone || matches!(job, Job::Entry(..));
@@ -100,11 +104,15 @@ impl<'s, 'c> Appender<'s, 'c> {
 
     /// Sends an entry, and those behind it for which there is room.
     async fn batch(&mut self, life: Option<Life>, first: Arc<[u8]>) -> Result<(), Trouble> {
-        // If there is a topic, it is not the one that this was meant for.
-        let Some(life) = life.filter(|life| self.shared.life() == Some(*life)) else {
+        let Some(life) = life else {
+            // The owner knows of no topic. If there is one, it is not the one that this was meant for.
             self.reject(Rejection::Gone);
             return Ok(());
         };
+        if !self.is_there(life).await? {
+            self.reject(Rejection::Gone);
+            return Ok(());
+        }
         let room = batch::room(self.shared.batch_bytes_max()).min(BATCH_BYTES_MAX);
         let mut bytes = batch::record_bytes(first.len());
         let mut entries = vec![first];
@@ -118,6 +126,17 @@ impl<'s, 'c> Appender<'s, 'c> {
             entries.push(entry);
         }
         self.produce(life, &entries).await
+    }
+
+    /// Whether the servers have a topic. One that does not compare it is asked right before the append: an append that
+    /// came into a new topic before its first entry would be a log whose beginning is not known.
+    async fn is_there(&mut self, life: Life) -> Result<bool, Trouble> {
+        let known = if self.names_life || life.0.is_nil() {
+            self.shared.life()
+        } else {
+            Cluster::describe(&mut self.link).await?.topic.map(|topic| topic.life)
+        };
+        Ok(known == Some(life))
     }
 
     /// Sends a batch. It names the topic by its identifier, if the server knows such requests.
