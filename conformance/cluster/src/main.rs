@@ -53,7 +53,7 @@ enum Command {
         /// Also checks this program: nodes that serve.
         #[arg(long)]
         program: Option<PathBuf>,
-        /// Also checks this program on NATS and PostgreSQL; it has to have the feature `full`.
+        /// Also checks this program on NATS, Kafka and PostgreSQL; it has to have the feature `full`.
         #[arg(long)]
         full_program: Option<PathBuf>,
         /// A newer nats-server than the system's, for streams with copies.
@@ -203,7 +203,12 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     if let Some(server) = &kafka {
         jobs.extend(of_kafka(&KafkaTarget::new(&server.url(), None, None), "kafka: "));
     }
-    for (program, checks) in [(program, program::CHECKS), (full_program, program::FULL_CHECKS)] {
+    let on_kafka = full_program.clone().filter(|_| kafka::PROGRAM.get().is_some());
+    for (program, checks) in [
+        (program, program::CHECKS),
+        (full_program, program::FULL_CHECKS),
+        (on_kafka, program::KAFKA_CHECKS),
+    ] {
         let Some(program) = program else { continue };
         jobs.extend(checks.iter().map(|&(name, run)| -> Job {
             let program = program.clone();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::kafka::KafkaServer;
 use crate::nats::NatsServer;
 use crate::postgres::PostgresServer;
 use crate::server::{LogServer, Server, free_port};
@@ -67,6 +68,28 @@ pub(crate) const FULL_CHECKS: &[Check] = &[
     }),
     ("program: postgres: other rules than those of the log end the start", |program| {
         other_rules(program, &PostgresServer::start());
+    }),
+];
+
+/// What has to hold for the program with the feature `kafka`, on Tansu, which forgets its topics when it is killed.
+pub(crate) const KAFKA_CHECKS: &[Check] = &[
+    ("program: kafka: what one node takes another one delivers and resumes", |program| {
+        together(program, &KafkaServer::start());
+    }),
+    ("program: kafka: nodes are killed, and streams go on at another one", |program| {
+        killed(program, &KafkaServer::start());
+    }),
+    ("program: kafka: a ticket of one node is redeemed once, at any node", |program| {
+        users::tickets(program, &KafkaServer::start());
+    }),
+    ("program: kafka: a topic that may drop entries ends the start", |program| {
+        let server = KafkaServer::start();
+        assert_eq!(server.client().create("sockeye", 1, &["retention.ms=604800000"]), 0);
+        let said = fails(program, &server, &[]);
+        assert!(said.ends_with("(retention.ms is 604800000): set retention.ms=-1"), "{said}");
+    }),
+    ("program: kafka: other rules than those of the log end the start", |program| {
+        other_rules(program, &KafkaServer::start());
     }),
 ];
 
