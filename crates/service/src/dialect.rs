@@ -28,6 +28,7 @@ mod sockets;
 pub(crate) mod surveys;
 mod tasks;
 mod tickets;
+pub(crate) mod turned_away;
 pub(crate) mod users;
 
 pub(crate) use self::cors::{add as add_cors, headers as cors_headers};

@@ -25,6 +25,7 @@ use crate::dialect::publishing::Jobs;
 use crate::dialect::redemptions::{Redeeming, Redemptions};
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
+use crate::dialect::turned_away::TurnedAway;
 use crate::dialect::users::Statements;
 use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
@@ -87,6 +88,8 @@ pub(crate) enum Pending {
     Statement(Ticket, Option<Payer>),
     /// A request that waits for its turn.
     Request(u64),
+    /// An event stream that is told to come back.
+    TurnedAway(Box<TurnedAway>),
     /// Any of these, once a ticket is redeemed.
     Redeeming(Box<Redeeming>),
 }

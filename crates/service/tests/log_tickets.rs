@@ -30,13 +30,19 @@ fn guard(setup: &mut Setup) {
 }
 
 fn on_a_log() -> (Running, Scripted) {
+    let (server, backbone) = reading_a_log();
+    backbone.say(&server, [Outcome::Epoch(Epoch(8)), Outcome::Health(Health::Good)]);
+    (server, backbone)
+}
+
+/// A service that has read nothing of its log yet.
+fn reading_a_log() -> (Running, Scripted) {
     let backbone = Scripted::new(TicketsOf::Test);
     let theirs = backbone.clone();
     let server = start(|setup| {
         guard(setup);
         setup.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));
     });
-    backbone.say(&server, [Outcome::Epoch(Epoch(8)), Outcome::Health(Health::Good)]);
     (server, backbone)
 }
 
@@ -157,6 +163,46 @@ fn an_event_stream_opens_when_its_ticket_is_redeemed_and_resumes_without_the_log
     assert!(backbone.is_silent(), "a session goes on by its proof");
     drop((events, resumed));
     holds_nothing(&server);
+}
+
+/// [service:events-come-back] The ticket is not used up, and nothing that would do instead is given out.
+#[test]
+fn an_event_stream_whose_ticket_waits_in_vain_is_told_to_come_back() {
+    let (server, backbone) = on_a_log();
+    let addr = server.addr;
+    for verdict in [Verdict::OldNodes, Verdict::Failed] {
+        let (ticket, record) = ticket(&server, &backbone);
+        let target = format!("/v1/sse?channel=a&ticket={ticket}");
+        let asked = target.clone();
+        let opening = meanwhile(move || Events::try_open(addr, &asked, ""));
+        let order = heard_redeem(&backbone, &record);
+        backbone.say(&server, [Outcome::Answer(order, verdict)]);
+        let mut events = opening.join().expect("an answer").expect("a stream");
+        let away = events.until("$goaway");
+        assert_eq!(away["code"], 1013, "{away}");
+        assert!(!events.last_event_id().contains('~'), "no proof: {}", events.last_event_id());
+        let cursor = format!("Last-Event-ID: {}\r\n", events.last_event_id());
+        let opening = meanwhile(move || Events::try_open(addr, &target, &cursor));
+        let order = heard_redeem(&backbone, &record);
+        backbone.say(&server, [Outcome::Answer(order, Verdict::Taken)]);
+        let mut events = opening.join().expect("an answer").expect("a stream");
+        assert_eq!(events.until("$sync")["gaps"], 0);
+    }
+    holds_nothing(&server);
+}
+
+/// [service:events-come-back] Nothing is given yet, so the ticket is not redeemed.
+#[test]
+fn a_ticket_is_kept_while_the_log_is_read() {
+    let (server, backbone) = on_a_log();
+    let (ticket, _) = ticket(&server, &backbone);
+    let (joining, log) = reading_a_log();
+    let target = format!("/v1/sse?channel=a&ticket={ticket}");
+    let mut events = Events::open(joining.addr, &target, "");
+    assert_eq!(events.until("$goaway")["code"], 1013);
+    assert_eq!(events.last_event_id(), "10-0");
+    assert!(log.is_silent(), "nothing was redeemed");
+    holds_nothing(&joining);
 }
 
 /// [service:redeem-first]
@@ -330,10 +376,14 @@ fn while_the_log_is_away_a_ticket_is_refused_and_not_used_up() {
     let (server, backbone) = on_a_log();
     let (ticket, record) = ticket(&server, &backbone);
     backbone.say(&server, [Outcome::Health(Health::Away("backbone_unreachable"))]);
-    let target = format!("/v1/sse?channel=a&ticket={ticket}");
-    let refused = ask(server.addr, "GET", &target, "", "");
+    let position = format!("/v1/position?channel=a&ticket={ticket}");
+    let refused = ask(server.addr, "GET", &position, "", "");
     assert_eq!((refused.status, &*code(&refused)), (503, "unavailable"));
     assert!(refused.header("Retry-After").is_some());
+    let target = format!("/v1/sse?channel=a&ticket={ticket}");
+    let mut events = Events::open(server.addr, &target, "");
+    assert_eq!(events.until("$goaway")["code"], 1013);
+    assert_eq!(events.last_event_id(), "18-0", "no proof");
     let mut socket = Socket::open(server.addr, &format!("/v1/ws?ticket={ticket}"), COMMANDS);
     assert_eq!(socket.closed().0, 1013);
     assert!(backbone.is_silent());

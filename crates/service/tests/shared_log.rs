@@ -97,7 +97,7 @@ fn nobody_is_served_before_the_log_was_read() {
     let shared = SharedLog { is_up: true, restored: 1, retained: 2, ..SharedLog::default() };
     backbone.show(shared);
     let resume = "/v1/poll?channel=c&cursor=18-1&wait=0";
-    for path in [resume, "/v1/sse?channel=c", "/v1/channels/c/history"] {
+    for path in [resume, "/v1/channels/c/history"] {
         let refused = ask(server.addr, "GET", path, "", "");
         assert_eq!(refused.status, 503, "{path}");
         assert!(refused.header("Retry-After").is_some(), "{path}");
@@ -118,6 +118,30 @@ fn nobody_is_served_before_the_log_was_read() {
     let poll = ask(server.addr, "GET", resume, "", "").json();
     assert_eq!(poll["messages"][0]["cursor"], "18-2");
     assert_eq!(poll["gaps"], json!([]), "the cursor is known");
+}
+
+/// [service:events-come-back] A browser's EventSource takes any status but 200 for the end.
+#[test]
+fn an_event_stream_is_told_to_come_back_while_the_log_is_read() {
+    let (server, backbone) = restoring();
+    backbone.say(&server, [Outcome::Epoch(Epoch(8)), entry(1)]);
+    let path = "/v1/sse?channel=c&envelope=json";
+    for (headers, cursor) in [("Last-Event-ID: 18-1\r\n", "18-1"), ("", "10-0")] {
+        let mut events = Events::open(server.addr, path, headers);
+        let away = events.next().expect("an event");
+        assert_eq!(away.name, "$goaway");
+        let said: serde_json::Value = serde_json::from_str(&away.data).expect("JSON");
+        assert_eq!((&said["code"], &said["reason"]), (&json!(1013), &json!("try_again")), "{said}");
+        assert!(said["retry_ms"].as_u64() >= Some(1_000), "{said}");
+        assert_eq!((&said["cursor"], events.last_event_id()), (&json!(cursor), cursor));
+        assert_eq!(events.next(), None);
+    }
+    // Coming back is of no use.
+    let refused = ask(server.addr, "GET", "/v1/sse?channel=a%20b", "", "");
+    assert_eq!(refused.status, 400);
+    backbone.say(&server, [entry(2), Outcome::Health(Health::Good)]);
+    let mut events = Events::open(server.addr, path, "Last-Event-ID: 18-1\r\n");
+    assert_eq!(events.until("$sync")["gaps"], 0, "the cursor is known");
 }
 
 /// [service:log-away]

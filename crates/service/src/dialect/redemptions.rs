@@ -251,6 +251,12 @@ impl Service {
         if let Refusal::Access(refusal) = refusal {
             self.note_refused(refusal, &redeeming.path, None, context.peer(stream));
         }
+        let redeeming = match redeeming.then {
+            Then::Events(events, pending) if problem.code.is_retryable() => {
+                return self.turn_away_held(stream, (&events, pending), problem, context);
+            }
+            then => Redeeming { then, ..redeeming },
+        };
         count(&mut self.counters.requests_refused, problem.code.as_str());
         match &redeeming.then {
             Then::Reply(_) | Then::Events(..) | Then::Held(_) => {

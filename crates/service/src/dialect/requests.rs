@@ -11,6 +11,7 @@ use crate::dialect::counters::count;
 use crate::dialect::outlet::{Delivery, Envelope, EventForm, Heartbeat};
 use crate::dialect::reply::{self, NO_STORE, json};
 use crate::dialect::routes::{Method, Resource};
+use crate::dialect::turned_away::TurnedAway;
 use crate::engine::{Principal, Watch, units};
 use crate::wire::{
     self, Batch, CURSORS, Code, Options, Problem, Query, channel_name, path_segment, publish_json,
@@ -30,6 +31,24 @@ fn is_asked(query: &Query<'_>, name: &str) -> Result<bool, Problem> {
         Some("true") => Ok(true),
         Some(_) => Err(Problem::new(Code::BadQuery, format!("{name} has to be true or false"))),
     }
+}
+
+/// What an event stream is to have, and how.
+struct Asked<'q> {
+    channels: Vec<&'q str>,
+    form: Delivery,
+    start: Start,
+    watch: Watch,
+    /// Whether the client may read all channels, and not some only.
+    may_read_all: bool,
+}
+
+fn targets<'t>(channels: &[&'t str]) -> impl Iterator<Item = Target<'t>> {
+    channels.iter().filter_map(|name| Target::new(name).ok())
+}
+
+fn being_read() -> Problem {
+    Problem::new(Code::Unavailable, "the log is being read: see /readyz")
 }
 
 fn nothing_here() -> Problem {
@@ -91,17 +110,16 @@ impl Service {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        let answer = |service: &mut Self, context: &mut Context<'_>| {
-            service.answer_known(request, resource, &who, &query, context)
+        // While the log is read nothing is given, so nothing is redeemed.
+        let is_restoring = self.engine.sequencing.is_restoring();
+        let Some(hash) = who.unredeemed().filter(|_| !is_restoring) else {
+            return self.answer_known(request, resource, &who, &query, context);
         };
-        match who.unredeemed() {
-            None => answer(self, context),
-            Some(hash) => {
-                self.check_redeems(request, resource, &who)?;
-                let answer = answer(self, context)?;
-                self.redeem_first(answer, (&who, request.head.path()), hash)
-            }
+        if let Err(problem) = self.check_redeems(request, resource, &who) {
+            return self.refuse(request, (resource, &who), &query, problem);
         }
+        let answer = self.answer_known(request, resource, &who, &query, context)?;
+        self.redeem_first(answer, (&who, request.head.path()), hash)
     }
 
     /// Whether a request may redeem a ticket in the log. Its effect has to wait for the log, so it may have none before.
@@ -189,7 +207,7 @@ impl Service {
     ) -> Result<Answer<Pending>, Problem> {
         // [service:restoring]
         if self.engine.sequencing.is_restoring() {
-            return Err(Problem::new(Code::Unavailable, "the log is being read: see /readyz"));
+            return self.refuse(request, (resource, who), query, being_read());
         }
         if resource.is_rated() {
             self.engine.count_request(who)?;
@@ -240,6 +258,24 @@ impl Service {
         }
     }
 
+    /// Refuses a request. A passing refusal of an event stream is told inside the stream.
+    /// [service:events-come-back]
+    fn refuse(
+        &mut self,
+        request: &Request<'_>,
+        (resource, who): (Resource<'_>, &Principal),
+        query: &Query<'_>,
+        problem: Problem,
+    ) -> Result<Answer<Pending>, Problem> {
+        if resource != Resource::Events || !problem.code.is_retryable() {
+            return Err(problem);
+        }
+        let Asked { channels, form, start, .. } = self.events_asked(request, who, query)?;
+        let stream = self.event_stream(request, targets(&channels));
+        let turned_away = TurnedAway { form, start, who: who.clone(), problem };
+        Ok(Answer::EventStream(stream, Pending::TurnedAway(Box::new(turned_away))))
+    }
+
     /// `GET /v1/sse`. A lasting refusal is a status, after which a browser's EventSource does not
     /// come back. A passing one is told inside a stream.
     fn events(
@@ -248,6 +284,25 @@ impl Service {
         who: &Principal,
         query: &Query<'_>,
     ) -> Result<Answer<Pending>, Problem> {
+        let Asked { channels, form, start, watch, may_read_all } =
+            self.events_asked(request, who, query)?;
+        if may_read_all && self.have_ended(&channels, start) {
+            // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
+            return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
+        }
+        let stream = self.event_stream(request, targets(&channels));
+        let channels = channels.into_iter().map(str::to_owned).collect();
+        let pending = Pending::Subscribed { form, channels, start, watch, who: who.clone() };
+        Ok(Answer::EventStream(stream, pending))
+    }
+
+    /// Reads what an event stream is to have. A lasting refusal of all of it is an error.
+    fn events_asked<'q>(
+        &self,
+        request: &Request<'_>,
+        who: &Principal,
+        query: &'q Query<'_>,
+    ) -> Result<Asked<'q>, Problem> {
         self.known(query, &["channel", "envelope", "presence", "ping"], Cursors::Known)?;
         let channels = query.channels(&self.engine.limits.wire)?;
         let Some(envelope) = envelope(query.one("envelope")?) else {
@@ -267,16 +322,8 @@ impl Service {
         if refused.len() == channels.len() {
             return Err(refused.swap_remove(0));
         }
-        if refused.is_empty() && self.have_ended(&channels, start) {
-            // [service:ended-204] Nothing will ever come: 204 tells an EventSource to stay away.
-            return Ok(Reply::empty(Status::NO_CONTENT).header(NO_STORE).into());
-        }
-        let targets = channels.iter().filter_map(|name| Target::new(name).ok());
-        let stream = self.event_stream(request, targets);
-        let channels = channels.into_iter().map(str::to_owned).collect();
         let form = Delivery::Events(EventForm::new(envelope, heartbeat));
-        let pending = Pending::Subscribed { form, channels, start, watch, who: who.clone() };
-        Ok(Answer::EventStream(stream, pending))
+        Ok(Asked { channels, form, start, watch, may_read_all: refused.is_empty() })
     }
 
     /// Whether somebody may receive what `target` names.

@@ -24,6 +24,7 @@ impl Service {
             Pending::Subscribed { form, channels, start, watch, who } => {
                 self.open_subscribed(stream, form, &channels, (start, watch), &who, context);
             }
+            Pending::TurnedAway(it) => self.turn_away(stream, *it, context),
             Pending::Poll(of, until, who) => self.open_poll(stream, of, until, who),
             Pending::Publishing(id, of_visits) => self.hold_publishing(id, of_visits, stream),
             Pending::Statement(ticket, of_visits) => {
@@ -43,6 +44,7 @@ impl Service {
             Pending::Subscribed { .. }
             | Pending::Commands(_)
             | Pending::Refused(_)
+            | Pending::TurnedAway(_)
             | Pending::Publishing(..)
             | Pending::Statement(..) => {}
         }
