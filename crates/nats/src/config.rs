@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_nats::ConnectOptions;
 use rustls::ClientConfig;
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{QueueLimits, Server};
 
 use crate::url::{self, UrlError};
 
@@ -144,6 +144,17 @@ impl NatsConfig {
 
     pub(crate) const fn patience(&self) -> Duration {
         Duration::from_millis(self.limits.patience_ms)
+    }
+}
+
+impl From<NatsLimits> for QueueLimits {
+    fn from(limits: NatsLimits) -> Self {
+        Self {
+            append_entries_max: limits.append_entries_max,
+            append_bytes_max: limits.append_bytes_max,
+            event_entries_max: limits.event_entries_max,
+            event_bytes_max: limits.event_bytes_max,
+        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Drop for NatsEngine {
 
 impl Engine for NatsEngine {
     fn set_wake(&mut self, wake: Wake) {
-        self.shared.set_wake(wake);
+        self.shared.queues.set_wake(wake);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -83,10 +83,10 @@ impl Engine for NatsEngine {
                 self.shared.take_events(&mut self.told);
             }
             match self.told.pop_front()? {
-                Told::Subject(subject) => self.subject = Some(subject),
+                Told::Mark(subject) => self.subject = Some(subject),
                 Told::Event(event) => {
                     if matches!(event, Event::Dropped(_)) {
-                        self.shared.end_dropping();
+                        self.shared.queues.end_dropping();
                     }
                     return Some(event);
                 }

@@ -11,13 +11,14 @@ use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::stream::ConsumerErrorKind;
 use futures_core::Stream;
+use sockeye_backbone::driver::Turn;
 use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
 use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
 use crate::link::{Link, is_missing};
-use crate::shared::{Entry, Shared, Turn, position};
+use crate::shared::{Entry, Shared, position};
 use crate::trouble;
 
 /// How long a request for entries waits at the server.
@@ -114,9 +115,9 @@ impl<'s> Reader<'s> {
     /// Reads until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
-            let turn = self.shared.turn(self.place.generation);
+            let turn = self.shared.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
-                *self.place = Place { next: Some(from), generation };
+                *self.place = Place { next: Some(from.number.max(1)), generation };
                 (self.ends, self.asks_at) = (None, Instant::now());
                 self.begin_anew();
                 continue;
@@ -300,7 +301,7 @@ impl<'s> Reader<'s> {
         let sequence = info.stream_sequence;
         // A consumer that is to begin behind the end begins there.
         if Some(sequence) >= self.place.next {
-            self.entries.push((sequence, message.payload[..].into()));
+            self.entries.push((position(sequence), message.payload[..].into()));
             self.place.next = Some(sequence.saturating_add(1));
         }
         Ok(true)

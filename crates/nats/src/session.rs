@@ -20,16 +20,16 @@ pub(crate) fn run(shared: &Shared) {
     let mut attempts = Attempts::default();
     let mut place = Place::default();
     let mut at = 0;
-    while !shared.is_stopped() {
+    while !shared.queues.is_stopped() {
         let (trouble, was_up) = round(shared, &mut place, &mut at);
         if was_up {
             attempts.note_up();
         }
         let (news, pause) = attempts.note_trouble(trouble, RandomState::new().hash_one(0));
-        if let Some(state) = news.filter(|_| !shared.is_stopped()) {
+        if let Some(state) = news.filter(|_| !shared.queues.is_stopped()) {
             shared.tell(Event::State(state));
         }
-        shared.pause(pause);
+        shared.queues.pause(pause);
     }
 }
 
@@ -42,12 +42,12 @@ fn round(shared: &Shared, place: &mut Place, at: &mut usize) -> (Trouble, bool) 
         let mut was_up = false;
         let trouble = session(shared, &servers[*at], place, &mut was_up);
         if was_up {
-            shared.end_session();
+            shared.queues.end_session();
             return (trouble, true);
         }
         *at = (*at + 1) % servers.len();
         first.get_or_insert(trouble);
-        if shared.is_stopped() {
+        if shared.queues.is_stopped() {
             break;
         }
     }

@@ -56,12 +56,12 @@ impl<'s> Appender<'s> {
             Work::Raise(entry) => (None, self.raise(entry).await?),
         };
         match (fence, done) {
-            (_, Ok(Some(newest))) => self.shared.settle(Some(newest)),
+            (_, Ok(Some(newest))) => self.shared.settle(work, Some(newest)),
             // There is no head of this fence.
             (Some(_), Ok(None)) => self.shared.reject(Rejection::Fenced),
             (None, Ok(None)) => match work {
                 Work::Raise(_) => self.shared.reject(Rejection::Gone),
-                Work::Begin(_) | Work::Batch(..) => self.shared.settle(None),
+                Work::Begin(_) | Work::Batch(..) => self.shared.settle(work, None),
             },
             (_, Err(error)) => self.fail(&error).await?,
         }

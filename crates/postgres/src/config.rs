@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{QueueLimits, Server};
 
 use crate::url::{self, UrlError};
 
@@ -100,6 +100,17 @@ impl PostgresConfig {
 
     pub(crate) const fn patience(&self) -> Duration {
         Duration::from_millis(self.limits.patience_ms)
+    }
+}
+
+impl From<PostgresLimits> for QueueLimits {
+    fn from(limits: PostgresLimits) -> Self {
+        Self {
+            append_entries_max: limits.append_entries_max,
+            append_bytes_max: limits.append_bytes_max,
+            event_entries_max: limits.event_entries_max,
+            event_bytes_max: limits.event_bytes_max,
+        }
     }
 }
 

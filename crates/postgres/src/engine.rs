@@ -9,7 +9,7 @@ use sockeye_backbone::{Capabilities, Engine, Event, Full, Kept, Position, Trimmi
 
 use crate::config::PostgresConfig;
 use crate::session;
-use crate::shared::{Job, Shared};
+use crate::shared::{Job, Shared, Told};
 
 /// A log in a table of PostgreSQL.
 ///
@@ -17,7 +17,7 @@ use crate::shared::{Job, Shared};
 pub struct PostgresEngine {
     shared: Arc<Shared>,
     /// Events that were taken from the thread, and not yet given.
-    events: VecDeque<Event>,
+    events: VecDeque<Told>,
 }
 
 impl PostgresEngine {
@@ -41,7 +41,7 @@ impl Drop for PostgresEngine {
 
 impl Engine for PostgresEngine {
     fn set_wake(&mut self, wake: Wake) {
-        self.shared.set_wake(wake);
+        self.shared.queues.set_wake(wake);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -77,9 +77,12 @@ impl Engine for PostgresEngine {
         if self.events.is_empty() {
             self.shared.take_events(&mut self.events);
         }
-        let event = self.events.pop_front()?;
+        let event = match self.events.pop_front()? {
+            Told::Event(event) => event,
+            Told::Mark(never) => match never {},
+        };
         if matches!(event, Event::Dropped(_)) {
-            self.shared.end_dropping();
+            self.shared.queues.end_dropping();
         }
         Some(event)
     }

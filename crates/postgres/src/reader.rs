@@ -6,6 +6,7 @@ use core::pin::pin;
 use core::time::Duration;
 
 use futures_core::Stream as _;
+use sockeye_backbone::driver::Turn;
 use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{Event, LogEnds, Position, State, Trouble};
 use tokio::select;
@@ -15,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
 use crate::link::Link;
-use crate::shared::{Entry, Shared, Turn};
+use crate::shared::{Entry, Shared};
 use crate::sql::Sql;
 use crate::table::{self, column};
 use crate::trouble;
@@ -88,7 +89,7 @@ impl<'s> Reader<'s> {
     /// Reads until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
-            let turn = self.shared.turn(self.place.generation);
+            let turn = self.shared.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 *self.place = Place { next: Some(from), generation };
                 (self.ends, self.asks_at, self.has_more) = (None, Instant::now(), true);
