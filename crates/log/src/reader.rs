@@ -11,6 +11,7 @@ use std::{fmt, io};
 
 pub(crate) use self::channels::{Channels, row};
 use self::page::Answered;
+use crate::book::Book;
 use crate::open::DATABASE;
 use crate::schema::connect_to_read;
 use crate::{Error, Store};
@@ -153,15 +154,12 @@ impl Readers {
     /// # Errors
     /// If the thread cannot be started.
     pub fn spawn(store: &Store) -> io::Result<Self> {
-        Self::of(store.dir(), store.epoch())
-    }
-
-    fn of(dir: &Path, epoch: u64) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let path = dir.join(DATABASE);
+        let (path, epoch) = (store.dir().join(DATABASE), store.epoch());
+        let book = Arc::clone(store.shared_book());
         let thread = Builder::new().name("log reader".into());
-        let thread = thread.spawn(move || serve(&path, epoch, &theirs))?;
+        let thread = thread.spawn(move || serve(&path, (epoch, &book), &theirs))?;
         Ok(Self(Arc::new(Thread { shared, thread: Mutex::new(Some(thread)) })))
     }
 
@@ -274,16 +272,14 @@ impl Shared {
     }
 }
 
-fn serve(path: &Path, epoch: u64, shared: &Shared) {
+fn serve(path: &Path, (epoch, book): (u64, &Mutex<Book>), shared: &Shared) {
     let mut db = None;
     let mut channels = Channels::default();
     while let Some((id, query)) = shared.next() {
+        let mut answer = |db: &_| page::answer(db, (epoch, book), &mut channels, &query);
         let answered = match &db {
-            Some(db) => page::answer(db, epoch, &mut channels, &query),
-            None => connect_to_read(path).and_then(|new| {
-                let db = db.insert(new);
-                page::answer(db, epoch, &mut channels, &query)
-            }),
+            Some(db) => answer(db),
+            None => connect_to_read(path).and_then(|new| answer(db.insert(new))),
         };
         shared.settle(id, query, answered);
     }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, channel};
 
-use crate::support::{Dir, limits, open, open_by, record};
+use crate::support::{Dir, batch, limits, open, open_by, record};
 use proptest::prelude::*;
 use sockeye_log::{
-    Busy, Entry, Error, Page, Policy, Query, Range, Reader, Readers, Record, Rule, Store, Target,
+    Busy, Entry, Error, Inspector, Page, Policy, Query, Range, Reader, Readers, Record, Rule,
+    Start, Store, Target,
 };
 
 struct Asking {
@@ -228,5 +229,64 @@ fn damage_is_found_by_the_one_who_reads_it() {
         }
         let page = asking.ask(&["room:5"], all, 5).unwrap();
         assert_eq!(page.entries.len(), 5, "{sql}");
+    }
+}
+
+/// A log of 40 records, and where in its database the index of channels is, which has one page.
+fn small_index(dir: &Dir) -> (Vec<(String, Vec<u8>)>, usize) {
+    let (mut store, _) = open(dir.path(), limits(), 1).unwrap();
+    store.append(&batch(1, 40, 50)).unwrap();
+    drop(store);
+    let db = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'records_by_channel'";
+    let root: u32 = db.query_row(root, [], |row| row.get(0)).unwrap();
+    drop(db);
+    (dir.read(), (usize::try_from(root).unwrap() - 1) * 4096)
+}
+
+/// Takes an entry out of a leaf of an index.
+fn remove_entry(page: &mut [u8], entry: usize) {
+    assert_eq!(page[0], 10, "a leaf of an index");
+    let entries = usize::from(u16::from_be_bytes([page[3], page[4]]));
+    page.copy_within(8 + 2 * (entry + 1)..8 + 2 * entries, 8 + 2 * entry);
+    page[3..5].copy_from_slice(&u16::try_from(entries - 1).unwrap().to_be_bytes());
+}
+
+/// No checksum covers an index. [log:checked] [log:verify]
+#[test]
+fn records_that_the_index_has_lost_are_missed() {
+    let dir = Dir::new("index");
+    let (files, at) = small_index(&dir);
+    let everything = Range::After { after: 0, through: u64::MAX };
+    let ranges = (1..=41)
+        .flat_map(|seq| [Range::After { after: 0, through: seq }, Range::Before { before: seq }]);
+    let ranges: Vec<Range> = [everything].into_iter().chain(ranges).collect();
+    let rooms: Vec<String> = (0..9).map(|number| format!("room:{number}")).collect();
+    let answers = || {
+        let (store, found) = open(dir.path(), limits(), 1).unwrap();
+        assert_eq!(found.start, Start::Resumed);
+        let readers = Readers::spawn(&store).unwrap();
+        let mut asking = Asking::new(&readers);
+        let each = rooms.iter().flat_map(|room| ranges.iter().map(move |range| (room, *range)));
+        each.map(|(room, range)| asking.ask(&[room], range, 100)).collect::<Vec<_>>()
+    };
+    let intact = answers();
+    assert!(intact.iter().all(Result::is_ok));
+    for entry in 0..40 {
+        let mut files = files.clone();
+        let (_, database) = files.iter_mut().find(|(name, _)| name == "log.sqlite").unwrap();
+        remove_entry(&mut database[at..at + 4096], entry);
+        dir.write(&files);
+        let verdict = Inspector::open(dir.path()).unwrap().verify(|_| {}).unwrap();
+        assert!(!verdict.damages.is_empty(), "entry {entry}: `verify` does not see it");
+        let mut seen = 0;
+        for (found, expected) in answers().iter().zip(&intact) {
+            seen += u32::from(matches!(found, Err(Error::Damaged { .. })));
+            assert!(
+                found.is_err() || found == expected,
+                "entry {entry}: {found:?}, not {expected:?}"
+            );
+        }
+        assert!(seen > 0, "entry {entry}");
     }
 }

@@ -2,15 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::channels::{self, Channels};
 use super::{Entry, Page, Query, Range, Target};
 use crate::Error;
+use crate::book::Book;
 use crate::rows::RecordRow;
-use crate::schema::{error, number, stored};
+use crate::schema::{CORRUPT, error, number, stored};
 use crate::table::{self, limit};
 
 /// Records that one answer looks at in search of those of a pattern.
@@ -28,15 +29,16 @@ pub(super) enum Answered {
 /// Answers a question, or a part of it.
 pub(super) fn answer(
     db: &Connection,
-    epoch: u64,
+    (epoch, book): (u64, &Mutex<Book>),
     channels: &mut Channels,
     query: &Query,
 ) -> Result<Answered, Error> {
+    let newest = newest_of(book, &query.targets);
     let snapshot = db.unchecked_transaction().map_err(error)?;
     if !channels.load(&snapshot)? {
         return Ok(Answered::NotYet);
     }
-    let reading = Reading { db: &snapshot, epoch, channels, query };
+    let reading = Reading { db: &snapshot, epoch, channels, query, newest };
     let page = match query.range {
         Range::After { after, through } => reading.after(after, through),
         Range::Before { before } => reading.before(before),
@@ -44,11 +46,29 @@ pub(super) fn answer(
     page.map(Answered::Page)
 }
 
+/// The newest records of the channels that are named. They were committed before, so a snapshot that is made
+/// after this call has them, unless they were dropped.
+fn newest_of(book: &Mutex<Book>, targets: &[Target]) -> HashMap<Box<str>, u64> {
+    // No code panics while it changes the book.
+    let book = book.lock().unwrap_or_else(PoisonError::into_inner);
+    let names = targets.iter().filter_map(|target| match target {
+        Target::Name(name) => Some(name),
+        Target::Matching(_) => None,
+    });
+    let newest = names.filter_map(|name| {
+        let channel = book.channel(book.id_of(name)?)?;
+        Some((name.clone(), channel.figures.stats.last))
+    });
+    newest.collect()
+}
+
 struct Reading<'r> {
     db: &'r Connection,
     epoch: u64,
     channels: &'r Channels,
     query: &'r Query,
+    /// The newest record of each channel that is named.
+    newest: HashMap<Box<str>, u64>,
 }
 
 /// The oldest positions of one channel that were not read yet.
@@ -59,8 +79,8 @@ struct Ahead {
     more: bool,
     /// The newest record that was read, or where reading began.
     reached: u64,
-    /// A record up to which the channel has to have records.
-    last: u64,
+    /// A record that the channel has to have; zero if there is none.
+    newest: u64,
 }
 
 impl Reading<'_> {
@@ -93,7 +113,7 @@ impl Reading<'_> {
             if id.is_some_and(|id| aheads.iter().any(|it: &Ahead| it.id == id)) {
                 continue;
             }
-            let Some(mut ahead) = self.look_at(name, after, through, &mut page)? else { continue };
+            let Some(mut ahead) = self.look_at(name, after, &mut page)? else { continue };
             if let Some(first) = self.peek(&mut ahead, through)? {
                 heap.push(Reverse((first, aheads.len())));
             }
@@ -119,21 +139,45 @@ impl Reading<'_> {
                 heap.push(Reverse((next, at)));
             }
         }
-        // [log:checked] The newest records of a channel must not be missing either.
-        match aheads.iter().find(|it| it.reached < it.last) {
-            Some(ahead) => Err(Error::Damaged { seq: ahead.last }),
-            None => Ok(page),
+        for ahead in &aheads {
+            self.check_end(ahead, through)?;
         }
+        Ok(page)
     }
 
-    /// Finds what a channel has in the range, and whether records of it were dropped.
-    fn look_at(
-        &self,
-        name: &str,
-        after: u64,
-        through: u64,
-        page: &mut Page,
-    ) -> Result<Option<Ahead>, Error> {
+    /// Checks that the newest records of a channel up to a position are not missing. The index of channels has no
+    /// checksum, so it may have lost some. [log:checked]
+    fn check_end(&self, ahead: &Ahead, through: u64) -> Result<(), Error> {
+        let newest = self.newest_until(ahead, through)?;
+        if newest > ahead.reached { Err(Error::Damaged { seq: newest }) } else { Ok(()) }
+    }
+
+    /// The newest record that a channel has up to a position, by what the record after it says; zero if that is
+    /// damaged, or if there is none.
+    fn newest_until(&self, ahead: &Ahead, through: u64) -> Result<u64, Error> {
+        if ahead.newest <= through {
+            return Ok(ahead.newest);
+        }
+        let sql = "SELECT coalesce(min(seq), ?) FROM records INDEXED BY records_by_channel \
+                   WHERE channel = ? AND seq > ?";
+        let row = params![stored(ahead.newest), ahead.id, stored(through)];
+        let mut seq = self.db.query_row(sql, row, |row| number(row, 0)).map_err(error)?;
+        let sql = "SELECT previous FROM records WHERE seq = ? AND channel = ?";
+        let mut select = self.db.prepare(sql).map_err(error)?;
+        // The index may have lost that record, too.
+        for _ in 0..VISITS_MAX {
+            let row = params![stored(seq), ahead.id];
+            let previous = select.query_row(row, |row| number(row, 0)).optional().map_err(error)?;
+            match previous {
+                Some(previous) if previous > through => seq = previous,
+                previous => return Ok(previous.unwrap_or(0)),
+            }
+        }
+        Err(CORRUPT)
+    }
+
+    /// Finds what a channel has after a position, and whether records of it were dropped.
+    fn look_at(&self, name: &str, after: u64, page: &mut Page) -> Result<Option<Ahead>, Error> {
         let id = self.channels.id(name);
         let row = match id {
             Some(id) => channels::row(self.db, self.epoch, id)?.map(|row| (id, row.stats)),
@@ -151,10 +195,10 @@ impl Reading<'_> {
             }
         }
         let Some((id, stats)) = row else { return Ok(None) };
-        // The row may be older than the newest record, never newer.
-        let last = if stats.last <= through && stats.last > stats.floor { stats.last } else { 0 };
+        let newest = self.newest.get(name).copied().unwrap_or(0);
+        let newest = if newest > stats.floor { newest } else { 0 };
         let (seqs, reached) = (VecDeque::new(), after.max(stats.floor));
-        Ok(Some(Ahead { id, seqs, more: true, reached, last }))
+        Ok(Some(Ahead { id, seqs, more: true, reached, newest }))
     }
 
     fn miss(&self, page: &mut Page, name: Arc<str>, floor: u64) {
@@ -264,7 +308,8 @@ impl Reading<'_> {
     fn before(&self, before: u64) -> Result<Page, Error> {
         let mut page = Page { through: before.saturating_sub(1), ..Page::default() };
         let Some(Target::Name(name)) = self.query.targets.first() else { return Ok(page) };
-        let Some(ahead) = self.look_at(name, 0, u64::MAX, &mut page)? else { return Ok(page) };
+        let Some(ahead) = self.look_at(name, 0, &mut page)? else { return Ok(page) };
+        let least = self.newest_until(&ahead, before.saturating_sub(1))?;
         let columns = RecordRow::COLUMNS;
         let sql = format!(
             "SELECT {columns} FROM records INDEXED BY records_by_channel \
@@ -279,8 +324,9 @@ impl Reading<'_> {
             bytes += row.body.len() as u64;
             page.more = page.entries.len() >= self.query.records_max.max(1)
                 || (bytes > self.query.bytes_max && !page.entries.is_empty());
-            if previous.is_some_and(|previous| previous != row.seq) {
-                return Err(Error::Damaged { seq: previous.unwrap_or(row.seq) });
+            // [log:checked]
+            if previous.map_or(row.seq < least, |previous| previous != row.seq) {
+                return Err(Error::Damaged { seq: previous.unwrap_or(least) });
             }
             if page.more {
                 break;
@@ -289,8 +335,9 @@ impl Reading<'_> {
             page.entries.push(self.entry(row)?);
         }
         let floor = page.missing.first().map_or(0, |(_, floor)| *floor);
-        if !page.more && previous.is_some_and(|previous| previous > floor) {
-            return Err(Error::Damaged { seq: previous.unwrap_or(0) });
+        let before_first = previous.unwrap_or(least);
+        if !page.more && before_first > floor {
+            return Err(Error::Damaged { seq: before_first });
         }
         page.entries.reverse();
         Ok(page)
