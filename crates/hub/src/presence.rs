@@ -3,10 +3,16 @@
 //! It is separate from the hub, because presence has no history and no order. The layer above
 //! announces arrivals and leaves on a channel of its own.
 
+mod elsewhere;
+mod report;
+
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
+
+pub use self::elsewhere::{Change, Elsewhere};
+pub use self::report::{Batch, Report, RoomBatch};
 
 /// Bounds of a [`Presence`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +187,16 @@ impl<I> Presence<I> {
     /// Whether somebody is a member of a room, members in their grace time included.
     pub fn has(&self, room: &str, member: &str) -> bool {
         self.rooms.get(room).is_some_and(|members| members.contains_key(member))
+    }
+
+    /// The connections of a member of a room, none in its grace time; `None` if it is not one.
+    pub fn connections(&self, room: &str, member: &str) -> Option<u32> {
+        self.rooms.get(room)?.get(member).map(|member| member.connections)
+    }
+
+    /// The bounds.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Members of all rooms.

@@ -4,6 +4,7 @@ mod archive;
 mod bursts;
 mod eviction;
 mod model;
+mod presence_nodes;
 mod properties;
 mod quotas;
 mod reach;
