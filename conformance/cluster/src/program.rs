@@ -1,5 +1,6 @@
 //! Nodes as operators run them: `sockeye serve --backbone`, with curl as their client.
 
+mod presence;
 mod users;
 
 use std::collections::VecDeque;
@@ -114,6 +115,9 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     ("program: the streams of a user end at all nodes", |program| {
         users::disconnection(program, &Server::start(&[]));
+    }),
+    ("program: who is at one node is seen at all, until it is killed", |program| {
+        presence::seen(program, &Server::start(&[]));
     }),
     ("program: a server that may evict the log ends the start", refused),
     ("program: other rules than those of the log end the start", |program| {

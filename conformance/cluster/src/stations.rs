@@ -114,7 +114,8 @@ impl Station {
             Outcome::Void(_)
             | Outcome::Health(_)
             | Outcome::Disconnect(..)
-            | Outcome::DisconnectsMissed => {}
+            | Outcome::DisconnectsMissed
+            | Outcome::Presence(_) => {}
             Outcome::Answer(origin, Verdict::Duplicate(..)) => self.settle(origin, Ok(())),
             Outcome::Answer(origin, verdict) => self.settle(origin, Err(verdict)),
         }

@@ -13,6 +13,7 @@
 //! | 1 | the kinds 0 to 5 |
 //! | 2 | `Disconnect` |
 //! | 3 | `Issue`, `Redeem` |
+//! | 4 | `Present` |
 //!
 //! An entry has the lowest version that has its kind. A node appends it only if all nodes of the log read that
 //! version ([`Lease::reads`]).
@@ -29,7 +30,7 @@ use minicbor::{Decode, Decoder, Encode};
 pub use self::payload::{Data, Payload};
 pub use self::rules::{NamespaceRules, Rules, SpaceRules};
 pub(crate) use self::spans::Spans;
-pub use self::statements::{Disconnect, Issue, Redeem};
+pub use self::statements::{Disconnect, Issue, Present, PresentMember, PresentRoom, Redeem};
 use crate::engine::Position;
 
 /// The first byte of every entry.
@@ -39,7 +40,7 @@ const MAGIC: u8 = b'S';
 pub const FIRST_VERSION: u8 = 1;
 
 /// The newest version.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// The bytes of the largest entry that is decoded.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -55,7 +56,7 @@ pub struct Entry<'b> {
     pub body: Body<'b>,
 }
 
-/// The body of an entry. The number 18 is kept for presence.
+/// The body of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Body<'b> {
     /// The log begins. Only the first entry of a log counts.
@@ -82,6 +83,9 @@ pub enum Body<'b> {
     /// The streams of a user end.
     #[n(17)]
     Disconnect(#[b(0)] Disconnect<'b>),
+    /// A node tells of the members of its streams.
+    #[n(18)]
+    Present(#[b(0)] Present<'b>),
     /// A ticket is redeemed.
     #[n(19)]
     Redeem(#[b(0)] Redeem<'b>),
@@ -99,6 +103,7 @@ impl Body<'_> {
             | Self::Offer(_) => FIRST_VERSION,
             Self::Disconnect(_) => 2,
             Self::Issue(_) | Self::Redeem(_) => 3,
+            Self::Present(_) => 4,
         }
     }
 }
@@ -292,6 +297,9 @@ pub struct Lease<'b> {
     /// The [digest](Rules::digest) of the rules of its configuration.
     #[n(8)]
     pub rules: Option<u64>,
+    /// The place behind which it has heard everything that nodes say of the members of their streams.
+    #[n(9)]
+    pub heard: Option<u64>,
 }
 
 /// A publication that waits for its verdict.
@@ -347,7 +355,7 @@ impl Entry<'_> {
 }
 
 impl<'b> Entry<'b> {
-    /// Reads an entry. It copies no text, and takes no more memory than the entry has bytes.
+    /// Reads an entry. It copies no text, and its memory grows with the bytes of the entry.
     ///
     /// # Errors
     /// [`Unreadable`].

@@ -19,6 +19,7 @@ mod behind;
 mod chain;
 mod join;
 mod outbox;
+mod presence;
 mod read;
 mod replica;
 mod status;
@@ -36,6 +37,7 @@ use sockeye_service::wire::Level;
 use self::behind::Behind;
 use self::chain::Chain;
 use self::outbox::{Outbox, Wish};
+use self::presence::Presences;
 use self::replica::{Replica, Ticket};
 pub use self::status::{Notice, Objection, Status, Stop};
 use crate::digest::Digest;
@@ -125,8 +127,10 @@ pub struct Node {
     draws: u64,
     status: Status,
     notices: Vec<Notice>,
-    /// What the nodes have said of themselves.
+    /// What the nodes have said of themselves,
     nodes: Arc<[LogNode]>,
+    /// and of the members of their streams.
+    presences: Presences,
 }
 
 /// One life of the log, as far as it was read.
@@ -230,6 +234,7 @@ impl Node {
     pub fn new(settings: NodeSettings, engine: Box<dyn Engine>) -> Self {
         Self {
             outbox: Outbox::new(settings.node),
+            presences: Presences::new(settings.node, settings.lease_ms),
             settings,
             engine,
             log: None,

@@ -62,7 +62,8 @@ impl Machine {
                 | Outcome::Epoch(_)
                 | Outcome::Health(_)
                 | Outcome::Disconnect(..)
-                | Outcome::DisconnectsMissed => {}
+                | Outcome::DisconnectsMissed
+                | Outcome::Presence(_) => {}
             }
         }
         (messages, answers)

@@ -4,6 +4,7 @@ mod loops;
 mod memory_engine;
 mod node;
 mod nodes;
+mod presence;
 mod simulation;
 mod tickets;
 mod versions;

@@ -332,6 +332,7 @@ fn the_greatest_numbers_of_others_stop_nobody() {
         reads: Some(VERSION),
         program: None,
         rules: None,
+        heard: None,
     };
     log.write(Entry::new(Body::Node(lease(1))).encode());
     machine.settle(1_000);

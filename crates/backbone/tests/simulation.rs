@@ -7,17 +7,20 @@
 //! - nodes that have read the same entries know the same;
 //! - no receipt is given for what was not in the log;
 //! - a user who was disconnected has no stream left at any node, and no node does it twice;
+//! - in the end each node lists the members of all nodes, and of no others, with their connections;
 //! - a ticket is redeemed once at the most over all nodes, unless the log has lost its tail;
 //! - when the faults end, all nodes are ready again.
 
 mod client;
 mod oracle;
+mod presence;
 mod station;
 mod tickets;
 mod world;
 
 use sockeye_simnet::each_seed;
 
+use self::presence::Heard;
 use self::world::{Faults, World};
 
 /// What the seeds have covered.
@@ -40,6 +43,8 @@ struct Coverage {
     redeemed_again: u64,
     tickets_refused: u64,
     tickets_full: u64,
+    presence: Heard,
+    members: u64,
 }
 
 impl Coverage {
@@ -61,6 +66,8 @@ impl Coverage {
         self.redeemed_again += one.redeemed_again;
         self.tickets_refused += one.tickets_refused;
         self.tickets_full += one.tickets_full;
+        self.presence.add(one.presence);
+        self.members += one.members;
     }
 }
 
@@ -78,6 +85,7 @@ fn cuts_and_delays() {
     let sum = play(3_000, |seed| World::play(seed, CALM));
     assert!(sum.repeats > 0 && sum.compared > 0, "{sum:?}");
     assert!(sum.disconnected > 0 && sum.ended > 0, "{sum:?}");
+    assert!(sum.members > 0 && sum.presence.said > 0 && sum.presence.asked > 0, "{sum:?}");
     assert!(sum.redeemed > 0 && sum.tickets_refused > 0 && sum.tickets_full > 0, "{sum:?}");
     assert_eq!((sum.epochs, sum.rejoined), (0, 0), "nothing was lost: {sum:?}");
 }
@@ -86,6 +94,7 @@ fn cuts_and_delays() {
 fn killed_nodes() {
     let sum = play(3_000, |seed| World::play(seed, Faults { kills: true, ..CALM }));
     assert!(sum.killed > 0 && sum.resumed > 0, "{sum:?}");
+    assert!(sum.presence.gone > 0, "{sum:?}");
     assert_eq!(sum.epochs, 0, "nothing was lost: {sum:?}");
 }
 

@@ -1,6 +1,6 @@
 //! Tickets that one node issues, and that are redeemed once at any node.
 
-use sockeye_backbone::entry::{Body, Entry, VERSION};
+use sockeye_backbone::entry::{Body, Entry};
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_backbone::node::{NodeSettings, Objection, Stop};
 use sockeye_service::sequencing::{
@@ -242,10 +242,10 @@ fn tickets_wait_for_nodes_that_cannot_read_them() {
     old.node.leave(1_100);
     new.settle(1_100);
     assert_eq!(new.issue(1, 1_100), Verdict::Taken);
-    assert_eq!(newest(&log), Some(VERSION));
+    assert_eq!(newest(&log), Some(3));
     let is_issue = |bytes: &[u8]| matches!(Entry::decode(bytes), Ok(Entry { body: Body::Issue(it), .. }) if it.hash == [1; 32]);
     assert_eq!(log.entries().iter().filter(|(_, bytes)| is_issue(bytes)).count(), 1);
     let mut late = Machine::with(&log, NodeSettings { version: 2, ..settings(3) });
     late.settle(1_100);
-    assert_eq!(late.node.find_objection(), Some(Objection::Stopped(Stop::Newer(VERSION))));
+    assert_eq!(late.node.find_objection(), Some(Objection::Stopped(Stop::Newer(3))));
 }

@@ -35,6 +35,7 @@ mod decider;
 mod health;
 mod log;
 mod loop_backbone;
+mod presence;
 pub(crate) mod restore;
 mod sequencer;
 mod shared_log;
@@ -43,6 +44,7 @@ mod storage;
 use std::sync::Arc;
 
 pub use sockeye_auth::TicketRecord;
+pub use sockeye_hub::presence::{Batch, RoomBatch};
 use sockeye_hub::{Cursor, Epoch, Kind, Refusal, Seq};
 use sockeye_server::Time;
 
@@ -52,6 +54,7 @@ pub(crate) use self::decider::{Decider, Decision, Step};
 pub use self::health::Health;
 pub use self::log::{Log, LogState, NoRoom, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
+pub use self::presence::{NodePresence, PresenceNews};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
 pub use self::shared_log::{LogNode, SharedLog};
 pub(crate) use self::storage::StorageLines;
@@ -257,6 +260,8 @@ pub enum Statement {
     Issue(TicketRecord),
     /// The ticket with this hash is redeemed, by the service that says so. As above.
     Redeem([u8; 32]),
+    /// What has changed among the members of this process's streams. As above.
+    Present(Batch),
 }
 
 /// An offer or statement was not taken: too many are under way.
@@ -283,6 +288,8 @@ pub enum Outcome<T = Ticket> {
     Disconnect(Arc<str>, Option<T>),
     /// The open streams of all users have to come back: their disconnections may have been missed.
     DisconnectsMissed,
+    /// Something is said of the members of streams at other nodes.
+    Presence(Arc<PresenceNews>),
     /// This offer made no new message, or this statement was not taken. Only the service that made it is told.
     Answer(T, Verdict),
 }
@@ -319,7 +326,7 @@ pub enum Verdict {
     Failed,
     /// A node of the log is of an older release, and could not read it.
     OldNodes,
-    /// The ticket is issued, or redeemed.
+    /// The ticket is issued, or redeemed; or the members of streams are told.
     Taken,
     /// The ticket is not issued: too many are outstanding.
     TicketsFull,

@@ -34,6 +34,7 @@ mod lost_entries;
 mod metrics;
 mod nodes;
 mod presence;
+mod presence_nodes;
 mod presence_turns;
 mod properties;
 mod protocol;

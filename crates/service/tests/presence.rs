@@ -18,7 +18,7 @@ fn everything() -> Identity {
 }
 
 /// Presence is kept in `room`, with this grace time, and nowhere else; all is told at once.
-fn setup(setup: &mut Setup, grace_ms: u64) {
+pub(crate) fn setup(setup: &mut Setup, grace_ms: u64) {
     let limits = Limits::default();
     let mut keys = Keys::new(limits);
     keys.add_text("shop", KEY, everything()).expect("a good key");
@@ -46,12 +46,12 @@ fn bearer(server: &Running, user: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn header(server: &Running, user: &str) -> String {
+pub(crate) fn header(server: &Running, user: &str) -> String {
     format!("Authorization: {}\r\n", bearer(server, user))
 }
 
 /// A WebSocket of a user that subscribes a channel, and is told who is there if it wants.
-fn socket(server: &Running, user: &str, channel: &str, presence: bool) -> Socket {
+pub(crate) fn socket(server: &Running, user: &str, channel: &str, presence: bool) -> Socket {
     let bearer = bearer(server, user);
     let mut socket = Socket::open_as(server.addr, "/v1/ws", Some("sockeye.v1.json"), Some(&bearer));
     socket
@@ -60,14 +60,18 @@ fn socket(server: &Running, user: &str, channel: &str, presence: bool) -> Socket
     socket
 }
 
-fn presence(server: &Running, query: &str) -> serde_json::Value {
+pub(crate) fn presence(server: &Running, query: &str) -> serde_json::Value {
     let answered = ask(server.addr, "GET", &format!("/v1/channels/room:1/presence{query}"), "", "");
     assert_eq!(answered.status, 200, "{answered:?}");
     answered.json()
 }
 
 /// Reads events until the counts are these; gives who came and who went in all of them.
-fn until_counts(socket: &mut Socket, users: u64, streams: u64) -> (Vec<String>, Vec<String>) {
+pub(crate) fn until_counts(
+    socket: &mut Socket,
+    users: u64,
+    streams: u64,
+) -> (Vec<String>, Vec<String>) {
     let (mut joined, mut left) = (Vec::new(), Vec::new());
     loop {
         let event = socket.until("presence");

@@ -8,33 +8,45 @@ use std::thread;
 use super::{Answer, NEXT, Node, Ordering, Stream, curl, get, wait};
 use crate::server::LogServer;
 
-const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
+pub(super) const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
 
 /// The same files for all nodes: a configuration, and the secret of tickets.
-struct Files(PathBuf);
+pub(super) struct Files(PathBuf);
 
 impl Files {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more in the configuration.
+    pub(super) fn with(more: &str) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sockeye-cluster-{}-users-{number}", std::process::id());
         let files = Self(std::env::temp_dir().join(name));
         fs::create_dir_all(&files.0).expect("a directory of our own");
-        let config = "[access]\npublish = [\">\"]\n\
+        let config = format!(
+            "{more}[access]\npublish = [\">\"]\n\
              [[access.api_keys]]\nname = \"shop\"\nkey_file = \"shop.key\"\nsubscribe = [\">\"]\n\
              publish = [\">\"]\ntickets = [\">\"]\ndisconnect = true\nnodes = true\n\
-             [access.tickets]\nsecret_file = \"ticket.secret\"\n";
+             [access.tickets]\nsecret_file = \"ticket.secret\"\n"
+        );
         let secret = "x".repeat(40);
         for (name, text) in
-            [("sockeye.toml", config), ("shop.key", KEY), ("ticket.secret", &secret)]
+            [("sockeye.toml", &*config), ("shop.key", KEY), ("ticket.secret", &secret)]
         {
             fs::write(files.0.join(name), text).expect("a file of our own");
         }
         files
     }
 
-    fn start(&self, program: &Path, server: &dyn LogServer) -> Node {
+    pub(super) fn start(&self, program: &Path, server: &dyn LogServer) -> Node {
+        self.start_with(program, server, "1")
+    }
+
+    /// Starts a node with so many loops.
+    pub(super) fn start_with(&self, program: &Path, server: &dyn LogServer, loops: &str) -> Node {
         let config = self.0.join("sockeye.toml").display().to_string();
-        Node::start(program, server, &["--config", &config])
+        Node::start(program, server, &["--config", &config, "--workers", loops])
     }
 }
 
@@ -44,7 +56,7 @@ impl Drop for Files {
     }
 }
 
-fn post(port: u16, path: &str, body: &str) -> Answer {
+pub(super) fn post(port: u16, path: &str, body: &str) -> Answer {
     let (key, url) =
         (format!("Authorization: ApiKey {KEY}"), format!("http://127.0.0.1:{port}{path}"));
     curl(&["--header", &key, "--data", body, &url]).expect("it answers")

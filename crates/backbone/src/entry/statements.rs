@@ -1,6 +1,7 @@
 //! What nodes say to all others, besides publications.
 
 use minicbor::{Decode, Encode};
+use sockeye_service::sequencing::{Batch, RoomBatch};
 
 /// The open streams of a user end, at every node.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -70,4 +71,80 @@ pub struct Redeem<'b> {
     #[b(3)]
     #[cbor(with = "minicbor::bytes")]
     pub hash: &'b [u8],
+}
+
+/// What a node says of the members of its streams: how it is now, of what has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Present<'b> {
+    /// The node.
+    #[n(0)]
+    pub node: u64,
+    /// The node's number for the entry, among those of its offers.
+    #[n(1)]
+    pub ticket: u64,
+    /// The node's log time.
+    #[n(2)]
+    pub time_ms: u64,
+    /// The node says everything again, from here on.
+    #[n(3)]
+    pub begins: bool,
+    /// It has said everything that is so: whatever it has not said since it began is over.
+    #[n(4)]
+    pub ends: bool,
+    /// The channels.
+    #[b(5)]
+    pub rooms: Vec<PresentRoom<'b>>,
+}
+
+/// The members of a node's streams in a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PresentRoom<'b> {
+    /// The channel.
+    #[b(0)]
+    pub channel: &'b str,
+    /// The streams without a member.
+    #[n(1)]
+    pub nameless: u64,
+    /// Some of the members.
+    #[b(2)]
+    pub members: Vec<PresentMember<'b>>,
+}
+
+/// A member of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct PresentMember<'b> {
+    /// The user.
+    #[b(0)]
+    pub user: &'b str,
+    /// The streams, none in the grace time; `None`: the user is not a member there any more.
+    #[n(1)]
+    pub streams: Option<u32>,
+}
+
+impl<'b> Present<'b> {
+    /// The entry of a batch.
+    pub(crate) fn of(batch: &'b Batch, (node, ticket, time_ms): (u64, u64, u64)) -> Self {
+        let members = |room: &'b RoomBatch| {
+            let members = room.members.iter();
+            members.map(|(user, streams)| PresentMember { user, streams: *streams }).collect()
+        };
+        let room = |room: &'b RoomBatch| PresentRoom {
+            channel: &room.room,
+            nameless: room.nameless,
+            members: members(room),
+        };
+        let rooms = batch.rooms.iter().map(room).collect();
+        Self { node, ticket, time_ms, begins: batch.begins, ends: batch.ends, rooms }
+    }
+
+    /// Its batch.
+    pub(crate) fn batch(&self) -> Batch {
+        let room = |room: &PresentRoom<'_>| RoomBatch {
+            room: room.channel.into(),
+            nameless: room.nameless,
+            members: room.members.iter().map(|it| (it.user.into(), it.streams)).collect(),
+        };
+        let rooms = self.rooms.iter().map(room).collect();
+        Batch { begins: self.begins, ends: self.ends, rooms }
+    }
 }

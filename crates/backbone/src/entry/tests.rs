@@ -100,6 +100,7 @@ fn lease() -> Lease<'static> {
         reads: None,
         program: None,
         rules: None,
+        heard: None,
     }
 }
 
@@ -139,6 +140,26 @@ fn full_offer() -> Offer<'static> {
     Offer { payload, ends: true, key: Some("k"), expect: Some(299), ..offer() }
 }
 
+/// The entry of the fourth version, and the lease of its time.
+fn fourth_samples() -> Vec<(&'static str, Entry<'static>)> {
+    let program = Some("0.2.0");
+    let rules = Some(rules().digest());
+    let lease = Lease { reads: Some(4), program, rules, heard: Some(290), ..lease() };
+    let members = vec![
+        PresentMember { user: "ann", streams: Some(2) },
+        PresentMember { user: "bob", streams: None },
+    ];
+    let rooms = vec![
+        PresentRoom { channel: "chat:1", nameless: 3, members },
+        PresentRoom { channel: "chat:2", nameless: 0, members: Vec::new() },
+    ];
+    let (time_ms, begins) = (1_700_000_000_001, true);
+    let present = Present { node: 5, ticket: 26, time_ms, begins, ends: false, rooms };
+    [("node that says what it has heard", Body::Node(lease)), ("present", Body::Present(present))]
+        .map(|(name, body)| (name, Entry::new(body)))
+        .into()
+}
+
 /// The bytes of each sample, as version 1 has been written from its first day.
 const GOLDEN: &str = include_str!("../../tests/golden/v1.txt");
 
@@ -148,8 +169,12 @@ const GOLDEN_2: &str = include_str!("../../tests/golden/v2.txt");
 /// The same of what came with version 3.
 const GOLDEN_3: &str = include_str!("../../tests/golden/v3.txt");
 
+/// The same of what came with version 4.
+const GOLDEN_4: &str = include_str!("../../tests/golden/v4.txt");
+
 fn golden() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    GOLDEN.lines().chain(GOLDEN_2.lines()).chain(GOLDEN_3.lines()).map(|line| {
+    let all = [GOLDEN, GOLDEN_2, GOLDEN_3, GOLDEN_4];
+    all.into_iter().flat_map(str::lines).map(|line| {
         let (name, hex) = line.split_once(": ").expect("a name and bytes");
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
         (name, (0..hex.len()).step_by(2).map(byte).collect())
@@ -165,10 +190,13 @@ fn every_kind_has_the_bytes_that_it_has_always_had() {
         lines.collect::<String>()
     };
     let (first, later, third) = (samples(), later_samples(), third_samples());
+    let fourth = fourth_samples();
     assert_eq!(lines(&first), GOLDEN);
     assert_eq!(lines(&later), GOLDEN_2);
     assert_eq!(lines(&third), GOLDEN_3);
-    for ((name, bytes), (_, entry)) in golden().zip(first.iter().chain(&later).chain(&third)) {
+    assert_eq!(lines(&fourth), GOLDEN_4);
+    let all = [first, later, third, fourth].concat();
+    for ((name, bytes), (_, entry)) in golden().zip(&all) {
         assert_eq!(Entry::decode(&bytes).as_ref(), Ok(entry), "{name}");
         assert_eq!(bytes[1], entry.body.version(), "{name}");
     }
@@ -184,11 +212,17 @@ fn a_program_of_the_first_version_reads_what_needs_no_later_one() {
                 assert_eq!(read, Err(Unreadable::Newer(3)));
                 assert_eq!(Entry::decode_up_to(2, &bytes), read);
             }
+            "present" => {
+                assert_eq!(read, Err(Unreadable::Newer(4)));
+                assert_eq!(Entry::decode_up_to(3, &bytes), read);
+            }
             _ => assert!(read.is_ok(), "{name}: {read:?}"),
         }
     }
     // A kind of a later version, under an earlier one.
-    for (sample, version) in [(&later_samples()[2].1, 1), (&third_samples()[2].1, 2)] {
+    let early =
+        [(&later_samples()[2].1, 1), (&third_samples()[2].1, 2), (&fourth_samples()[1].1, 3)];
+    for (sample, version) in early {
         let mut early = sample.encode().to_vec();
         early[1] = version;
         assert_eq!(Entry::decode(&early), Err(Unreadable::Foreign));
@@ -197,10 +231,10 @@ fn a_program_of_the_first_version_reads_what_needs_no_later_one() {
 
 #[test]
 fn fields_that_are_added_later_are_passed_over() {
-    // A lease with a tenth field, and an entry with a third one.
-    let bytes = [0x89, 5, 10, 20, 1, 0x61, b'a', 4, 0xf6, 0xf6, 0xf6];
+    // A lease with an eleventh field, and an entry with a third one.
+    let bytes = [0x8a, 5, 10, 20, 1, 0x61, b'a', 4, 0xf6, 0xf6, 0xf6, 0xf6];
     let mut longer = bytes.to_vec();
-    longer[0] = 0x8a;
+    longer[0] = 0x8b;
     longer.push(0x18);
     longer.push(99);
     for (count, tail) in [(0x82, &[][..]), (0x83, &[0xf5][..])] {
@@ -214,7 +248,7 @@ fn fields_that_are_added_later_are_passed_over() {
 fn later_versions_and_foreign_bytes_are_told_apart() {
     let (_, good) = golden().next().expect("there are some");
     let with = |version: u8| [&[MAGIC, version], &good[2..]].concat();
-    assert_eq!(Entry::decode(&with(4)), Err(Unreadable::Newer(4)));
+    assert_eq!(Entry::decode(&with(5)), Err(Unreadable::Newer(5)));
     assert_eq!(Entry::decode(&with(0)), Err(Unreadable::Foreign));
     let longer = [&good[..], &[0]].concat();
     for bytes in
@@ -224,7 +258,7 @@ fn later_versions_and_foreign_bytes_are_told_apart() {
     }
     // A kind that this version does not have.
     assert_eq!(
-        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 18, 0x80]),
+        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 20, 0x80]),
         Err(Unreadable::Foreign)
     );
 }
@@ -237,6 +271,7 @@ fn declared_lengths_take_no_memory() {
             [..],
         &[0x82, 0xf6, 0x82, 4, 0x81, 0x85, 1, 1, 1, 1, 0x7b, 0x40, 0, 0, 0, 0, 0, 0, 0],
         &[0x82, 0xf6, 0x82, 3, 0x81, 0x87, 1, 1, 1, 1, 1, 0x5b, 0x40, 0, 0, 0, 0, 0, 0, 0],
+        &[0x82, 0xf6, 0x82, 18, 0x81, 0x86, 1, 1, 1, 0xf5, 0xf5, 0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0],
         &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
         &[0x9f; 4096],
         &[0xd8; 4096],
@@ -251,8 +286,8 @@ proptest! {
     /// from its own bytes.
     #[test]
     fn hostile_bytes_never_panic(
-        sample in 0..14_usize,
-        other in 0..14_usize,
+        sample in 0..16_usize,
+        other in 0..16_usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {

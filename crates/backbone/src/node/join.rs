@@ -44,6 +44,7 @@ impl Node {
 
     /// Reads the log from its first entry on.
     pub(super) fn join(&mut self) {
+        self.presences.read_again();
         self.log = None;
         self.behind = None;
         self.is_behind = false;
@@ -162,6 +163,7 @@ impl Node {
             events.extend(self.outbox.give_up_below(next).map(failed));
         }
         self.notices.push(Notice::Joined(head));
+        self.presences.join(head, events);
         if self.leads || self.hubs.is_none() {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sockeye_hub::Kind;
-use sockeye_service::sequencing::{Offer, Origin, Statement, TicketRecord};
+use sockeye_service::sequencing::{Batch, Offer, Origin, Statement, TicketRecord};
 
 use crate::engine::{Engine, Full};
 use crate::entry::{self, Body, Entry, FIRST_VERSION, Payload, Witness};
@@ -43,6 +43,8 @@ pub(super) enum Wish {
     Issue(TicketRecord, u64),
     /// The ticket with this hash is redeemed.
     Redeem([u8; 32]),
+    /// Members of streams are told.
+    Present(Batch),
 }
 
 impl Wish {
@@ -52,6 +54,7 @@ impl Wish {
             Statement::Disconnect(user) => Self::Disconnect(user),
             Statement::Issue(record) => Self::Issue(record, epoch),
             Statement::Redeem(hash) => Self::Redeem(hash),
+            Statement::Present(batch) => Self::Present(batch),
         }
     }
 
@@ -61,6 +64,7 @@ impl Wish {
             Self::Offer(_) => FIRST_VERSION,
             Self::Disconnect(_) => 2,
             Self::Issue(..) | Self::Redeem(_) => 3,
+            Self::Present(_) => 4,
         }
     }
 }
@@ -178,6 +182,9 @@ impl Unread {
                 per_holder_max: record.per_holder_max,
             }),
             Wish::Redeem(hash) => Body::Redeem(entry::Redeem { node, ticket, time_ms, hash }),
+            Wish::Present(batch) => {
+                Body::Present(entry::Present::of(batch, (node, ticket, time_ms)))
+            }
         };
         debug_assert_eq!(body.version(), self.wish.version());
         Entry { witness, body }.encode()

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use sockeye_hub::Seq;
-use sockeye_service::sequencing::{Origin, SequencerEvent, Verdict};
+use sockeye_hub::{Epoch, Seq};
+use sockeye_service::sequencing::{Batch, Origin, SequencerEvent, Verdict};
 
 use super::behind::Behind;
 use super::chain::{Chain, Follows};
+use super::presence::Life;
 use super::replica::{Effect, Replica, Ticket};
 use super::{Node, Notice, Phase, ReadLog, Stop};
 use crate::engine::Position;
@@ -89,6 +90,7 @@ impl Node {
         if self.phase == Phase::Following {
             return self.join_again();
         }
+        self.presences.read_again();
         // The hole is in the middle of the log, or its beginning was trimmed meanwhile.
         self.log = None;
         self.leads = false;
@@ -173,7 +175,12 @@ impl Node {
         events: &mut Vec<SequencerEvent>,
     ) {
         match effect {
-            Effect::Void | Effect::Lease { .. } => self.note_lease(&effect),
+            Effect::Void => {}
+            Effect::Lease(life) => {
+                self.note_lease(life);
+                self.presences.take_lease(life, seq, events);
+            }
+            Effect::Present(batch, ticket) => self.take_present(batch, ticket, seq, events),
             Effect::Message(entry, ticket) => {
                 let origin = self.take_back(ticket);
                 if self.leads {
@@ -197,22 +204,11 @@ impl Node {
                 }
             }
             Effect::Passed(ticket) => self.note_passed(ticket),
-            Effect::Epoch(epoch) => {
-                if !self.epochs.is_old(epoch.0) {
-                    self.writes.raise = None;
-                    self.writes.has_raised = false;
-                }
-                self.epochs.note(epoch.0);
-                self.status.epochs_ended += 1;
-                self.notices.push(Notice::Epoch(epoch, seq));
-                if self.leads || (self.phase == Phase::Following && self.hubs.is_some()) {
-                    events.push(SequencerEvent::Epoch(epoch));
-                    self.lead_from(seq, events);
-                }
-            }
+            Effect::Epoch(epoch) => self.take_epoch(epoch, seq, events),
             Effect::Lost => {
                 self.status.unreadable += 1;
                 self.notices.push(Notice::Unreadable(position));
+                self.presences.miss(seq);
                 if self.leads {
                     self.lead_from(seq, events);
                 }
@@ -221,6 +217,37 @@ impl Node {
             Effect::Horizon(through) => self.trim(through),
             Effect::Diverged => self.stop(Stop::Diverged, events),
             Effect::Newer(version) => self.stop(Stop::Newer(version), events),
+        }
+    }
+
+    fn take_epoch(&mut self, epoch: Epoch, seq: u64, events: &mut Vec<SequencerEvent>) {
+        if !self.epochs.is_old(epoch.0) {
+            self.writes.raise = None;
+            self.writes.has_raised = false;
+        }
+        self.epochs.note(epoch.0);
+        self.status.epochs_ended += 1;
+        self.notices.push(Notice::Epoch(epoch, seq));
+        // What nodes have said of their members may be lost.
+        self.presences.repeat(seq, events);
+        if self.leads || (self.phase == Phase::Following && self.hubs.is_some()) {
+            events.push(SequencerEvent::Epoch(epoch));
+            self.lead_from(seq, events);
+        }
+    }
+
+    fn take_present(
+        &mut self,
+        batch: Batch,
+        ticket: Ticket,
+        seq: u64,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        let origin = self.take_back(ticket);
+        events.extend(origin.map(|it| SequencerEvent::Answer(it, Verdict::Taken)));
+        // Whatever was said before this node had read the log is said again.
+        if self.phase == Phase::Following {
+            self.presences.take(ticket.node, batch, seq, events);
         }
     }
 
@@ -243,14 +270,13 @@ impl Node {
         self.writes.resends |= next.is_none_or(|next| next < ticket.number);
     }
 
-    fn note_lease(&mut self, effect: &Effect) {
-        let Effect::Lease { node, until_ms } = effect else { return };
-        if *node != self.settings.node {
+    fn note_lease(&mut self, life: Life) {
+        if life.node != self.settings.node {
             return;
         }
         // The engine takes entries, also if no offers wait.
         self.link.trouble = None;
-        if self.writes.resent_ms.is_some_and(|resent_ms| resent_ms <= *until_ms) {
+        if self.writes.resent_ms.is_some_and(|resent_ms| resent_ms <= life.until_ms) {
             // What was passed over before this lease was appended before it, too.
             self.writes.resent_ms = None;
             self.writes.resends = false;

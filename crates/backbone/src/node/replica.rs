@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Refusal, Seq};
 use sockeye_service::sequencing::{
-    LogNode, NoRoom, Offer, Origin, Sequence, Sequenced, Sequencer, SequencerEvent, Verdict,
+    Batch, LogNode, NoRoom, Offer, Origin, Sequence, Sequenced, Sequencer, SequencerEvent, Verdict,
 };
 use sockeye_service::wire::Level;
 
@@ -22,6 +22,7 @@ use self::nodes::Nodes;
 pub(super) use self::restore::Told;
 use self::roster::Roster;
 use self::tickets::Tickets;
+use super::presence::Life;
 use crate::digest::Digest;
 use crate::entry::{self, Birth, Body, Entry, Horizon, Lease, NewEpoch, Rules, Spans, Unreadable};
 
@@ -66,6 +67,8 @@ pub(super) enum Effect {
     Verdict(Ticket, Verdict),
     /// The streams of this user end.
     Disconnect(Arc<str>, Ticket),
+    /// A node tells of the members of its streams.
+    Present(Batch, Ticket),
     /// An offer whose ticket is not the next one of its node.
     Passed(Ticket),
     /// A new epoch begins.
@@ -73,7 +76,7 @@ pub(super) enum Effect {
     /// The entry cannot be read: whatever it was is lost.
     Lost,
     /// The lease of a node was renewed.
-    Lease { node: u64, until_ms: u64 },
+    Lease(Life),
     /// There are new rules.
     Rules,
     /// Entries up to here are forgotten.
@@ -199,6 +202,7 @@ impl Replica {
             Body::Disconnect(it) => self.disconnect(it),
             Body::Issue(it) => self.issue(it),
             Body::Redeem(it) => self.redeem(it),
+            Body::Present(it) => self.present(it),
         }
     }
 
@@ -288,7 +292,14 @@ impl Replica {
         if self.identity == 0 {
             self.identity = lease.identity;
         }
-        Effect::Lease { node: lease.node, until_ms: lease.until_ms }
+        Effect::Lease(self.life(lease))
+    }
+
+    /// A lease at log time.
+    fn life(&self, lease: &Lease<'_>) -> Life {
+        let Lease { node, until_ms, heard, .. } = *lease;
+        let length_ms = until_ms.saturating_sub(lease.time_ms);
+        Life { node, time_ms: self.time_ms, until_ms, length_ms, heard }
     }
 
     fn decide(&mut self, offer: &entry::Offer<'_>) -> Effect {
@@ -319,6 +330,15 @@ impl Replica {
         let ticket = Ticket { node: it.node, number: it.ticket };
         match self.take(ticket, it.time_ms) {
             Some(_) => Effect::Disconnect(it.user.into(), ticket),
+            None => self.pass(ticket),
+        }
+    }
+
+    /// As a disconnection.
+    fn present(&mut self, it: &entry::Present<'_>) -> Effect {
+        let ticket = Ticket { node: it.node, number: it.ticket };
+        match self.take(ticket, it.time_ms) {
+            Some(_) => Effect::Present(it.batch(), ticket),
             None => self.pass(ticket),
         }
     }

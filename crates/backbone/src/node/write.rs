@@ -6,6 +6,9 @@ use super::{Node, Notice, OnOtherRules, Phase};
 use crate::engine::{Full, Trimming};
 use crate::entry::{Body, Entry, Evidence, FIRST_VERSION, Lease, NewEpoch, Spans};
 
+/// The first version in which nodes tell of the members of their streams.
+const PRESENT_VERSION: u8 = 4;
+
 impl Node {
     /// The node's log time: never before that of the log.
     pub(super) fn time_ms(&self, now_ms: u64) -> u64 {
@@ -114,8 +117,9 @@ impl Node {
         let reads = says_more.then_some(self.settings.version);
         let program = says_more.then_some(self.settings.program);
         let rules = says_more.then(|| self.settings.rules.digest());
+        let heard = (self.settings.version >= PRESENT_VERSION).then_some(self.presences.from());
         let lease =
-            Lease { node, time_ms, until_ms, ticket, name, identity, reads, program, rules };
+            Lease { node, time_ms, until_ms, ticket, name, identity, reads, program, rules, heard };
         let appended = self.append(Body::Node(lease)).is_ok();
         self.settings.name = own_name;
         appended

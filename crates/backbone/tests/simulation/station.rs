@@ -18,6 +18,7 @@ use sockeye_service::wire::{Data, Level, Payload};
 use sockeye_simnet::Random;
 
 use super::oracle::Oracle;
+use super::presence::Members;
 use super::tickets::{self, Act};
 use super::world::CHANNELS;
 
@@ -40,6 +41,7 @@ pub(super) struct Station {
     /// The users with an open stream, and those who were disconnected here.
     pub(super) users: BTreeSet<usize>,
     disconnected: BTreeSet<usize>,
+    pub(super) members: Members,
 }
 
 pub(super) fn hub_config() -> Config {
@@ -82,6 +84,7 @@ impl Station {
             number,
             users: BTreeSet::new(),
             disconnected: BTreeSet::new(),
+            members: Members::new(),
         }
     }
 
@@ -121,6 +124,13 @@ impl Station {
         self.tickets += 1;
         self.credentials.add(self.tickets, act, ticket);
         self.declare(tickets::statement(act, ticket), now_ms)
+    }
+
+    /// Tells the others of its members, if there is something to tell.
+    pub(super) fn tell(&mut self, now_ms: u64) -> Vec<SequencerEvent> {
+        self.tickets += 1;
+        let batch = self.members.tell(self.tickets);
+        batch.map_or_else(Vec::new, |batch| self.declare(Statement::Present(batch), now_ms))
     }
 
     fn declare(&mut self, statement: Statement, now_ms: u64) -> Vec<SequencerEvent> {
@@ -195,6 +205,9 @@ impl Station {
                 oracle.recalled += 1;
                 self.users.clear();
             }
+            Outcome::Presence(news) => self.members.hear(&news),
+            Outcome::Answer(origin, verdict)
+                if self.members.answer(origin.ticket, verdict == Verdict::Taken) => {}
             Outcome::Answer(origin, _) if self.leaving.remove(&origin.ticket).is_some() => {}
             Outcome::Answer(origin, verdict)
                 if self

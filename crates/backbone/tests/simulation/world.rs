@@ -8,6 +8,7 @@ use sockeye_simnet::Random;
 use super::Coverage;
 use super::client::Client;
 use super::oracle::Oracle;
+use super::presence;
 use super::station::Station;
 use super::tickets::Act;
 
@@ -101,7 +102,16 @@ impl World {
             38 if self.random.one_in(4) && self.log.ends().last.is_some() => {
                 self.log.write(*b"somebody else wrote this");
             }
+            38 => self.change_members(at),
             _ => self.settle(at),
+        }
+    }
+
+    /// A stream of a member opens or closes.
+    fn change_members(&mut self, at: usize) {
+        let Some(station) = self.stations[at].as_mut().filter(|it| it.is_ready()) else { return };
+        for _ in 0..=self.random.below(4) {
+            station.members.change(&mut self.random);
         }
     }
 
@@ -204,7 +214,8 @@ impl World {
 
     fn run(&mut self, at: usize) {
         let Some(station) = &mut self.stations[at] else { return };
-        let events = station.settle(self.now_ms);
+        let mut events = station.tell(self.now_ms);
+        events.extend(station.settle(self.now_ms));
         if let Some(digest) = station.node.digest() {
             self.oracle.compare(digest, at);
         }
@@ -376,6 +387,12 @@ impl World {
         // What was written last is read by all.
         self.run_all();
         self.try_ticket();
+        // Leases of those who are gone end.
+        for _ in 0..40 {
+            self.now_ms += 50;
+            (0..STATIONS).for_each(|at| self.run(at));
+        }
+        self.run_all();
         for _ in 0..100 {
             self.come();
         }
@@ -390,9 +407,12 @@ impl World {
             assert_eq!(pair[0].node.digest(), pair[1].node.digest(), "all know the same");
             assert_eq!(pair[0].hub.position(), pair[1].hub.position(), "all hubs stand there");
         }
+        let all = presence::union(stations.iter().map(|it| it.members.here()));
         for station in &stations {
             self.oracle.check_users(&station.users);
+            assert_eq!(station.members.view(), all, "each lists all: {:?}", station.node);
         }
+        self.sum.members += all.len() as u64;
         for (number, client) in self.clients.iter().enumerate() {
             if client.at.is_some() {
                 client.check(number, &self.oracle);
@@ -419,6 +439,7 @@ impl World {
         self.sum.rejoined += status.rejoined;
         self.sum.repeats += status.repeats;
         self.sum.joined_behind += status.joined_behind;
+        self.sum.presence.add(station.members.heard_of);
     }
 
     fn statuses(&self) -> Vec<String> {

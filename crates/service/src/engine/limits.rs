@@ -56,6 +56,9 @@ pub struct Limits {
     /// together. When that is not enough, channels send alternately: the one that has waited
     /// longest, then the one with the fewest watchers.
     pub presence_events_per_second: u64,
+    /// The bytes of a batch in which a node of a shared log tells the others of its members. It tells one after the other,
+    /// and at most one in `presence_interval_ms` that has not so many.
+    pub presence_batch_bytes: usize,
     /// How often a WebSocket is pinged, as clients are told, in milliseconds. The server's limits
     /// decide.
     pub ping_ms: u64,
@@ -184,6 +187,7 @@ impl Default for Limits {
             presence_page_max: 1_000,
             presence_interval_ms: 1_000,
             presence_events_per_second: 10_000,
+            presence_batch_bytes: 16 * 1024,
             ping_ms: 25_000,
             heartbeat_ms: 15_000,
             greeting_ms: 5_000,

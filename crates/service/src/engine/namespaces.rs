@@ -79,6 +79,12 @@ impl Namespaces {
         named.map_or(&self.rules, |(_, rules)| rules)
     }
 
+    /// The longest grace time of presence, in milliseconds.
+    pub(crate) fn grace_ms_max(&self) -> u64 {
+        let all = core::iter::once(&self.rules).chain(self.named.iter().map(|(_, rules)| rules));
+        all.filter_map(|rules| rules.presence_ms).max().unwrap_or(0)
+    }
+
     /// Whether a condition holds for the rules of every namespace that a target reaches into.
     pub(crate) fn all(&self, target: Target<'_>, is_so: impl Fn(&Rules) -> bool) -> bool {
         let namespace = match target {

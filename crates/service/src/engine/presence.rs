@@ -5,7 +5,9 @@
 //! again.
 
 mod census;
+mod nodes;
 mod registry;
+mod sharing;
 mod telling;
 mod turns;
 
@@ -21,6 +23,7 @@ pub(crate) use self::census::Census;
 use self::census::{Came, News, State};
 use self::registry::Changed;
 pub(crate) use self::registry::Registry;
+use self::sharing::Sharing;
 use self::turns::Turns;
 use crate::engine::Limits;
 use crate::engine::shared_state::WakeOne;
@@ -77,6 +80,8 @@ pub(crate) struct Presence {
     leaves: Time,
     /// The number of the latest event.
     events: u64,
+    /// What the other nodes of the log are to be told.
+    sharing: Sharing,
 }
 
 /// The services that share a registry, and how each learns that it has news.
@@ -85,6 +90,14 @@ pub(crate) struct Others {
     pub(crate) wake: WakeOne,
     /// Whether each service has news.
     pub(crate) mail: Arc<[AtomicBool]>,
+}
+
+impl Others {
+    /// Tells a service that it has news.
+    fn notify(&self, other: usize) {
+        self.mail[other].store(true, Ordering::Release);
+        (self.wake)(other);
+    }
 }
 
 impl core::fmt::Debug for Others {
@@ -140,6 +153,7 @@ impl Presence {
             names_max: limits.presence_names_max,
             leaves: Time::NEVER,
             events: 0,
+            sharing: Sharing::default(),
         }
     }
 
@@ -150,7 +164,7 @@ impl Presence {
 
     /// When the next thing is due.
     pub(crate) fn deadline(&self) -> Time {
-        self.leaves.min(self.turns.deadline())
+        self.leaves.min(self.turns.deadline()).min(self.tell_deadline())
     }
 
     /// The items that are held: none, once all streams are gone and all grace times are over.
@@ -160,13 +174,13 @@ impl Presence {
 
     /// Changes the registry, and wakes the services that have news of it.
     fn change<R>(&mut self, change: impl FnOnce(&dyn Registry, usize) -> Changed<R>) -> R {
-        let Changed { done, woken, next_leave } = change(self.registry.as_ref(), self.me);
+        let Changed { done, woken, next_leave, tells } = change(self.registry.as_ref(), self.me);
         self.leaves = next_leave;
         if let Some(all) = &self.others {
-            for other in woken {
-                all.mail[other].store(true, Ordering::Release);
-                (all.wake)(other);
-            }
+            woken.into_iter().for_each(|other| all.notify(other));
+        }
+        if tells {
+            self.want_to_tell();
         }
         done
     }
@@ -200,7 +214,8 @@ impl Presence {
 
     /// Gives a member who has no stream in the channel another grace time.
     fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now: Time) {
-        self.change(|registry, _| registry.renew(channel, user, grace_ms, now.as_millis()));
+        let times = (grace_ms, now.as_millis());
+        self.change(|registry, me| registry.renew(channel, user, times, me));
     }
 
     /// Removes a stream from a channel. Its user, if it has no other stream there, stays for
@@ -230,7 +245,7 @@ impl Presence {
         let left = self.change(|registry, me| registry.expire(now.as_millis(), STEP_CHANGES, me));
         let count = left.len();
         for (channel, user) in left {
-            self.note(&channel, Some((&user, false)), now);
+            self.note(&channel, user.as_ref().map(|(user, there)| (user, *there)), now);
             self.sweep(&channel);
         }
         count
@@ -244,6 +259,7 @@ impl Presence {
         if !mail[self.me].swap(false, Ordering::Acquire) {
             return 0;
         }
+        self.look_whether_to_tell();
         for count in 0..STEP_CHANGES {
             let Some((channel, news)) = self.registry.take_mail(self.me) else { return count };
             let Some(room) = self.rooms.get_mut(&channel) else { continue };

@@ -150,7 +150,7 @@ impl<D: Dialect> Engine<D> {
     }
 
     /// Refuses what the log would not take.
-    fn check_log(&self) -> Result<(), Refusal> {
+    pub(super) fn check_log(&self) -> Result<(), Refusal> {
         if self.sequencing.health().has_failed() {
             return Err(Refusal::LogFailed);
         }
@@ -209,6 +209,9 @@ impl<D: Dialect> Engine<D> {
                 Outcome::Health(now) => {
                     *health = now;
                     *has_begun |= now == Health::Good;
+                    if backbone.figures().shared.is_some() {
+                        self.presence.begin_to_tell();
+                    }
                     Ok(())
                 }
                 Outcome::Disconnect(user, ticket) => {
@@ -221,6 +224,11 @@ impl<D: Dialect> Engine<D> {
                     self.recall_users(out);
                     Ok(())
                 }
+                Outcome::Presence(news) => {
+                    self.hear_nodes(&news, out);
+                    Ok(())
+                }
+                Outcome::Answer(ticket, verdict) if self.take_told(ticket, verdict) => Ok(()),
                 Outcome::Answer(ticket, verdict) => {
                     let result = self.result_of(verdict);
                     answered = Some(self.answer(ticket, result));

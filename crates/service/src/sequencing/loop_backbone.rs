@@ -264,6 +264,7 @@ impl Backbone for Member {
         let bytes = match &statement {
             Statement::Disconnect(user) => user.len() + OVERHEAD_BYTES,
             Statement::Issue(_) | Statement::Redeem(_) => OVERHEAD_BYTES,
+            Statement::Present(batch) => batch.cost() + OVERHEAD_BYTES,
         };
         self.hand_over(ticket, Wish::Statement(statement), bytes)
     }

@@ -176,8 +176,8 @@ impl Sequence for Sequencer {
     ) {
         events.push(match statement {
             Statement::Disconnect(user) => SequencerEvent::Disconnect(user.into(), Some(origin)),
-            // Services of one process share a table of tickets.
-            Statement::Issue(_) | Statement::Redeem(_) => {
+            // Services of one process share a table of tickets, and a census.
+            Statement::Issue(_) | Statement::Redeem(_) | Statement::Present(_) => {
                 SequencerEvent::Answer(origin, Verdict::Failed)
             }
         });
@@ -234,6 +234,7 @@ impl SequencerEvent {
                 Some(Outcome::Disconnect(Arc::clone(user), own.map(|origin| origin.ticket)))
             }
             Self::DisconnectsMissed => Some(Outcome::DisconnectsMissed),
+            Self::Presence(news) => Some(Outcome::Presence(Arc::clone(news))),
             Self::Answer(origin, verdict) => {
                 (origin.worker == worker).then_some(Outcome::Answer(origin.ticket, *verdict))
             }
@@ -250,7 +251,8 @@ impl SequencerEvent {
             | Self::Epoch(_)
             | Self::Health(_)
             | Self::Disconnect(..)
-            | Self::DisconnectsMissed => true,
+            | Self::DisconnectsMissed
+            | Self::Presence(_) => true,
         }
     }
 
@@ -263,7 +265,8 @@ impl SequencerEvent {
             | Self::Lost(_)
             | Self::Epoch(_)
             | Self::Health(_)
-            | Self::DisconnectsMissed => None,
+            | Self::DisconnectsMissed
+            | Self::Presence(_) => None,
         }
     }
 }

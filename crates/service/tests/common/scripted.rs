@@ -77,7 +77,7 @@ impl Backbone for Scripted {
                 self.outcomes.lock().expect("as above").push_back(taken);
             }
             (Statement::Issue(_) | Statement::Redeem(_), TicketsOf::Test)
-            | (Statement::Disconnect(_), _) => {
+            | (Statement::Disconnect(_) | Statement::Present(_), _) => {
                 self.declared.lock().expect("as above").push_back((ticket, statement));
             }
         }

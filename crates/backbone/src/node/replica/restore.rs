@@ -73,13 +73,18 @@ impl Replica {
                     self.roster.note(entry, lease, (seq, self.time_ms));
                 }
                 self.memory.push_lease(seq, self.time_ms);
-                Effect::Lease { node: lease.node, until_ms: lease.until_ms }
+                Effect::Lease(self.life(lease))
             }
             Some(Body::Offer(offer)) => self.take_told_offer(offer, told, is_known),
             Some(Body::Disconnect(it)) => {
                 let ticket = Ticket { node: it.node, number: it.ticket };
                 let untaken = self.take_told_ticket(ticket, it.time_ms, (told, is_known));
                 untaken.unwrap_or_else(|| Effect::Disconnect(it.user.into(), ticket))
+            }
+            Some(Body::Present(it)) => {
+                let ticket = Ticket { node: it.node, number: it.ticket };
+                let untaken = self.take_told_ticket(ticket, it.time_ms, (told, is_known));
+                untaken.unwrap_or_else(|| Effect::Present(it.batch(), ticket))
             }
             Some(Body::Issue(it)) => self.take_told_issue(it, told, is_known),
             Some(Body::Redeem(it)) => self.take_told_redemption(it, told, is_known),

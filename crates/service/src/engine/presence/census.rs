@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use sockeye_hub::presence::{Joined, Presence as Members};
+use sockeye_hub::presence::{Change, Joined, Presence as Members};
 use sockeye_server::Time;
 
+use super::nodes::Nodes;
 use crate::engine::Limits;
 
 /// The members of all channels, whichever service their streams are at.
 #[derive(Debug)]
 pub(crate) struct Census {
-    members: Members<()>,
+    pub(super) members: Members<()>,
     /// Channels with a stream, or with a member in its grace time. Never iterated.
-    rooms: HashMap<Arc<str>, Count>,
+    pub(super) rooms: HashMap<Arc<str>, Count>,
     /// The number of channels in which each user is a member. Never iterated.
     users: HashMap<Arc<str>, usize>,
     version: u64,
@@ -26,11 +27,15 @@ pub(crate) struct Census {
     mailed: Vec<Arc<str>>,
     /// Services to be woken for their news.
     woken: BTreeSet<usize>,
+    /// The other nodes of a log that several machines share.
+    pub(super) nodes: Nodes,
 }
 
 #[derive(Debug, Default)]
-struct Count {
+pub(super) struct Count {
     streams: u64,
+    /// Those without a member.
+    pub(super) nameless: u64,
     version: u64,
     /// Services with a watcher.
     watching: BTreeSet<usize>,
@@ -95,16 +100,18 @@ impl Census {
             mail: (0..services).map(|_| BTreeMap::new()).collect(),
             mailed: vec![Arc::default(); services],
             woken: BTreeSet::new(),
+            nodes: Nodes::new(limits),
         }
     }
 
     pub(super) fn held(&self) -> usize {
-        self.rooms.len() + self.members.members() + self.users.len()
+        self.rooms.len() + self.members.members() + self.users.len() + self.nodes.held()
     }
 
     /// When the next grace time is over.
     pub(super) fn next_leave(&self) -> Time {
-        self.members.next_deadline().map_or(Time::NEVER, Time::from_millis)
+        let here = self.members.next_deadline().map_or(Time::NEVER, Time::from_millis);
+        here.min(self.next_gone())
     }
 
     /// Adds a stream of one service to a channel.
@@ -115,12 +122,18 @@ impl Census {
         let user: Option<Arc<str>> =
             joined.and_then(|(user, joined)| joined.is_ok().then(|| user.into()));
         // [service:presence-grace] A user who comes back in time never left.
-        let arrived = matches!(joined, Some((_, Ok(Joined::Arrived))));
-        let new = user.as_ref().filter(|_| arrived);
+        let is_new = matches!(joined, Some((_, Ok(Joined::Arrived))));
+        let new = user.as_ref().filter(|_| is_new);
         if let Some(user) = new {
             *self.users.entry(Arc::clone(user)).or_default() += 1;
         }
-        self.rooms.entry(Arc::clone(channel)).or_default().streams += 1;
+        // [service:presence-nodes] Nor does one come who is at another node.
+        let new = new.filter(|user| !self.nodes.elsewhere.note_here(channel, user, true));
+        let arrived = new.is_some();
+        let room = self.rooms.entry(Arc::clone(channel)).or_default();
+        room.streams += 1;
+        room.nameless += u64::from(user.is_none());
+        self.nodes.tell(channel, user.as_deref());
         self.note(channel, new.map(|user| (user, true)), from);
         Came { user, arrived }
     }
@@ -129,14 +142,28 @@ impl Census {
     /// here.
     fn is_welcome(&self, channel: &str, user: &str) -> bool {
         let rooms = self.users.get(user).copied().unwrap_or_default();
-        rooms < self.rooms_per_user || self.members.has(channel, user)
+        let has_room = rooms < self.rooms_per_user && self.has_room_for(channel, user);
+        has_room || self.members.has(channel, user)
     }
 
-    pub(super) fn renew(&mut self, channel: &str, user: &str, grace_ms: u64, now_ms: u64) {
-        if self.members.has(channel, user) {
-            let known = self.members.join(channel, user, ());
+    /// [service:presence-nodes] The member may be one of another node, and is one of this node, too, from then on.
+    pub(super) fn renew(
+        &mut self,
+        channel: &str,
+        user: &str,
+        (grace_ms, now_ms): (u64, u64),
+        from: usize,
+    ) {
+        let is_here = self.members.has(channel, user);
+        if is_here || self.nodes.elsewhere.has(channel, user) {
+            let channel: Arc<str> = channel.into();
+            if !is_here {
+                self.join(&channel, Some(user), from);
+                return self.leave(&channel, Some(user), grace_ms, now_ms, from);
+            }
+            let known = self.members.join(&channel, user, ());
             debug_assert_eq!(known, Ok(Joined::Known), "it is a member");
-            self.members.leave(channel, user, grace_ms, now_ms);
+            self.members.leave(&channel, user, grace_ms, now_ms);
         }
     }
 
@@ -154,18 +181,15 @@ impl Census {
         }
         if let Some(room) = self.rooms.get_mut(channel) {
             room.streams -= 1;
+            room.nameless -= u64::from(user.is_none());
         }
+        self.nodes.tell(channel, user);
         self.note(channel, None, from);
         self.sweep(channel);
     }
 
-    /// Removes up to `most` members whose grace time is over.
-    pub(super) fn expire(
-        &mut self,
-        now_ms: u64,
-        most: usize,
-        from: usize,
-    ) -> Vec<(Arc<str>, Arc<str>)> {
+    /// Removes up to `most` members whose grace time is over, or whose node is gone.
+    pub(super) fn expire(&mut self, now_ms: u64, most: usize, from: usize) -> Vec<Change> {
         let mut all = Vec::new();
         while all.len() < most
             && let Some(left) = self.members.expire(now_ms)
@@ -176,9 +200,17 @@ impl Census {
                     self.users.remove(&left.member);
                 }
             }
-            self.note(&left.room, Some((&left.member, false)), from);
+            self.nodes.tell(&left.room, Some(&left.member));
+            let is_elsewhere = self.nodes.elsewhere.note_here(&left.room, &left.member, false);
+            let user = (!is_elsewhere).then_some((left.member, false));
+            self.note(&left.room, user.as_ref().map(|(user, there)| (user, *there)), from);
             self.sweep(&left.room);
-            all.push((left.room, left.member));
+            all.push((left.room, user));
+        }
+        while all.len() < most
+            && let Some(change) = self.forget_elsewhere(now_ms, from)
+        {
+            all.push(change);
         }
         all
     }
@@ -216,7 +248,9 @@ impl Census {
     pub(super) fn state(&self, channel: &str) -> State {
         let room = self.rooms.get(channel);
         let (version, streams) = room.map_or((self.version, 0), |it| (it.version, it.streams));
-        State { version, streams, users: self.members.count(channel) as u64 }
+        let elsewhere = &self.nodes.elsewhere;
+        let users = self.members.count(channel) + elsewhere.only(channel);
+        State { version, streams: streams + elsewhere.connections(channel), users: users as u64 }
     }
 
     /// Members by name, the first `limit` after one, each with the streams that it has.
@@ -226,12 +260,26 @@ impl Census {
         after: Option<&str>,
         limit: usize,
     ) -> Vec<(Box<str>, u32)> {
-        let listed = self.members.list(channel, after, limit);
-        listed.map(|(name, streams, ())| (name.into(), streams)).collect()
+        let elsewhere = &self.nodes.elsewhere;
+        let here = self.members.list(channel, after, limit);
+        let mut page: BTreeMap<&str, u64> =
+            here.map(|(name, streams, ())| (name, u64::from(streams))).collect();
+        for (name, streams) in elsewhere.list(channel, after, limit) {
+            *page.entry(name).or_default() += streams;
+        }
+        let names = page.into_iter().take(limit);
+        names
+            .map(|(name, streams)| (name.into(), u32::try_from(streams).unwrap_or(u32::MAX)))
+            .collect()
     }
 
     /// Notes a change in a channel, for the other services that have watchers there.
-    fn note(&mut self, channel: &Arc<str>, user: Option<(&Arc<str>, bool)>, from: usize) {
+    pub(super) fn note(
+        &mut self,
+        channel: &Arc<str>,
+        user: Option<(&Arc<str>, bool)>,
+        from: usize,
+    ) {
         let Some(room) = self.rooms.get_mut(channel) else { return };
         self.version += 1;
         room.version = self.version;
@@ -242,9 +290,10 @@ impl Census {
     }
 
     /// Forgets a channel without streams and without members.
-    fn sweep(&mut self, channel: &Arc<str>) {
+    pub(super) fn sweep(&mut self, channel: &Arc<str>) {
         let is_empty = self.rooms.get(channel).is_some_and(|room| room.streams == 0);
-        if is_empty && self.members.count(channel) == 0 {
+        let is_elsewhere = self.nodes.elsewhere.has_room(channel);
+        if is_empty && self.members.count(channel) == 0 && !is_elsewhere {
             self.rooms.remove(channel);
         }
     }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
+use sockeye_hub::presence::{Batch, Change};
 use sockeye_server::Time;
 
 use super::census::{Came, Census, News, State};
 use crate::engine::shared_state::lock;
+use crate::sequencing::PresenceNews;
 
 /// Knows the members of all channels, whichever service their streams are at.
 ///
@@ -16,8 +18,8 @@ pub(crate) trait Registry: Debug + Send + Sync {
     /// Adds a stream to a channel.
     fn join(&self, channel: &Arc<str>, user: Option<&str>, from: usize) -> Changed<Came>;
 
-    /// Gives a member who is away another grace time.
-    fn renew(&self, channel: &str, user: &str, grace_ms: u64, now_ms: u64) -> Changed<()>;
+    /// Gives a member who is away another grace time, of so many milliseconds from a time on.
+    fn renew(&self, channel: &str, user: &str, times: (u64, u64), from: usize) -> Changed<()>;
 
     /// Removes a stream from a channel.
     fn leave(
@@ -29,8 +31,24 @@ pub(crate) trait Registry: Debug + Send + Sync {
         from: usize,
     ) -> Changed<()>;
 
-    /// Removes up to `most` members whose grace time is over, and returns each with its channel.
-    fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>>;
+    /// Removes up to `most` members whose grace time is over, or whose node is gone, and returns each with its channel.
+    fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<Change>>;
+
+    /// Takes what is said of other nodes of the log, unless another service has. The members of a node that has left leave
+    /// at `gone_ms`.
+    fn hear(&self, news: &PresenceNews, gone_ms: u64, from: usize) -> Changed<Vec<Change>>;
+
+    /// The other nodes of the log are to be told.
+    fn begin_to_tell(&self);
+
+    /// Whether there is something to tell them, and nothing under way.
+    fn is_due(&self) -> bool;
+
+    /// What they are told next. It is under way until it is settled.
+    fn take_batch(&self, bytes_max: usize) -> Option<Batch>;
+
+    /// The log has that, or nobody knows whether it has.
+    fn settle_batch(&self, is_told: bool);
 
     /// Notes that a service has a watcher in a channel.
     fn watch(&self, channel: &str, from: usize) -> Changed<()>;
@@ -58,12 +76,15 @@ pub(crate) struct Changed<R> {
     pub(super) woken: BTreeSet<usize>,
     /// When the next member leaves for good.
     pub(super) next_leave: Time,
+    /// The other nodes of the log are to be told.
+    pub(super) tells: bool,
 }
 
 fn change<R>(census: &Mutex<Census>, change: impl FnOnce(&mut Census) -> R) -> Changed<R> {
     let mut census = lock(census);
     let done = change(&mut census);
-    Changed { done, woken: census.take_woken(), next_leave: census.next_leave() }
+    let (woken, next_leave) = (census.take_woken(), census.next_leave());
+    Changed { done, woken, next_leave, tells: census.take_due() }
 }
 
 impl Registry for Mutex<Census> {
@@ -71,8 +92,8 @@ impl Registry for Mutex<Census> {
         change(self, |census| census.join(channel, user, from))
     }
 
-    fn renew(&self, channel: &str, user: &str, grace_ms: u64, now_ms: u64) -> Changed<()> {
-        change(self, |census| census.renew(channel, user, grace_ms, now_ms))
+    fn renew(&self, channel: &str, user: &str, times: (u64, u64), from: usize) -> Changed<()> {
+        change(self, |census| census.renew(channel, user, times, from))
     }
 
     fn leave(
@@ -86,8 +107,28 @@ impl Registry for Mutex<Census> {
         change(self, |census| census.leave(channel, user, grace_ms, now_ms, from))
     }
 
-    fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<(Arc<str>, Arc<str>)>> {
+    fn expire(&self, now_ms: u64, most: usize, from: usize) -> Changed<Vec<Change>> {
         change(self, |census| census.expire(now_ms, most, from))
+    }
+
+    fn hear(&self, news: &PresenceNews, gone_ms: u64, from: usize) -> Changed<Vec<Change>> {
+        change(self, |census| census.hear(news, gone_ms, from))
+    }
+
+    fn begin_to_tell(&self) {
+        lock(self).begin_to_tell();
+    }
+
+    fn is_due(&self) -> bool {
+        lock(self).is_due()
+    }
+
+    fn take_batch(&self, bytes_max: usize) -> Option<Batch> {
+        lock(self).take_batch(bytes_max)
+    }
+
+    fn settle_batch(&self, is_told: bool) {
+        lock(self).settle_batch(is_told);
     }
 
     fn watch(&self, channel: &str, from: usize) -> Changed<()> {

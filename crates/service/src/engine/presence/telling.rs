@@ -104,6 +104,7 @@ impl<D: Dialect> Engine<D> {
 
     /// Sends the presence events that are due.
     pub(crate) fn tell_presence(&mut self, out: &mut impl Outlet<D>) {
+        self.tell_nodes();
         loop {
             // [service:presence-steps]
             let left = self.presence.expire(self.now);
