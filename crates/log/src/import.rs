@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::open::Purpose;
 use crate::transfer::{ChannelState, End, KeyState};
-use crate::{Error, Limits, Options, Policy, Record, Recovered, Rule, Start, Store};
+use crate::{Error, Limits, Options, Policy, Record, Recovered, Rule, Store};
 
 /// The file that is there while an import is not finished. It has the position before the first one
 /// that the import writes.
@@ -60,9 +60,8 @@ impl Import {
         (rule.keep_ms, rule.key_ms) = (Rule::FOREVER, 0);
         let policy = Policy { rule, named: Vec::new() };
         let options = Options { limits: limits(), policy, fresh_epoch: epoch, tag };
-        let begun = fs::read_to_string(dir.join(UNFINISHED));
         let (store, found) = Store::open_for(Purpose::Import, dir, &options)?;
-        let (base, is_noted) = match begun {
+        let (base, is_noted) = match fs::read_to_string(dir.join(UNFINISHED)) {
             Ok(text) => {
                 let base = text.trim().parse();
                 (base.map_err(|_| Error::Io(io::ErrorKind::InvalidData))?, true)
@@ -70,11 +69,7 @@ impl Import {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (found.head, false),
             Err(error) => return Err(error.into()),
         };
-        let mut import = Self { store, base, is_noted, dir: dir.to_owned() };
-        if found.start == Start::Fresh {
-            import.note()?;
-        }
-        Ok((import, found))
+        Ok((Self { store, base, is_noted, dir: dir.to_owned() }, found))
     }
 
     /// Notes that the import began. A log that was there stays one if nothing was written to it.
@@ -150,7 +145,7 @@ impl Import {
 }
 
 /// Notes that an import begins. The note is on the disk before the first record.
-fn note(dir: &Path, base: u64) -> Result<(), Error> {
+pub(crate) fn note(dir: &Path, base: u64) -> Result<(), Error> {
     let new = dir.join("importing.new");
     let mut file = File::create(&new)?;
     write!(file, "{base}")?;

@@ -113,6 +113,10 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
     if with.purpose != Purpose::Import && import::is_unfinished(with.dir)? {
         return Err(Error::Unfinished);
     }
+    // Before there is a log: a kill in between leaves no directory that a server would open.
+    if with.purpose == Purpose::Import && !has(DATABASE)? && !has(MarkFile::NAME)? {
+        import::note(with.dir, 0)?;
+    }
     let read = MarkFile::read(with.dir)?;
     // Only a server knows how long it promised to keep the keys of an old log.
     if with.purpose != Purpose::Serve && matches!(read, Read::Old(_)) {
@@ -250,7 +254,11 @@ fn newest_ms(table: &Table, loaded: &Loaded) -> Result<u64, Error> {
 /// log, or one whose epoch is not the mark's.
 fn begin(lock: File, with: &Opening<'_>, start: Start) -> Result<Found, Error> {
     let database = with.dir.join(DATABASE);
-    let epoch = unseen_epoch(with.fresh_epoch, with.dir);
+    let epoch = match with.purpose {
+        // An import that was killed meanwhile has begun this epoch already.
+        Purpose::Import => with.fresh_epoch,
+        Purpose::Serve | Purpose::Maintain => unseen_epoch(with.fresh_epoch, with.dir),
+    };
     set_aside(&database, start)?;
     let db = connect(&database)?;
     let state = State { epoch, horizon: 0, checkpoint: 0, tail: 0 };

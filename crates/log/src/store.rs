@@ -201,7 +201,7 @@ impl Store {
     }
 
     /// Has the next opening begin a new epoch, if the error shows that the log is damaged.
-    fn condemn_if_damaged(&self, error: Error) {
+    pub(super) fn condemn_if_damaged(&self, error: Error) {
         let is_damaged = match error {
             Error::Damaged { .. } => true,
             Error::Database(code) => {

@@ -277,6 +277,30 @@ fn a_damaged_key_is_skipped() {
     assert_eq!(keys + 1, kept.iter().filter(|record| record.key.is_some()).count());
 }
 
+/// Keys cannot be left out where their table cannot be read. [log:damage]
+#[test]
+fn a_table_of_keys_that_cannot_be_read_ends_the_epoch() {
+    let (files, _) = closed();
+    let dir = Dir::new("keys");
+    dir.write(&files);
+    let database = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'keys'";
+    let root: u32 = database.query_row(root, [], |row| row.get(0)).unwrap();
+    drop(database);
+    let at = (usize::try_from(root).unwrap() - 1) * 4096;
+    // No kind of page.
+    dir.write(&with(&dir.read(), "log.sqlite", |bytes| bytes[at] = 77));
+    let (store, recovered) = open(dir.path(), limits(), FRESH).unwrap();
+    if recovered.start == Start::Resumed {
+        store.keys(|_| {}).unwrap_err();
+        drop(store);
+        let (_, recovered) = open(dir.path(), limits(), FRESH).unwrap();
+        assert_eq!((recovered.start, recovered.epoch), (Start::Damaged(Damage::AtWork), FRESH));
+    } else {
+        assert!(matches!(recovered.start, Start::Damaged(_)));
+    }
+}
+
 /// What a kill leaves while the first log is being made: nothing was promised yet.
 #[test]
 fn a_beginning_that_was_interrupted_is_no_damage() {

@@ -105,6 +105,24 @@ fn what_is_exported_and_imported_is_the_same_log() {
     again.append(&[message(again.head() + 1)]).unwrap();
 }
 
+/// A kill may come before there is a mark. [log:import]
+#[test]
+fn an_import_that_was_killed_as_it_began_goes_on() {
+    let begun = Dir::new("begun");
+    drop(Import::begin(begun.path(), 9, 3).unwrap());
+    for left in
+        [&["importing"][..], &["importing", "log.sqlite"], &["importing", "log.sqlite", "mark"]]
+    {
+        let dir = Dir::new("killed-early");
+        let files = begun.read().into_iter().filter(|(name, _)| left.contains(&name.as_str()));
+        dir.write(&files.collect::<Vec<_>>());
+        let served = open(dir.path(), limits(), 5).map(|(_, found)| found);
+        assert_eq!(served, Err(Error::Unfinished), "{left:?}");
+        let (import, found) = Import::begin(dir.path(), 9, 3).unwrap();
+        assert_eq!((found.epoch, import.base(), import.head()), (9, 0, 0), "{left:?}");
+    }
+}
+
 /// [log:import]
 #[test]
 fn an_import_that_was_cut_short_is_no_log_until_it_has_gone_on() {

@@ -126,6 +126,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) message_bytes: u64,
     #[serde(deserialize_with = "rules::positive")]
     pub(crate) queue_bytes: usize,
+    #[serde(deserialize_with = "rules::socket_bytes")]
     pub(crate) socket_bytes: usize,
     /// How long a peer's machine may leave sent bytes unacknowledged, its window shut or the line silent.
     #[serde(deserialize_with = "rules::dead_peer_seconds")]
@@ -147,6 +148,7 @@ pub(crate) struct ChannelConfig {
     history_messages: Option<usize>,
     history_bytes: Option<usize>,
     history_seconds: Option<u64>,
+    #[serde(deserialize_with = "rules::message_bytes")]
     message_bytes: Option<usize>,
     #[serde(deserialize_with = "GapPolicy::read")]
     on_gap: Option<OnGap>,

@@ -252,7 +252,12 @@ impl Opened {
                 problem = each(Kept::Key { channel, key, seq, until_ms }).err();
             }
         });
-        if let skipped @ 1.. = skipped.or_fail(opening)? {
+        let skipped = skipped.map_err(|error| {
+            let way_out = "if the log is damaged, the next start begins a new epoch, and keeps this log as \
+                           log.sqlite.damaged";
+            Failure(format!("{}: {error}; {way_out}", opening()))
+        });
+        if let skipped @ 1.. = skipped? {
             log::error!(skipped; "idempotency keys in the log are damaged and left out");
         }
         let done = match problem {

@@ -91,10 +91,10 @@ impl Store {
     /// because they are not what was written.
     ///
     /// # Errors
-    /// [`Error::Database`] if they cannot be read.
+    /// [`Error::Database`] if they cannot be read. If their table is damaged, the next opening begins a new epoch.
     pub fn keys(&self, mut each: impl FnMut(Key<'_>)) -> Result<u64, Error> {
         let mut skipped = 0;
-        table::keys(self.db(), |row| {
+        let read = table::keys(self.db(), |row| {
             let book = self.book();
             let channel = book.channel(row.channel).map_or("", |channel| channel.name);
             if row.is_sound(self.epoch(), channel) {
@@ -104,7 +104,12 @@ impl Store {
                 skipped += 1;
             }
             Ok::<(), Error>(())
-        })?;
+        });
+        // [log:damage]
+        if let Err(error) = read {
+            self.condemn_if_damaged(error);
+            return Err(error);
+        }
         Ok(skipped)
     }
 }

@@ -74,6 +74,10 @@ pub(super) enum FullPolicy {
     Trim,
 }
 
+/// The most that `[disk]` may ask for: what a file of SQLite and the log's numbers of channels have room for.
+const BYTES_MAX: u64 = 1 << 42;
+const CHANNELS_MAX: u64 = 1 << 31;
+
 impl Config {
     /// What the log keeps of each namespace.
     pub(crate) fn retention(&self) -> Policy {
@@ -123,21 +127,25 @@ impl Config {
         let asked = rules.filter_map(|rule| rule.share_bytes).fold(0, u64::saturating_add);
         let bytes = self.disk.bytes;
         if asked > bytes {
-            let at = self.source.line_of("disk", "bytes");
+            let at = match self.source.line_of("disk", "bytes") {
+                default if default.is_empty() => self.source.line_with(&["disk_bytes"]),
+                given => given,
+            };
             let what = format!("the namespaces reserve {asked} bytes (disk_bytes) of {bytes}");
             return Err(Failure(format!("{at}[disk] bytes: {what}")));
         }
         // One commit has to fit.
         let least = Limits::default().batch_bytes_max;
-        if bytes < least {
-            let at = self.source.line_of("disk", "bytes");
-            return Err(Failure(format!("{at}[disk] bytes: {bytes}, expected at least {least}")));
+        self.check_range("bytes", bytes, (least, BYTES_MAX))?;
+        self.check_range("channels", self.disk.channels, (1, CHANNELS_MAX))
+    }
+
+    fn check_range(&self, key: &str, value: u64, (least, most): (u64, u64)) -> Result<(), Failure> {
+        if (least..=most).contains(&value) {
+            return Ok(());
         }
-        if self.disk.channels == 0 {
-            let at = self.source.line_of("disk", "channels");
-            return Err(Failure(format!("{at}[disk] channels: 0, expected at least 1")));
-        }
-        Ok(())
+        let at = self.source.line_of("disk", key);
+        Err(Failure(format!("{at}[disk] {key}: {value}, expected {least} to {most}")))
     }
 }
 

@@ -88,6 +88,20 @@ pub(super) fn dead_peer_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<u3
     }
 }
 
+/// Bytes that a socket keeps: the kernel counts them in 32 bits, and takes twice as much.
+pub(super) fn socket_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    at_most(usize::deserialize(from)?, 1 << 29)
+}
+
+/// The largest message. In a log on disk a byte may take six, and SQLite bounds its rows.
+pub(super) fn message_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    at_most(usize::deserialize(from)?, 1 << 27).map(Some)
+}
+
+fn at_most<E: serde::de::Error>(bytes: usize, max: usize) -> Result<usize, E> {
+    if bytes <= max { Ok(bytes) } else { Err(E::custom(format!("{bytes}, expected 0 to {max}"))) }
+}
+
 /// A percentage, which cannot be 0.
 pub(super) fn percentage<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     match usize::deserialize(from)? {

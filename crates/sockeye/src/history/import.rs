@@ -16,6 +16,9 @@ use crate::{disk, serve};
 /// The longest line.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
+/// The highest position.
+const SEQ_MAX: u64 = 1 << 53;
+
 /// Bytes that one commit writes, unless one record has more.
 const COMMIT_BYTES: u64 = 4 << 20;
 
@@ -210,8 +213,12 @@ impl Work {
         payload.date_ms = payload.date_ms.or(shown);
         let (channel, body) = (channel.into_owned(), payload.to_log());
         let record = Record { seq, time_ms, kind, channel, key: None, body };
-        if record.bytes() > Import::BATCH_BYTES_MAX || seq > i64::MAX.cast_unsigned() {
-            return Err("the message is too large, or its position".into());
+        // Readers of JSON count that far, and room is left for what comes after the import.
+        if seq > SEQ_MAX {
+            return Err(format!("the position {seq} is above {SEQ_MAX}"));
+        }
+        if record.bytes() > Import::BATCH_BYTES_MAX {
+            return Err("the message is too large".into());
         }
         Ok(record)
     }

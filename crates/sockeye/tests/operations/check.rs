@@ -95,6 +95,25 @@ fn the_environment_counts_as_for_a_server() {
 
 /// [listen:mode]
 #[test]
+fn a_problem_of_a_listener_has_its_line() {
+    let place = Place::new();
+    for (address, more, complaint) in [
+        (":80", "serves = [\"channels\"]", "line 2: listening on [::]:80 without [access]"),
+        ("127.0.0.1:0", "proxy_protocol = \"v1\"", "line 3: proxy_protocol needs trusted"),
+        ("127.0.0.1:0", "tls = true", "line 3: tls = true needs a certificate"),
+        ("127.0.0.1:0", "serves = []", "line 3: serves names nothing"),
+        ("127.0.0.1:0", "mode = 0o660", "line 3: mode is for unix: addresses"),
+        ("unix:socket", "mode = 660", "line 3: mode: 660, expected an octal number"),
+        ("unix:socket", "mode = 0o1660", "line 3: mode is not within 0o000 to 0o777"),
+    ] {
+        place.write("sockeye.toml", &format!("[[listen]]\naddress = \"{address}\"\n{more}\n"));
+        let (status, said) = check(&place);
+        assert_eq!(status, Some(1), "{more}");
+        assert!(said.contains("sockeye.toml: ") && said.contains(complaint), "{complaint}: {said}");
+    }
+}
+
+#[test]
 fn files_that_it_names_are_read_and_keys_looked_at() {
     let place = Place::new();
     place.write("good.key", "a_back_end_s_key_of_a_good_length_01");
@@ -109,8 +128,6 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
     let key = |file: &str| {
         format!("[access]\n\n[[access.api_keys]]\nname = \"a\"\nkey_file = \"{file}\"\n")
     };
-    let listen =
-        |address: &str, more: &str| format!("[[listen]]\naddress = \"{address}\"\n{more}\n");
     let tickets = |file: &str| format!("[access]\n[access.tickets]\nsecret_file = \"{file}\"\n");
     for (text, complaint) in [
         (key("nothing.key"), "line 3: [[access.api_keys]] a: "),
@@ -134,17 +151,26 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
         ("[access]\n\norigins = [\"app.example\"]\n".to_owned(), "line 3: [access] origins: "),
         (
             "[disk]\nbytes = 4000000\n".to_owned(),
-            "line 2: [disk] bytes: 4000000, expected at least 4194304",
+            "line 2: [disk] bytes: 4000000, expected 4194304 to 4398046511104",
+        ),
+        (
+            "[disk]\nchannels = 0\n".to_owned(),
+            "line 2: [disk] channels: 0, expected 1 to 2147483648",
+        ),
+        (
+            "[namespaces.chat]\ndisk_bytes = 999999999999\n".to_owned(),
+            "line 2: [disk] bytes: the namespaces reserve 999999999999 bytes (disk_bytes) of",
+        ),
+        (
+            "[limits]\nsocket_bytes = 3000000000\n".to_owned(),
+            "line 2: socket_bytes: 3000000000, expected 0 to 536870912",
+        ),
+        (
+            "[channels]\nmessage_bytes = 200000000\n".to_owned(),
+            "line 2: message_bytes: 200000000, expected 0 to 134217728",
         ),
         ("[limits]\nping_seconds = 0\n".to_owned(), "line 2: ping_seconds: 0, expected at least 1"),
         ("listen = \"0.0.0.0:80\"\n".to_owned(), "line 1: listening on 0.0.0.0:80 without [acc"),
-        (listen(":80", "serves = [\"channels\"]"), "line 2: listening on [::]:80 without [acc"),
-        (listen("127.0.0.1:0", "proxy_protocol = \"v1\""), "line 3: proxy_protocol needs trusted"),
-        (listen("127.0.0.1:0", "tls = true"), "line 3: tls = true needs a certificate"),
-        (listen("127.0.0.1:0", "serves = []"), "line 3: serves names nothing"),
-        (listen("127.0.0.1:0", "mode = 0o660"), "line 3: mode is for unix: addresses"),
-        (listen("unix:socket", "mode = 660"), "line 3: mode: 660, expected an octal number"),
-        (listen("unix:socket", "mode = 0o1660"), "line 3: mode is not within 0o000 to 0o777"),
         ("[limits]\nconnections = 0\n".to_owned(), "line 2: connections: 0, expected at least 1"),
         (
             "[channels]\n[namespaces.a]\npublish = \"keys\"\n".to_owned(),

@@ -263,6 +263,10 @@ fn an_import_that_fails_says_where_and_goes_on_later() {
             "line 9001: `message`: unknown field `event`, expected one of `e`, `t`, `j`, `l`, `d`",
         ),
         ("{\"channel\":\"a\",\"message\":{\"e\":\"price\"}}", "line 9001: `message` is no object"),
+        (
+            "{\"channel\":\"a\",\"seq\":9223372036854775807,\"message\":{\"t\":\"x\"}}",
+            "line 9001: the position 9223372036854775807 is above 9007199254740992",
+        ),
         ("{\"channel\":\"a\",\"mesage\":7}", "line 9001: unknown field `mesage`"),
         (
             "{\"channel\":\"a\",\"seq\":9000,\"message\":{\"t\":\"x\"}}",
