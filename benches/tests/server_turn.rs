@@ -79,12 +79,7 @@ impl App for Echo {
     type Pending = ();
 
     fn on_request(&mut self, _: &Request<'_>, _: &mut Context<'_>) -> Answer {
-        let (subprotocols, origins, compression) = (&[], Origins::Any, None);
-        let (message_bytes_max, headers) = (None, Vec::new());
-        Answer::WebSocket(
-            Upgrade { subprotocols, origins, message_bytes_max, compression, headers },
-            (),
-        )
+        Answer::WebSocket(Upgrade::new(Origins::Any), ())
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {

@@ -19,11 +19,11 @@ pub(crate) fn answer(request: &Request<'_>) -> Option<Lead> {
     let raw_query = head.query().unwrap_or("");
     let text = |name| header(head, name);
     let (upgrade, script): (Upgrade, Box<dyn Script>) = match head.path() {
-        "/echo" => (Upgrade { subprotocols: &["echo"], ..upgrade() }, echo()),
+        "/echo" => (upgrade().subprotocols(&["echo"]), echo()),
         "/protocol" | "/protocol_array" => {
             let wanted = text("sec-websocket-protocol").unwrap_or_default();
             let first = wanted.split(',').next().unwrap_or("").trim().to_owned();
-            (Upgrade { subprotocols: SPOKEN, ..upgrade() }, say(first))
+            (upgrade().subprotocols(SPOKEN), say(first))
         }
         "/basic_auth" if text("authorization").as_deref() != Some("Basic Zm9vOmJhcg==") => {
             return Some(Reply::empty(Status::UNAUTHORIZED).header(ASK).into());
@@ -59,24 +59,18 @@ const ASK: Header = Header::from_static("WWW-Authenticate", "Basic realm=\"camel
 const SPOKEN: &[&str] = &["foobar", "foobar2", "alpha", "beta"];
 
 fn upgrade() -> Upgrade {
-    Upgrade {
-        subprotocols: &[],
-        origins: Origins::Any,
-        message_bytes_max: None,
-        compression: Some(ServerConfig::default()),
-        headers: Vec::new(),
-    }
+    Upgrade::new(Origins::Any).compression(ServerConfig::default())
 }
 
 /// An upgrade without compression: compressed messages would fill no buffer.
 fn uncompressed() -> Upgrade {
-    Upgrade { compression: None, ..upgrade() }
+    Upgrade::new(Origins::Any)
 }
 
 fn with_cookies(cookies: Vec<String>) -> (Upgrade, Box<dyn Script>) {
     let headers = cookies.into_iter().filter_map(|cookie| Header::named("Set-Cookie", cookie).ok());
     let until_message = on_message(|_, stage| stage.end());
-    (Upgrade { headers: headers.collect(), ..upgrade() }, until_message)
+    (upgrade().headers(headers), until_message)
 }
 
 fn test_cookie(query: &str, more: &str) -> String {

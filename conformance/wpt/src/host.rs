@@ -136,6 +136,6 @@ pub(crate) fn delayed(reply: Reply, ms: u64) -> Lead {
     if ms == 0 {
         return reply.into();
     }
-    let hold = Hold { hold_ms: ms.saturating_add(1_000), headers: Vec::new() };
+    let hold = Hold::new(ms.saturating_add(1_000));
     Answer::Hold(hold, Box::new(Later { reply: Some(reply), ms }))
 }

@@ -190,6 +190,7 @@ impl<P> From<Reply> for Answer<P> {
 /// Requests behind it wait, and are served in order once the response is written.
 /// A client that ends its direction meanwhile still gets the response: [`App::on_half_close`](crate::App::on_half_close).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Hold {
     /// After this time, in milliseconds, the server answers by itself: 503 with `Retry-After: 1`. It
     /// is at the most [`Limits::hold_ms`](crate::Limits). The time stands still while the request is
@@ -198,6 +199,21 @@ pub struct Hold {
     /// Headers that the response gets beside its own, whether the application or the server answers.
     /// So the application need not keep what these headers depend on.
     pub headers: Vec<Header>,
+}
+
+impl Hold {
+    /// A request that waits so long at the most, without headers.
+    #[must_use]
+    pub const fn new(hold_ms: u64) -> Self {
+        Self { hold_ms, headers: Vec::new() }
+    }
+
+    /// Adds headers.
+    #[must_use]
+    pub fn headers(mut self, headers: impl IntoIterator<Item = Header>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
 }
 
 /// Which web pages may open a WebSocket (RFC 6455 §10.2): [`sockeye_handshake::Origins`] with a list
@@ -215,7 +231,14 @@ pub enum Origins {
 }
 
 /// How a WebSocket handshake is to be decided.
+///
+/// # Examples
+/// ```
+/// use sockeye_server::{Origins, ServerConfig, Upgrade};
+/// let upgrade = Upgrade::new(Origins::SameHost).compression(ServerConfig::default());
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Upgrade {
     /// Subprotocols spoken here, most wanted first.
     pub subprotocols: &'static [&'static str],
@@ -231,8 +254,51 @@ pub struct Upgrade {
     pub headers: Vec<Header>,
 }
 
+impl Upgrade {
+    /// For these pages, without subprotocols, compression and headers, and with the server's bound on messages.
+    #[must_use]
+    pub const fn new(origins: Origins) -> Self {
+        Self {
+            subprotocols: &[],
+            origins,
+            message_bytes_max: None,
+            compression: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Speaks these subprotocols, most wanted first.
+    #[must_use]
+    pub const fn subprotocols(mut self, subprotocols: &'static [&'static str]) -> Self {
+        self.subprotocols = subprotocols;
+        self
+    }
+
+    /// Takes messages of so many bytes at the most.
+    #[must_use]
+    pub const fn message_bytes_max(mut self, bytes: u64) -> Self {
+        self.message_bytes_max = Some(bytes);
+        self
+    }
+
+    /// Agrees on permessage-deflate where a client offers it.
+    #[must_use]
+    pub const fn compression(mut self, compression: ServerConfig) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Adds headers.
+    #[must_use]
+    pub fn headers(mut self, headers: impl IntoIterator<Item = Header>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+}
+
 /// The head of an event stream.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct EventStream {
     /// Headers beside `Content-Type`, `Cache-Control`, `X-Accel-Buffering` and `Content-Encoding`, which are
     /// written by the server.
@@ -240,6 +306,21 @@ pub struct EventStream {
     /// The coding of the body. The client has to take it: see [`Coding::wanted`]. An application that lets
     /// the request decide says `Vary: Accept-Encoding`.
     pub coding: Coding,
+}
+
+impl EventStream {
+    /// A stream in this coding, without headers.
+    #[must_use]
+    pub const fn new(coding: Coding) -> Self {
+        Self { headers: Vec::new(), coding }
+    }
+
+    /// Adds headers.
+    #[must_use]
+    pub fn headers(mut self, headers: impl IntoIterator<Item = Header>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
 }
 
 /// The content coding of an event stream.

@@ -18,7 +18,7 @@ fn assert_silent(value: &impl Debug) {
 #[test]
 fn an_answer_shows_no_content() {
     let reply = Reply::text(Status::OK, "hunter2").header(COOKIE);
-    let stream = EventStream { headers: vec![COOKIE], ..EventStream::default() };
+    let stream = EventStream::default().headers([COOKIE]);
     assert_silent(&COOKIE);
     assert_silent(&reply);
     assert_silent(&Answer::<()>::Reply(reply));

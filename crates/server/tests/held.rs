@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::common::{PATIENCE, Running, TICK_MS, Told, start, start_timed};
 use sockeye_server::{
-    CloseCause, CloseCode, Coding, Deadline, EventStream, Reply, SendError, Status, StreamKey,
+    CloseCause, CloseCode, Deadline, EventStream, Reply, SendError, Status, StreamKey,
 };
 use sockeye_sse::Event;
 
@@ -78,7 +78,7 @@ fn a_client_that_ends_its_direction_gets_the_answer_and_the_end() {
 fn answer_with_events(server: &Running) -> StreamKey {
     let stream = server.next_opened();
     server.act(move |context| {
-        let events = EventStream { headers: Vec::new(), coding: Coding::Identity };
+        let events = EventStream::default();
         context.respond_events(stream, &events).expect("it is held");
         let event = Event { data: Some("late"), ..Event::default() };
         context.send_event(stream, &event).expect("it is an event stream");
@@ -159,7 +159,7 @@ fn a_request_by_head_gets_the_head_of_the_event_stream() {
     peer.send("HEAD /hold HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
     let stream = server.next_opened();
     server.act(move |context| {
-        let events = EventStream { headers: Vec::new(), coding: Coding::Identity };
+        let events = EventStream::default();
         context.respond_events(stream, &events).expect("it is held");
     });
     let head = peer.read_head();

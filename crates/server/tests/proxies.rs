@@ -21,7 +21,7 @@ impl App for Who {
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
         let _ = context.now();
         if request.head.path() == "/hold" {
-            return Answer::Hold(Hold { hold_ms: 60_000, headers: Vec::new() }, ());
+            return Answer::Hold(Hold::new(60_000), ());
         }
         Reply::text(Status::OK, format!("{} {}", request.peer, request.origin())).into()
     }

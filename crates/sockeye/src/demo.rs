@@ -117,13 +117,7 @@ impl App for Demo {
             (Some(page), _) => page.into(),
             (None, "/clock") => Answer::EventStream(EventStream::default(), last_event_id(request)),
             (None, _) => {
-                let upgrade = Upgrade {
-                    subprotocols: &[],
-                    origins: Origins::Any,
-                    message_bytes_max: None,
-                    compression: Some(ServerConfig::default()),
-                    headers: Vec::new(),
-                };
+                let upgrade = Upgrade::new(Origins::Any).compression(ServerConfig::default());
                 Answer::WebSocket(upgrade, None)
             }
         }

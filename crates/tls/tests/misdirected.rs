@@ -34,13 +34,7 @@ impl App for Hello {
 
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
         match request.head.path() {
-            "/socket" => {
-                let (origins, compression, headers) = (Origins::Any, None, Vec::new());
-                let (subprotocols, message_bytes_max) = (&[], None);
-                let upgrade =
-                    Upgrade { subprotocols, origins, message_bytes_max, compression, headers };
-                Answer::WebSocket(upgrade, ())
-            }
+            "/socket" => Answer::WebSocket(Upgrade::new(Origins::Any), ()),
             _ => Reply::text(Status::OK, "hello").into(),
         }
     }

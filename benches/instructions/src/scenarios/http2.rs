@@ -22,16 +22,7 @@ impl App for Greeter {
         if request.head.path() != "/echo" {
             return Reply::text(Status::OK, "hello").into();
         }
-        Answer::WebSocket(
-            Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression: None,
-                headers: Vec::new(),
-            },
-            (),
-        )
+        Answer::WebSocket(Upgrade::new(Origins::Any), ())
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {

@@ -14,16 +14,7 @@ impl App for Echo {
     type Pending = ();
 
     fn on_request(&mut self, _: &Request<'_>, _: &mut Context<'_>) -> Answer {
-        Answer::WebSocket(
-            Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression: None,
-                headers: Vec::new(),
-            },
-            (),
-        )
+        Answer::WebSocket(Upgrade::new(Origins::Any), ())
     }
 
     fn on_message(&mut self, stream: StreamKey, message: Message<'_>, context: &mut Context<'_>) {

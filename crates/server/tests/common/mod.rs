@@ -47,34 +47,14 @@ impl App for TestApp {
     type Pending = ();
 
     fn on_request(&mut self, request: &Request<'_>, _: &mut Context<'_>) -> Answer {
-        let upgrade = |compression| {
-            Answer::WebSocket(
-                Upgrade {
-                    subprotocols: &[],
-                    origins: Origins::Any,
-                    message_bytes_max: None,
-                    compression,
-                    headers: Vec::new(),
-                },
-                (),
-            )
-        };
+        let upgrade = Upgrade::new(Origins::Any);
         match request.head.path() {
-            "/echo" => upgrade(None),
-            "/cookie" => Answer::WebSocket(
-                Upgrade {
-                    subprotocols: &[],
-                    origins: Origins::Any,
-                    message_bytes_max: None,
-                    compression: None,
-                    headers: cookies(),
-                },
-                (),
-            ),
+            "/echo" => Answer::WebSocket(upgrade, ()),
+            "/cookie" => Answer::WebSocket(upgrade.headers(cookies()), ()),
             "/tunnel" => Answer::Tunnel(()),
-            "/deflate" => upgrade(Some(ServerConfig::default())),
+            "/deflate" => Answer::WebSocket(upgrade.compression(ServerConfig::default()), ()),
             "/events" => Answer::EventStream(EventStream::default(), ()),
-            "/hold" => Answer::Hold(Hold { hold_ms: u64::MAX, headers: vec![HELD] }, ()),
+            "/hold" => Answer::Hold(Hold::new(u64::MAX).headers([HELD]), ()),
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => match path.strip_prefix("/bytes/").and_then(|count| count.parse().ok()) {
                 Some(count) => Reply::new(Status::OK, BYTES, vec![b'.'; count]).into(),

@@ -20,16 +20,7 @@ impl App for Onlooker {
     type Pending = ();
 
     fn on_request(&mut self, _: &Request<'_>, _: &mut Context<'_>) -> Answer {
-        Answer::WebSocket(
-            Upgrade {
-                subprotocols: &[],
-                origins: Origins::Any,
-                message_bytes_max: None,
-                compression: None,
-                headers: Vec::new(),
-            },
-            (),
-        )
+        Answer::WebSocket(Upgrade::new(Origins::Any), ())
     }
 
     fn on_open(&mut self, stream: StreamKey, _: (), _: &Opened<'_>, _: &mut Context<'_>) {

@@ -110,18 +110,12 @@ impl App for SimApp {
         self.opening = client.map(|client| Stream { client, count: 0, count_max, kind });
         match path {
             "/echo" | "/closing" => Answer::WebSocket(
-                Upgrade {
-                    subprotocols: &[],
-                    origins: Origins::Any,
-                    message_bytes_max: None,
-                    compression: Some(ServerConfig::default()),
-                    headers: Vec::new(),
-                },
+                Upgrade::new(Origins::Any).compression(ServerConfig::default()),
                 (),
             ),
             "/clock" | "/ending" | "/flood" => {
                 let coding = Coding::wanted(request.head.headers());
-                Answer::EventStream(EventStream { coding, ..EventStream::default() }, ())
+                Answer::EventStream(EventStream::new(coding), ())
             }
             "/body" => Reply::new(Status::OK, BYTES, request.body.to_vec()).into(),
             path => Reply::text(Status::NOT_FOUND, path.to_owned()).into(),
@@ -296,7 +290,7 @@ impl SimApp {
         // Its key is not known yet, and nothing comes between this and its opening.
         self.hold_next = Some((due, path.to_owned()));
         let hold_ms = if due == Time::NEVER { HOLD_MS } else { u64::MAX };
-        Answer::Hold(Hold { hold_ms, headers: Vec::new() }, ())
+        Answer::Hold(Hold::new(hold_ms), ())
     }
 
     fn begin_hold(&mut self, key: StreamKey, context: &mut Context<'_>) {

@@ -41,16 +41,7 @@ impl App for Spender {
 
     fn on_request(&mut self, request: &Request<'_>, context: &mut Context<'_>) -> Answer {
         if request.head.path() == "/ws" {
-            return Answer::WebSocket(
-                Upgrade {
-                    subprotocols: &[],
-                    origins: Origins::Any,
-                    message_bytes_max: None,
-                    compression: None,
-                    headers: Vec::new(),
-                },
-                (),
-            );
+            return Answer::WebSocket(Upgrade::new(Origins::Any), ());
         }
         let dear = request.head.path() == "/dear";
         context.spend(if dear { self.dear } else { 0 });

@@ -64,18 +64,12 @@ impl App for Puppet {
             "/hold" | "/now" | "/page" => hold(u64::MAX, pending),
             "/hold/second" => hold(1_000, pending),
             "/ws" => Answer::WebSocket(
-                Upgrade {
-                    subprotocols: &[],
-                    origins,
-                    message_bytes_max: None,
-                    compression: Some(ServerConfig::default()),
-                    headers: Vec::new(),
-                },
+                Upgrade::new(origins).compression(ServerConfig::default()),
                 pending,
             ),
             "/events" => {
                 let coding = Coding::wanted(request.head.headers());
-                Answer::EventStream(EventStream { coding, ..EventStream::default() }, pending)
+                Answer::EventStream(EventStream::new(coding), pending)
             }
             path => Reply::text(Status::OK, path.to_owned()).into(),
         }
@@ -166,7 +160,7 @@ const WORDED: Header = Header::from_static("Content-Type", "text/words");
 const MARK: Header = Header::from_static("X-Held", "yes");
 
 fn hold(hold_ms: u64, pending: String) -> Answer<String> {
-    Answer::Hold(Hold { hold_ms, headers: vec![MARK] }, pending)
+    Answer::Hold(Hold::new(hold_ms).headers([MARK]), pending)
 }
 
 pub(crate) struct Stage {

@@ -43,7 +43,7 @@ impl Service {
             None => VARY,
             Some(_) => VARY_BY_ORIGIN,
         };
-        EventStream { headers: vec![vary], coding: Coding::wanted(request.head.headers()) }
+        EventStream::new(Coding::wanted(request.head.headers())).headers([vary])
     }
 
     /// The coding of an answer to `who` about these targets; `None` if the request has no say in it.

@@ -259,7 +259,7 @@ impl Service {
     /// The hold of a request with these headers, which does not wait for anything else.
     pub(crate) fn hold_for_turn(&self, headers: Vec<Header>) -> Hold {
         let limits = &self.engine.limits;
-        Hold { hold_ms: limits.archive_ms_max.saturating_add(limits.opening_wait_ms), headers }
+        Hold::new(limits.archive_ms_max.saturating_add(limits.opening_wait_ms)).headers(headers)
     }
 
     /// Lines up a request that is held now, unless it waits for its cursor. The application's part follows in

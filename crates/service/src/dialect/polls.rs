@@ -129,7 +129,7 @@ impl Service {
             Polled::Answer(reply) => Ok(self.code(reply, caching.coding(), context).into()),
             Polled::Waits(subscriber, until) => {
                 // The service ends the poll itself at `until`, so the server's hold has no deadline.
-                let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
+                let hold = Hold::new(u64::MAX);
                 let delivery = Delivery::poll(caching.coding());
                 Ok(Answer::Hold(hold, Pending::Poll((subscriber, delivery), until, who.clone())))
             }
@@ -178,7 +178,7 @@ impl Service {
             known: KnownTags::of(request),
         };
         let coding = asked.caching.coding();
-        self.hold(who, (held::Wanted::Poll(wanted), coding), Hold { hold_ms, headers })
+        self.hold(who, (held::Wanted::Poll(wanted), coding), Hold::new(hold_ms).headers(headers))
     }
 
     /// Answers a poll whose turn has come. `None` if it waits for something, or the archive, from now on.

@@ -96,7 +96,7 @@ impl Service {
         }
         let pending = Pending::Publishing(job.id, self.engine.work.payer_of_visits(who));
         self.put_by(job);
-        Answer::Hold(Hold { hold_ms: u64::MAX, headers: Vec::new() }, pending)
+        Answer::Hold(Hold::new(u64::MAX), pending)
     }
 
     /// Keeps a job, and has its next step taken if it has one.

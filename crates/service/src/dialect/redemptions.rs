@@ -121,18 +121,16 @@ impl Service {
             let redeeming = Redeeming { hash, of_visits, then, path, half_closed: false };
             Pending::Redeeming(Box::new(redeeming))
         };
-        let held = |hold_ms: u64, headers, then| {
-            let hold = Hold { hold_ms: hold_ms.saturating_add(REDEEM_MS), headers };
+        let held = |mut hold: Hold, then| {
+            hold.hold_ms = hold.hold_ms.saturating_add(REDEEM_MS);
             Answer::Hold(hold, waits(then))
         };
         match answer {
-            Answer::Reply(reply) => Ok(held(0, Vec::new(), Then::Reply(reply))),
+            Answer::Reply(reply) => Ok(held(Hold::new(0), Then::Reply(reply))),
             Answer::EventStream(events, pending) => {
-                Ok(held(0, Vec::new(), Then::Events(events, pending)))
+                Ok(held(Hold::new(0), Then::Events(events, pending)))
             }
-            Answer::Hold(Hold { hold_ms, headers }, pending) => {
-                Ok(held(hold_ms, headers, Then::Held(pending)))
-            }
+            Answer::Hold(hold, pending) => Ok(held(hold, Then::Held(pending))),
             // It opens as a refused one does: a browser's script sees its close code, but no status.
             Answer::WebSocket(upgrade, pending) => {
                 Ok(Answer::WebSocket(upgrade, waits(Then::Socket(pending))))

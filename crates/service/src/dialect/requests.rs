@@ -369,13 +369,10 @@ impl Service {
     /// The credential decides which page may connect: a cookie counts only with an origin on the
     /// list, and without a credential there is nothing to abuse.
     fn upgrade(&self, pending: Pending) -> Answer<Pending> {
-        let upgrade = Upgrade {
-            subprotocols: &[SUBPROTOCOL],
-            origins: Origins::Any,
-            message_bytes_max: Some(self.engine.limits.message_bytes_max),
-            compression: Some(ServerConfig::default()),
-            headers: Vec::new(),
-        };
+        let upgrade = Upgrade::new(Origins::Any)
+            .subprotocols(&[SUBPROTOCOL])
+            .message_bytes_max(self.engine.limits.message_bytes_max)
+            .compression(ServerConfig::default());
         Answer::WebSocket(upgrade, pending)
     }
 

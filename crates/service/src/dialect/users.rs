@@ -109,7 +109,7 @@ impl Service {
             Placed::Waiting(ticket) => {
                 self.statements.waiting.insert(ticket, Waiting { stated, stream: None });
                 let of_visits = self.engine.work.payer_of_visits(who);
-                let hold = Hold { hold_ms: u64::MAX, headers: Vec::new() };
+                let hold = Hold::new(u64::MAX);
                 Answer::Hold(hold, Pending::Statement(ticket, of_visits))
             }
         }
