@@ -65,11 +65,19 @@ pub(crate) fn directory() -> Result<PathBuf, String> {
     Ok(directory)
 }
 
+/// Whether the program lies where cargo puts what has link-time optimisation.
+fn is_dist() -> Result<bool, String> {
+    let program = env::current_exe().map_err(|why| why.to_string())?;
+    let profile = program.parent().and_then(Path::file_name);
+    Ok(profile.is_some_and(|profile| profile == "dist"))
+}
+
 /// # Errors
 /// Any scenario that cannot be counted, or counts nothing.
 pub(crate) fn count(scenarios: &[Scenario]) -> Result<Table, String> {
-    if cfg!(any(debug_assertions, target_feature = "sse3")) {
-        return Err("to be compared, it is built with --release and for every processor".into());
+    if cfg!(target_feature = "sse3") || !is_dist()? {
+        let how = "--profile dist and for every processor";
+        return Err(format!("to be compared, it is built with {how}"));
     }
     let directory = directory()?;
     let queue = Mutex::new(scenarios.iter());

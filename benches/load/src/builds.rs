@@ -8,6 +8,11 @@ use crate::args::Args;
 use crate::found::said;
 use crate::generator::program;
 
+/// The program as packages ship it.
+const SHIPPED: [&str; 6] = ["-p", "sockeye", "--profile", "dist", "--features", "full"];
+/// All others are workspaces whose `release` is what `dist` is there.
+const RELEASE: &str = "--release";
+
 /// The project, and where its builds go.
 pub(crate) struct Builds {
     pub(crate) root: PathBuf,
@@ -51,17 +56,17 @@ impl Builds {
 
     /// The program that is measured.
     pub(crate) fn sockeye(&self) -> Result<PathBuf, String> {
-        self.cargo(&self.target, self.rustflags.as_deref(), "Cargo.toml", &["-p", "sockeye"])?;
-        there(program(&self.target, "sockeye"))
+        self.cargo(&self.target, self.rustflags.as_deref(), "Cargo.toml", &SHIPPED)?;
+        there(self.target.join("dist/sockeye"))
     }
 
     /// The same for the baseline of the architecture.
     pub(crate) fn sockeye_baseline(&self) -> Result<PathBuf, String> {
-        self.cargo(&self.baseline, None, "Cargo.toml", &["-p", "sockeye"])?;
-        there(program(&self.baseline, "sockeye"))
+        self.cargo(&self.baseline, None, "Cargo.toml", &SHIPPED)?;
+        there(self.baseline.join("dist/sockeye"))
     }
 
-    /// Seconds that a clean build of the program takes, with all that it depends on.
+    /// Seconds that a newcomer's clean build of the program takes, with all that it depends on.
     pub(crate) fn clean_build_s(&self) -> Result<f64, String> {
         let target = self.target.join("load-clean");
         // It is not there the first time.
@@ -78,7 +83,7 @@ impl Builds {
     pub(crate) fn bare(&self) -> Result<PathBuf, String> {
         let flags = self.rustflags.as_deref();
         let target = self.target.join("load");
-        self.cargo(&target, flags, "benches/load/Cargo.toml", &["--bin", "bare"])?;
+        self.cargo(&target, flags, "benches/load/Cargo.toml", &[RELEASE, "--bin", "bare"])?;
         there(program(&target, "bare"))
     }
 
@@ -86,7 +91,7 @@ impl Builds {
     pub(crate) fn rust_peers(&self) -> Result<PathBuf, String> {
         let target = self.target.join("load-peers");
         let manifest = "benches/load/peers/rust/Cargo.toml";
-        self.cargo(&target, self.rustflags.as_deref(), manifest, &["--bins"])?;
+        self.cargo(&target, self.rustflags.as_deref(), manifest, &[RELEASE, "--bins"])?;
         Ok(target.join("release"))
     }
 
@@ -94,7 +99,7 @@ impl Builds {
     pub(crate) fn ratios(&self) -> Result<PathBuf, String> {
         let target = self.target.join("benches");
         let flags = self.rustflags.as_deref();
-        self.cargo(&target, flags, "benches/Cargo.toml", &["--bin", "ratios"])?;
+        self.cargo(&target, flags, "benches/Cargo.toml", &[RELEASE, "--bin", "ratios"])?;
         there(program(&target, "ratios"))
     }
 
@@ -143,7 +148,7 @@ impl Builds {
         }
         // Not the cargo that runs us: a wrapper in the path is meant to be used.
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]);
+        cargo.args(["build", "--locked", "--quiet", "--manifest-path"]);
         cargo.arg(self.root.join(manifest)).args(what).arg("--target-dir").arg(target);
         if let Some(flags) = rustflags {
             cargo.env("RUSTFLAGS", flags);

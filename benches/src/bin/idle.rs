@@ -1,6 +1,6 @@
 //! What an idle WebSocket costs the server: resident bytes, and processor time to open it.
 //!
-//! `cargo run --release --bin idle -- target/release/sockeye [CONNECTIONS]`
+//! `cargo run --release --bin idle -- target/dist/sockeye [CONNECTIONS]`
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -16,6 +16,8 @@ use rcgen::{
 };
 use sockeye_terminal::{Failure, OrFail, notice, print};
 
+use crate::calendar;
+
 /// How long the certificate is valid: the longest time that browsers accept.
 const VALID_DAYS: u64 = 397;
 /// The machine by its own names.
@@ -147,28 +149,13 @@ fn params(names: &[String], common_name: &str) -> Result<CertificateParams, rcge
     params.distinguished_name.push(DnType::CommonName, common_name);
     let today = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs()) / 86_400;
     let date = |days: u64| {
-        let (year, month, day) = civil(days);
+        let (year, month, day) = calendar::date(days);
         date_time_ymd(year, month, day)
     };
     // Clocks of clients may be behind.
     params.not_before = date(today.saturating_sub(1));
     params.not_after = date(today + VALID_DAYS - 1);
     Ok(params)
-}
-
-/// The date of a day since 1970, in years that begin in March.
-fn civil(days: u64) -> (i32, u8, u8) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let small = |number: u64| u8::try_from(number).unwrap_or(1);
-    (i32::try_from(year).unwrap_or(i32::MAX), small(month), small(day))
 }
 
 /// RFC 7468, in lines of 64 characters.
@@ -186,7 +173,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{civil, name};
+    use super::name;
 
     #[test]
     fn names_are_those_that_a_client_may_ask_for() {
@@ -195,19 +182,6 @@ mod tests {
         }
         for bad in ["", "a b", "http://a", "a:80", "*", "a.*.b", ".a", "a..b", "[::1]", "é.fr"] {
             assert!(name(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn days_are_dates() {
-        for (days, date) in [
-            (0, (1970, 1, 1)),
-            (59, (1970, 3, 1)),
-            (11_016, (2000, 2, 29)),
-            (11_017, (2000, 3, 1)),
-            (20_780, (2026, 11, 23)),
-        ] {
-            assert_eq!(civil(days), date);
         }
     }
 }

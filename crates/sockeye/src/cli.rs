@@ -87,6 +87,11 @@ Examples:
   sockeye serve --listen 127.0.0.1:8443 --cert dev/cert.pem --key dev/key.pem
   curl --cacert dev/ca.pem https://localhost:8443/healthz";
 
+#[cfg(feature = "man")]
+const MAN_EXAMPLES: &str = "\
+Examples:
+  sockeye man ~/.local/share/man/man1 && man sockeye-serve";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   source <(sockeye completions bash)
@@ -144,6 +149,13 @@ pub(crate) enum Command {
         /// The shell.
         #[arg(value_parser = shell())]
         shell: Shell,
+    },
+    /// Write the manual: a page for the program, and one for each command.
+    #[cfg(feature = "man")]
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The directory, which is made if it is not there.
+        directory: std::path::PathBuf,
     },
     /// Play the client under test against an Autobahn fuzzing server.
     Testee {

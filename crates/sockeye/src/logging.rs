@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{PoisonError, RwLock};
+use std::time::SystemTime;
 
 use env_logger::fmt::Formatter;
 use log::kv::{Error, Key, Value, VisitSource};
@@ -14,6 +15,8 @@ use serde::Deserialize;
 use serde::de::{IntoDeserializer as _, value::Error as UnknownName};
 use sockeye_terminal::Failure;
 use sockeye_terminal::plain::{self, is_hidden, plain};
+
+use crate::calendar;
 
 /// The environment variables for the level: ours, and below it the one that all programs share.
 const SOCKEYE_LOG: &str = "SOCKEYE_LOG";
@@ -175,7 +178,7 @@ impl log::Log for Switch {
 }
 
 fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
-    let mut line = format!("[{} {:5}] ", out.timestamp_millis(), record.level());
+    let mut line = format!("[{} {:5}] ", calendar::timestamp(SystemTime::now()), record.level());
     escape(&record.args().to_string(), &mut line);
     // It says no to nothing.
     let _ = record.key_values().visit(&mut TextFields(&mut line));
@@ -185,7 +188,7 @@ fn text(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
 fn json(out: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
     let mut line = format!(
         r#"{{"time":"{}","level":"{}","message":"#,
-        out.timestamp_millis(),
+        calendar::timestamp(SystemTime::now()),
         record.level().as_str().to_ascii_lowercase()
     );
     quote(&record.args().to_string(), &mut line);

@@ -3,6 +3,7 @@
 mod acme;
 mod archive;
 mod backbone;
+mod calendar;
 mod cert;
 mod cli;
 mod config;
@@ -32,7 +33,7 @@ use crate::cli::{Cli, Command, ConfigAction, ServeOptions};
 use crate::file::Kind;
 use crate::logging::LogConfig;
 
-/// With the system's allocator memory grows for minutes under mixed loads, and work takes longer.
+/// What packages ship. With the system's allocator memory grows for minutes under mixed loads, and work takes longer.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
         Command::Token { action } => token::run(&action),
         Command::Log(command) => history::run(&command),
         Command::Completions { shell } => complete(shell),
+        #[cfg(feature = "man")]
+        Command::Man { directory } => manual(&directory),
     })
 }
 
@@ -107,4 +110,14 @@ fn complete(shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sockeye", &mut script);
     print::text(&String::from_utf8_lossy(&script))
+}
+
+/// Writes the pages of the manual into a directory.
+#[cfg(feature = "man")]
+fn manual(directory: &std::path::Path) -> Result<(), Failure> {
+    use sockeye_terminal::OrFail as _;
+
+    std::fs::create_dir_all(directory)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
+        .or_fail(|| format!("cannot write the manual to {}", directory.display()))
 }

@@ -100,6 +100,8 @@ fn the_clients_of_the_document_run_as_it_says() {
     assert!(fs::read_to_string(place.0.join("place")).is_ok_and(|id| id.len() == 11));
 }
 
+// Redis is in them, and its driver is no default.
+#[cfg(feature = "redis")]
 #[test]
 fn configurations_in_the_documents_could_be_served() {
     let place = Place::new("configurations");
@@ -145,6 +147,7 @@ fn configurations_in_the_documents_could_be_served() {
     }
 }
 
+#[cfg(feature = "redis")]
 #[test]
 fn alerts_ask_for_what_is_counted_and_are_explained() {
     let (rules, operations) = (read("alerts.yml"), read("operations.md"));

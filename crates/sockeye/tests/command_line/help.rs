@@ -1,6 +1,8 @@
 //! What the program says about itself.
 
 use crate::command_line::program::{client, good};
+#[cfg(feature = "man")]
+use crate::operations::place::Place;
 
 #[test]
 fn help_teaches_by_example_and_shows_no_secret() {
@@ -12,6 +14,8 @@ fn help_teaches_by_example_and_shows_no_secret() {
         &["publish"],
         &["subscribe"],
         &["completions"],
+        #[cfg(feature = "man")]
+        &["man"],
         &["ticket"],
         &["nodes"],
         &["connect"],
@@ -64,4 +68,20 @@ fn three_shells_are_helped() {
     }
     let output = client(&["completions", "tcsh"]).output().expect("it starts");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[cfg(feature = "man")]
+#[test]
+fn the_manual_has_a_page_for_each_command_and_shows_no_secret() {
+    let place = Place::new();
+    let directory = place.path("man1");
+    let output =
+        client(&["man", &directory]).env("SOCKEYE_API_KEY", "sesame").output().expect("it starts");
+    good(&output);
+    for (page, says) in
+        [("sockeye.1", "publish"), ("sockeye-serve.1", "listen"), ("sockeye-bench-echo.1", "pid")]
+    {
+        let text = std::fs::read_to_string(format!("{directory}/{page}")).expect(page);
+        assert!(text.contains(".TH") && text.contains(says) && !text.contains("sesame"), "{text}");
+    }
 }

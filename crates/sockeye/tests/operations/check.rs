@@ -73,6 +73,7 @@ fn a_pipe_is_refused_unless_it_is_standard_input() {
 }
 
 /// The environment counts here as it does for a server.
+#[cfg(feature = "redis")]
 #[test]
 fn the_environment_counts_as_for_a_server() {
     let place = Place::new();
