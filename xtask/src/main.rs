@@ -9,6 +9,7 @@ mod lines;
 mod modules;
 mod nostd;
 mod outcome;
+mod packages;
 mod rust;
 mod tally;
 mod tidy;
@@ -26,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   circles [--notes]   no files of a crate import each other in a circle
   trace               each requirement has a line that enforces it and a test
   tidy [--notes]      circles, sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
+  packages            what is published has licences, metadata, pages without links to elsewhere
   nostd               the no_std crates link and run without std and without libc
   lines [COMMIT]      lines of Rust outside tests, code and comments apart, and the change since a commit
 
@@ -71,6 +73,7 @@ fn check(workspace: &Workspace, arguments: &[&str]) -> Outcome<Option<Check>> {
         ["circles"] | ["circles", "--notes"] => circles::run(workspace, notes),
         ["trace"] => trace::run(workspace),
         ["tidy"] | ["tidy", "--notes"] => tidy::run(workspace, notes),
+        ["packages"] => packages::run(workspace),
         ["nostd"] => nostd::run(workspace),
         ["lines"] => lines::run(workspace, None),
         ["lines", commit] => lines::run(workspace, Some(commit)),

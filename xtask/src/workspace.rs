@@ -22,11 +22,28 @@ pub(crate) struct Workspace {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) version: String,
     pub(crate) manifest_path: PathBuf,
     /// The registries to which it may be published; empty if it is not published.
     publish: Option<Vec<String>>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) targets: Vec<Target>,
+    #[serde(flatten)]
+    pub(crate) about: About,
+}
+
+/// What a package tells its readers.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct About {
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) readme: Option<PathBuf>,
+    pub(crate) repository: Option<String>,
+    pub(crate) documentation: Option<String>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    /// What other tools read.
+    pub(crate) metadata: serde_json::Value,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -89,6 +106,11 @@ impl Workspace {
             lines.extend(targets.map(|target| format!("{} {}\n", package.name, target.name)));
         }
         lines.concat()
+    }
+
+    /// The packages that may be published.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|package| package.is_published())
     }
 
     /// The text of one file.

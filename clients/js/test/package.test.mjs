@@ -41,7 +41,7 @@ describe("package", () => {
   test("only what is meant is packed", async () => {
     const { isGood, said, all } = await run("npm", ["pack", "--dry-run", "--json"], folder);
     assert.ok(isGood, all);
-    assert.deepEqual(JSON.parse(said)[0].files.map((it) => it.path).sort(), ["README.md", "package.json", "sockeye.d.ts", "sockeye.js"]);
+    assert.deepEqual(JSON.parse(said)[0].files.map((it) => it.path).sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "sockeye.d.ts", "sockeye.js"]);
   });
 
   for (const type of ["module", "commonjs"]) test(`installed by its path into a project of type ${type}`, async () => {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::common::{serve, serve_anywhere, sockeye, unused_addr};
+#[cfg(feature = "redis")]
+use crate::common::{serve, sockeye};
+use crate::common::{serve_anywhere, unused_addr};
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
