@@ -99,24 +99,7 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
     if with.purpose != Purpose::Maintain {
         fs::create_dir_all(with.dir)?;
     }
-    let has = |name: &str| with.dir.join(name).try_exists();
-    if with.purpose == Purpose::Maintain && !has(DATABASE)? && !has(MarkFile::NAME)? {
-        // Nothing is left in a directory that has no log.
-        return Err(Error::Absent);
-    }
-    // [log:backup]
-    if has(UNFINISHED_COPY)? {
-        return Err(Error::UnfinishedCopy);
-    }
-    let lock = lock(with.dir)?;
-    // [log:import]
-    if with.purpose != Purpose::Import && import::is_unfinished(with.dir)? {
-        return Err(Error::Unfinished);
-    }
-    // Before there is a log: a kill in between leaves no directory that a server would open.
-    if with.purpose == Purpose::Import && !has(DATABASE)? && !has(MarkFile::NAME)? {
-        import::note(with.dir, 0)?;
-    }
+    let lock = claim(with)?;
     let read = MarkFile::read(with.dir)?;
     // Only a server knows how long it promised to keep the keys of an old log.
     if with.purpose != Purpose::Serve && matches!(read, Read::Old(_)) {
@@ -154,6 +137,30 @@ pub(crate) fn open(with: &Opening<'_>) -> Result<Found, Error> {
             begin(lock, with, start)
         }
     }
+}
+
+/// Takes the directory for this process, unless what is in it is for another purpose.
+fn claim(with: &Opening<'_>) -> Result<File, Error> {
+    let has = |name: &str| with.dir.join(name).try_exists();
+    let is_empty = || Ok::<_, Error>(!has(DATABASE)? && !has(MarkFile::NAME)?);
+    if with.purpose == Purpose::Maintain && is_empty()? {
+        // Nothing is left in a directory that has no log.
+        return Err(Error::Absent);
+    }
+    // [log:backup]
+    if has(UNFINISHED_COPY)? {
+        return Err(Error::UnfinishedCopy);
+    }
+    let lock = lock(with.dir)?;
+    // [log:import]
+    if with.purpose != Purpose::Import && import::is_unfinished(with.dir)? {
+        return Err(Error::Unfinished);
+    }
+    // Before there is a log: a kill in between leaves no directory that a server would open.
+    if with.purpose == Purpose::Import && is_empty()? {
+        import::note(with.dir, 0)?;
+    }
+    Ok(lock)
 }
 
 /// The log that the mark belongs to.

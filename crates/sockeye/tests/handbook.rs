@@ -102,7 +102,7 @@ fn the_clients_of_the_document_run_as_it_says() {
     assert!(fs::read_to_string(place.0.join("place")).is_ok_and(|id| id.len() == 11));
 }
 
-// Redis is in them, and its driver is no default.
+// Some have Redis, and need its driver.
 #[cfg(feature = "redis")]
 #[test]
 fn configurations_in_the_documents_could_be_served() {

@@ -107,10 +107,41 @@ fn a_problem_of_a_listener_has_its_line() {
         ("unix:socket", "mode = 660", "line 3: mode: 660, expected an octal number"),
         ("unix:socket", "mode = 0o1660", "line 3: mode is not within 0o000 to 0o777"),
     ] {
-        place.write("sockeye.toml", &format!("[[listen]]\naddress = \"{address}\"\n{more}\n"));
-        let (status, said) = check(&place);
-        assert_eq!(status, Some(1), "{more}");
-        assert!(said.contains("sockeye.toml: ") && said.contains(complaint), "{complaint}: {said}");
+        let text = format!("[[listen]]\naddress = \"{address}\"\n{more}\n");
+        is_refused(&place, &text, complaint);
+    }
+}
+
+/// The file is refused, with this line and complaint.
+fn is_refused(place: &Place, text: &str, complaint: &str) {
+    place.write("sockeye.toml", text);
+    let (status, said) = check(place);
+    assert_eq!(status, Some(1), "{text}");
+    assert!(said.contains("sockeye.toml: ") && said.contains(complaint), "{complaint}: {said}");
+}
+
+#[test]
+fn a_number_that_a_start_would_not_take_has_its_line() {
+    let place = Place::new();
+    for (text, complaint) in [
+        ("[disk]\nbytes = 4000000\n", "[disk] bytes: 4000000, expected 4194304 to 4398046511104"),
+        ("[disk]\nchannels = 0\n", "[disk] channels: 0, expected 1 to 2147483648"),
+        (
+            "[namespaces.chat]\ndisk_bytes = 999999999999\n",
+            "[disk] bytes: the namespaces reserve 999999999999 bytes (disk_bytes) of",
+        ),
+        (
+            "[limits]\nsocket_bytes = 3000000000\n",
+            "socket_bytes: 3000000000, expected 0 to 536870912",
+        ),
+        (
+            "[channels]\nmessage_bytes = 200000000\n",
+            "message_bytes: 200000000, expected 0 to 134217728",
+        ),
+        ("[limits]\nping_seconds = 0\n", "ping_seconds: 0, expected at least 1"),
+        ("[limits]\nconnections = 0\n", "connections: 0, expected at least 1"),
+    ] {
+        is_refused(&place, text, &format!("line 2: {complaint}"));
     }
 }
 
@@ -150,29 +181,7 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
             "line 2: [access] subscribe: \"a b\" is nei",
         ),
         ("[access]\n\norigins = [\"app.example\"]\n".to_owned(), "line 3: [access] origins: "),
-        (
-            "[disk]\nbytes = 4000000\n".to_owned(),
-            "line 2: [disk] bytes: 4000000, expected 4194304 to 4398046511104",
-        ),
-        (
-            "[disk]\nchannels = 0\n".to_owned(),
-            "line 2: [disk] channels: 0, expected 1 to 2147483648",
-        ),
-        (
-            "[namespaces.chat]\ndisk_bytes = 999999999999\n".to_owned(),
-            "line 2: [disk] bytes: the namespaces reserve 999999999999 bytes (disk_bytes) of",
-        ),
-        (
-            "[limits]\nsocket_bytes = 3000000000\n".to_owned(),
-            "line 2: socket_bytes: 3000000000, expected 0 to 536870912",
-        ),
-        (
-            "[channels]\nmessage_bytes = 200000000\n".to_owned(),
-            "line 2: message_bytes: 200000000, expected 0 to 134217728",
-        ),
-        ("[limits]\nping_seconds = 0\n".to_owned(), "line 2: ping_seconds: 0, expected at least 1"),
         ("listen = \"0.0.0.0:80\"\n".to_owned(), "line 1: listening on 0.0.0.0:80 without [acc"),
-        ("[limits]\nconnections = 0\n".to_owned(), "line 2: connections: 0, expected at least 1"),
         (
             "[channels]\n[namespaces.a]\npublish = \"keys\"\n".to_owned(),
             "line 3: [namespaces.a] publish = \"keys\": without [access]",
@@ -182,10 +191,7 @@ fn files_that_it_names_are_read_and_keys_looked_at() {
         (jwt(""), "line 6: file: the path is empty"),
         (tickets(""), "line 3: secret_file: the path is empty"),
     ] {
-        place.write("sockeye.toml", &text);
-        let (status, said) = check(&place);
-        assert_eq!(status, Some(1), "{text}");
-        assert!(said.contains("sockeye.toml: ") && said.contains(complaint), "{complaint}: {said}");
+        is_refused(&place, &text, complaint);
     }
     place.write("sockeye.toml", &(key("good.key") + &tickets("secret").replace("[access]\n", "")));
     assert_eq!(check(&place), (Some(0), String::new()));
