@@ -192,7 +192,8 @@ impl ListenConfig {
         Ok(())
     }
 
-    /// Permissions are octal everywhere else, so `mode = 660` is a slip. [listen:mode]
+    /// Permissions are octal everywhere else, so `mode = 660` is a slip.
+    // [listen:mode]
     fn check_mode(&self, written: Option<&str>) -> Result<(), String> {
         let (mode, written) = (self.mode(), written.unwrap_or("0o"));
         if !written.starts_with("0o") {
