@@ -81,6 +81,8 @@ pub struct Store {
     /// Whether the last run is not in the database yet. The first commit writes it.
     is_run_new: bool,
     broken: bool,
+    /// What broke it first.
+    failure: Option<Error>,
     /// The last field, so that the database is closed before another process can lock it.
     _lock: File,
 }
@@ -134,6 +136,7 @@ impl Store {
             runs,
             is_run_new: true,
             broken: false,
+            failure: None,
             _lock: lock,
         };
         Ok((store, recovered))
@@ -196,7 +199,10 @@ impl Store {
     fn note(&mut self, done: Result<(), Error>) {
         let Err(error) = done else { return };
         // [log:unknown] Nobody knows what a failed sync has left on disk.
-        self.broken |= !error.is_certain();
+        if !error.is_certain() {
+            self.broken = true;
+            self.failure.get_or_insert(error);
+        }
         self.condemn_if_damaged(error);
     }
 
@@ -343,6 +349,11 @@ impl Store {
     /// Whether an earlier failure stops it from taking records.
     pub const fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// What broke the store first, if it is known.
+    pub(crate) fn failure(&self) -> Error {
+        self.failure.unwrap_or(Error::Broken)
     }
 
     pub(crate) const fn shared_book(&self) -> &Arc<Mutex<Book>> {

@@ -330,6 +330,8 @@ fn append(store: &mut Store, batch: &[Record]) -> Settled {
     let through = batch.last().expect("a batch has a record").seq;
     let outcome = match store.append_reserved(batch) {
         Ok(through) => Outcome::Durable { through },
+        // It broke when it dropped what is old, and nobody was told.
+        Err(Error::Broken) => Outcome::Unknown { through, why: store.failure() },
         Err(why) if why.is_certain() => Outcome::Refused { through, why },
         Err(why) => Outcome::Unknown { through, why },
     };

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use crate::support::{Dir, batch, limits, open, open_by, record, records};
-use sockeye_log::{Limits, Outcome, Policy, Record, Refused, Rule, Start, Writer};
+use sockeye_log::{Error, Limits, Outcome, Policy, Record, Refused, Rule, Start, Writer};
 
 fn narrow() -> Limits {
     let mut limits = limits();
@@ -142,4 +142,39 @@ fn what_was_queued_is_on_disk_after_a_drop() {
     let (store, recovered) = open(dir.path(), narrow(), 1).unwrap();
     assert_eq!((recovered.start, recovered.head), (Start::Resumed, 100));
     assert_eq!(records(&store), batch(1, 100, 500));
+}
+
+/// The caller hears the cause, also if no record met it. [log:unknown]
+#[test]
+fn a_writer_that_broke_between_records_says_why() {
+    let dir = Dir::new("broke");
+    let (store, _) = open(dir.path(), limits(), 1).unwrap();
+    let db = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'keys_by_until'";
+    let root: u32 = db.query_row(root, [], |row| row.get(0)).unwrap();
+    drop(db);
+    drop(store);
+    let mut database = std::fs::read(dir.file("log.sqlite")).unwrap();
+    // No kind of page.
+    database[(usize::try_from(root).unwrap() - 1) * 4096] = 77;
+    std::fs::write(dir.file("log.sqlite"), database).unwrap();
+    let (mut writer, woken) = writer(&dir, limits());
+    writer.expire(u64::MAX);
+    let mut seq = 0;
+    // One that comes before may be good.
+    let failed = loop {
+        seq += 1;
+        let keyless = Record { key: None, ..record(seq, 10) };
+        assert!(seq < 1_000 && writer.push(keyless).is_ok());
+        woken.recv().unwrap();
+        match writer.poll() {
+            Some(Outcome::Durable { .. }) | None => {}
+            Some(outcome) => break outcome,
+        }
+    };
+    assert!(
+        matches!(failed, Outcome::Unknown { why: Error::Database(11 | 267), .. }),
+        "{failed:?}"
+    );
+    assert_eq!(writer.push(record(seq + 1, 10)), Err(Refused::Stopped));
 }
