@@ -36,7 +36,11 @@ impl CloseCause {
     /// [server:kernel-timeout]
     pub(crate) fn of_failed_socket(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::TimedOut => Self::Timeout(Deadline::Acknowledgement),
+            // Linux gives a peer up for its time alone. If it has heard meanwhile that no way leads there, it
+            // says that.
+            io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable => Self::Timeout(Deadline::Acknowledgement),
             _ => Self::Transport,
         }
     }
