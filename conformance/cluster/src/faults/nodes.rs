@@ -3,7 +3,7 @@
 use super::Check;
 use crate::proxy::{Holds, Proxy};
 use crate::server::{LogServer as _, Server};
-use crate::stations::{Station, check, publish, settle, work};
+use crate::stations::{Station, check, publish, publish_in_step, settle, work};
 
 pub(super) const CHECKS: &[Check] = &[
     ("three nodes decide alike while Redis is killed", killed),
@@ -125,13 +125,11 @@ fn trimmed() {
     let server = Server::start(&[]);
     let mut stations: Vec<Station> =
         ["a", "b"].iter().map(|name| Station::new(name, &server.url(), 100)).collect();
-    publish(&mut stations, 1_000);
-    settle(&mut stations);
+    publish_in_step(&mut stations, 2, (0, 1_000));
     let length: u64 = server.ask(&["XLEN", "sockeye"]).parse().expect("a length");
     assert!(length < 1_500, "{length} entries are left of more than 2,000");
     stations.push(Station::new("c", &server.url(), 100));
-    publish(&mut stations[..2], 1_400);
-    settle(&mut stations);
+    publish_in_step(&mut stations, 2, (1_000, 1_400));
     check(&stations);
     assert_eq!(stations[0].gaps() + stations[1].gaps(), 0, "who has read all has no gap");
 }

@@ -4,7 +4,7 @@ use super::NatsServer;
 use crate::common::{station, three};
 use crate::faults::{Check, assert_no_gap};
 use crate::server::LogServer as _;
-use crate::stations::{Station, check, publish, settle, work};
+use crate::stations::{Station, check, publish, publish_in_step, settle, work};
 
 pub(super) const CHECKS: &[Check] = &[
     ("nats: nodes whose stream is deleted begin a new log, with a gap", deleted),
@@ -53,18 +53,11 @@ fn trimmed() {
     let server = NatsServer::start();
     let mut stations: Vec<Station> =
         ["a", "b"].iter().map(|name| station::<NatsServer>(name, &server.url(), 100)).collect();
-    // No node may be further behind than the entries that are kept, however busy the machine is.
-    for receipts in (20..=1_000).step_by(20) {
-        publish(&mut stations, receipts);
-        settle(&mut stations);
-    }
+    publish_in_step(&mut stations, 2, (0, 1_000));
     let length = server.told("sockeye", "messages").expect("there is a stream");
     assert!(length < 1_500, "{length} entries are left of more than 2,000");
     stations.push(station::<NatsServer>("c", &server.url(), 100));
-    for receipts in (1_020..=1_400).step_by(20) {
-        publish(&mut stations[..2], receipts);
-        settle(&mut stations);
-    }
+    publish_in_step(&mut stations, 2, (1_000, 1_400));
     check(&stations);
     assert_eq!(stations[0].gaps() + stations[1].gaps(), 0, "who has read all has no gap");
 }

@@ -6,7 +6,7 @@ use crate::common::{Tested as _, station, three};
 use crate::faults::{Check, assert_no_gap};
 use crate::proxy::Proxy;
 use crate::server::LogServer as _;
-use crate::stations::{Station, check, publish, settle, work};
+use crate::stations::{Station, check, publish, publish_in_step, settle, work};
 
 pub(super) const CHECKS: &[Check] = &[
     ("postgres: nodes whose tables are dropped begin a new log, with a gap", dropped),
@@ -70,13 +70,11 @@ fn trimmed() {
     let server = PostgresServer::start();
     let mut stations: Vec<Station> =
         ["a", "b"].iter().map(|name| station::<PostgresServer>(name, &server.url(), 100)).collect();
-    publish(&mut stations, 1_000);
-    settle(&mut stations);
+    publish_in_step(&mut stations, 2, (0, 1_000));
     let length: u64 = server.ask("SELECT count(*) FROM sockeye").parse().expect("a count");
     assert!(length < 1_500, "{length} entries are left of more than 2,000");
     stations.push(station::<PostgresServer>("c", &server.url(), 100));
-    publish(&mut stations[..2], 1_400);
-    settle(&mut stations);
+    publish_in_step(&mut stations, 2, (1_000, 1_400));
     check(&stations);
     assert_eq!(stations[0].gaps() + stations[1].gaps(), 0, "who has read all has no gap");
 }
