@@ -14,7 +14,7 @@ use crate::stations::Station;
 
 /// A server of one engine.
 pub(crate) trait Tested: LogServer + Sized + 'static {
-    /// What the names of its checks begin with.
+    /// The beginning of the names of its checks.
     const NAME: &str;
 
     /// Whether it has after a kill what it had before.
@@ -26,7 +26,7 @@ pub(crate) trait Tested: LogServer + Sized + 'static {
     /// The bytes that a reader with a bound may be sent above it.
     const READ_AHEAD: usize;
 
-    /// What is told of a server of another protocol.
+    /// The trouble of a server of another protocol, and words of its text.
     const STRANGER: (TroubleKind, &str);
 
     /// Starts a server.

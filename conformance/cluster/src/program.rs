@@ -72,7 +72,7 @@ pub(crate) const FULL_CHECKS: &[Check] = &[
     }),
 ];
 
-/// What has to hold for the program with the feature `kafka`, on Tansu, which forgets its topics when it is killed.
+/// The checks of the program with the feature `kafka`, on Tansu. Tansu forgets its topics when it is killed.
 pub(crate) const KAFKA_CHECKS: &[Check] = &[
     ("program: kafka: what one node takes another one delivers and resumes", |program| {
         together(program, &KafkaServer::start());

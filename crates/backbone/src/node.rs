@@ -127,9 +127,9 @@ pub struct Node {
     draws: u64,
     status: Status,
     notices: Vec<Notice>,
-    /// What the nodes have said of themselves,
+    /// The nodes by their leases.
     nodes: Arc<[LogNode]>,
-    /// and of the members of their streams.
+    /// The statements of nodes about the members of their streams.
     presences: Presences,
 }
 

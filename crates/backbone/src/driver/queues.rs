@@ -26,7 +26,7 @@ pub trait Job {
     fn bytes(&self) -> usize;
 }
 
-/// What the thread tells.
+/// A piece of news from the thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told<M> {
     /// The event that the owner gets.
@@ -44,7 +44,7 @@ pub struct Trim {
     pub before: Position,
 }
 
-/// What a reader does next.
+/// The next step of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Reads on from where it is.
@@ -81,7 +81,7 @@ struct Inner<J, M> {
     trim: Option<Trim>,
     /// The identity of the log that the owner was told last; zero if there was none.
     identity: u64,
-    /// What the owner reads from, and how often it has said so.
+    /// The position from which the owner reads, and how often it has named one.
     from: Option<Position>,
     generation: u64,
     events: VecDeque<Told<M>>,
@@ -281,7 +281,7 @@ impl<J: Job, M> Queues<J, M> {
         self.wake();
     }
 
-    /// What the reader of a generation does now.
+    /// The next step of the reader of a generation.
     pub fn turn(&self, generation: u64) -> Turn {
         let inner = self.lock();
         let has_room = inner.events.len() < self.limits.event_entries_max

@@ -73,7 +73,7 @@ pub struct Redeem<'b> {
     pub hash: &'b [u8],
 }
 
-/// What a node says of the members of its streams: how it is now, of what has changed.
+/// A node's statement about members of its streams: the present state of those that have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Present<'b> {
     /// The node.

@@ -1,4 +1,4 @@
-//! What nodes say of the members of their streams: whose word counts, and who has not heard it.
+//! The statements of nodes about the members of their streams: whose count, and who has not heard them.
 //!
 //! It follows from the log, and no verdict follows from it. A node that joins passes over what was said before, and says
 //! in its lease from where on it has heard everything. The others then say all of it again.
@@ -86,7 +86,7 @@ impl Presences {
         self.repeat(seq, events);
     }
 
-    /// What was said up to a place may be missing.
+    /// Statements up to a place may be missing.
     pub(super) const fn miss(&mut self, seq: u64) {
         self.from = seq;
     }
@@ -113,7 +113,7 @@ impl Presences {
             self.count_on(life.node, events);
         }
         self.end_leases(seq, events);
-        // What this node says again is behind the place at which it was asked to.
+        // This node repeats its statements behind the place at which it was asked to.
         let has_missed = |heard: u64| heard >= self.said_from && heard > self.asked_at;
         if life.node != self.own && life.heard.is_some_and(has_missed) {
             self.repeat(seq, events);

@@ -228,7 +228,7 @@ impl Node {
         self.epochs.note(epoch.0);
         self.status.epochs_ended += 1;
         self.notices.push(Notice::Epoch(epoch, seq));
-        // What nodes have said of their members may be lost.
+        // Statements of nodes about their members may be lost.
         self.presences.repeat(seq, events);
         if self.leads || (self.phase == Phase::Following && self.hubs.is_some()) {
             events.push(SequencerEvent::Epoch(epoch));
