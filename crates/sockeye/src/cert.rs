@@ -37,7 +37,7 @@ pub(crate) struct CertOptions {
 pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
     let [ca, cert, key] = create(&options.out, &options.names)?;
     let (ca, cert, key) = (ca.display(), cert.display(), key.display());
-    let host = options.names.first().map_or("localhost", String::as_str);
+    let host = url_host(options.names.first().map_or("localhost", String::as_str));
     print::say(format_args!(
         "{cert} and {key} are good for {names} and for {VALID_DAYS} days.
 {ca} is the authority that vouches for them. Its key is not kept: it can vouch for nothing else.
@@ -54,6 +54,15 @@ pub(crate) fn run(options: &CertOptions) -> Result<(), Failure> {
         dir = options.out.display(),
         names = options.names.join(", "),
     ))
+}
+
+/// A host for a URL: an address of IPv6 stands in brackets, and `*` stands for any label.
+fn url_host(name: &str) -> String {
+    match name.strip_prefix("*.") {
+        Some(domain) => format!("www.{domain}"),
+        None if name.contains(':') => format!("[{name}]"),
+        None => name.to_owned(),
+    }
 }
 
 /// A name that a client may ask for: a host's, also with `*` as its first label, or an address.
@@ -173,7 +182,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use super::{name, url_host};
 
     #[test]
     fn names_are_those_that_a_client_may_ask_for() {
@@ -182,6 +191,15 @@ mod tests {
         }
         for bad in ["", "a b", "http://a", "a:80", "*", "a.*.b", ".a", "a..b", "[::1]", "é.fr"] {
             assert!(name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_commands_that_are_printed_ask_for_a_host() {
+        for (name, host) in
+            [("*.example.com", "www.example.com"), ("::1", "[::1]"), ("localhost", "localhost")]
+        {
+            assert_eq!(url_host(name), host);
         }
     }
 }

@@ -63,7 +63,7 @@ fn window_bytes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Err
     if (65_535..=0x7fff_ffff).contains(&bytes) {
         return Ok(bytes);
     }
-    Err(serde::de::Error::custom(format!("expected 65535 to 2147483647, found {bytes}")))
+    Err(serde::de::Error::custom(format!("{bytes}, expected 65535 to 2147483647")))
 }
 
 #[cfg(test)]
@@ -89,7 +89,12 @@ mod tests {
     fn what_cannot_be_is_an_error() {
         for wrong in ["streams = 0", "window_bytes = 65534", "connection_window_bytes = 2147483648"]
         {
-            assert!(parse(&format!("[http2]\n{wrong}")).is_err(), "{wrong}");
+            let (key, number) = wrong.split_once(" = ").unwrap();
+            let problem = parse(&format!("[http2]\n{wrong}")).unwrap_err();
+            assert!(
+                problem.starts_with(&format!("line 2: {key}: {number}, expected ")),
+                "{problem}"
+            );
         }
     }
 

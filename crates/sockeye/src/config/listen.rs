@@ -478,7 +478,7 @@ mod tests {
             ),
             (
                 &format!("{address}trusted_proxies = [\"10.0.0.1/8\"]\n"),
-                "line 3: \"10.0.0.1/8\": the address has bits behind the prefix",
+                "line 3: trusted_proxies: \"10.0.0.1/8\": the address has bits behind the prefix",
             ),
             (
                 "[[listen]]\naddress = \"here\"\n",

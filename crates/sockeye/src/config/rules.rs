@@ -208,8 +208,14 @@ mod tests {
     #[test]
     fn nonsense_is_refused_where_it_stands() {
         for (text, problem) in [
-            ("[channels]\nkey_seconds = 2592001", "line 2: 2592001 seconds, expected at most"),
-            ("[namespaces.a]\n\npresence_seconds = 3601", "line 3: 3601 seconds, expected at most"),
+            (
+                "[channels]\nkey_seconds = 2592001",
+                "line 2: key_seconds: 2592001 seconds, expected at most",
+            ),
+            (
+                "[namespaces.a]\n\npresence_seconds = 3601",
+                "line 3: presence_seconds: 3601 seconds, expected at most 3600",
+            ),
             (
                 "[channels]\npresence_seconds = -1",
                 "line 2: presence_seconds: -1, expected a whole number",

@@ -12,10 +12,12 @@ pub(super) fn problem(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let line = source::line(text, start);
     let message = error.message().replace('\n', " ");
-    let Some(told) = value(&message) else { return format!("line {line}: {message}") };
+    let told = value(&message).unwrap_or(message);
     let key = text.lines().nth(line - 1).and_then(|it| source::key_of(it.trim()));
-    let key = key.map_or_else(String::new, |key| format!("{key}: "));
-    format!("line {line}: {key}{told}")
+    match key {
+        Some(key) if !told.contains(&format!("`{key}`")) => format!("line {line}: {key}: {told}"),
+        _ => format!("line {line}: {told}"),
+    }
 }
 
 /// Whether an error names the range of numbers that it expects.

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use sockeye_hub::Cursor;
 use sockeye_log::{ChannelState, KeyState, Run};
-use sockeye_service::wire::Payload;
+use sockeye_service::wire::{EventName, Payload};
 
 /// A line that was read.
 pub(super) enum Line<'l> {
@@ -32,27 +32,56 @@ pub(super) struct Message<'l> {
 /// What a message may have. A name that nobody knows, `event` in place of `e`, say, would be left out otherwise.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PayloadNames {
-    #[serde(rename = "e")]
-    _event: Option<IgnoredAny>,
-    #[serde(rename = "t")]
-    _text: Option<IgnoredAny>,
-    #[serde(rename = "j")]
-    _json: Option<IgnoredAny>,
-    #[serde(rename = "l")]
-    _ttl_ms: Option<IgnoredAny>,
-    #[serde(rename = "d")]
-    _date_ms: Option<IgnoredAny>,
+struct Members<'l> {
+    #[serde(borrow, rename = "e")]
+    event: Option<&'l RawValue>,
+    #[serde(borrow, rename = "t")]
+    text: Option<&'l RawValue>,
+    #[serde(borrow, rename = "j")]
+    json: Option<&'l RawValue>,
+    #[serde(borrow, rename = "l")]
+    ttl_ms: Option<&'l RawValue>,
+    #[serde(borrow, rename = "d")]
+    date_ms: Option<&'l RawValue>,
 }
+
+impl Members<'_> {
+    /// Names the member that no log could have. [log:import]
+    fn check(&self) -> Result<(), String> {
+        if let Some(event) = text("e", self.event)? {
+            EventName::new(&event).map_err(|why| format!("`e`: {}", why.message))?;
+        }
+        text("t", self.text)?;
+        if let Some(json) = text("j", self.json)? {
+            let value: Result<IgnoredAny, _> = serde_json::from_str(&json);
+            value.map_err(|why| format!("`j`: its text is no JSON: {}", place_free(&why)))?;
+        }
+        number("l", self.ttl_ms)?;
+        number("d", self.date_ms)
+    }
+}
+
+fn text<'l>(name: &str, value: Option<&'l RawValue>) -> Result<Option<Cow<'l, str>>, String> {
+    let text = value.map(|it| serde_json::from_str(it.get()).map(|Text(text)| text)).transpose();
+    text.map_err(|_| format!("`{name}` is no text"))
+}
+
+fn number(name: &str, value: Option<&RawValue>) -> Result<(), String> {
+    let number = value.map(|it| serde_json::from_str::<u64>(it.get())).transpose();
+    number.map(drop).map_err(|_| format!("`{name}` is no whole number of milliseconds, 0 or more"))
+}
+
+#[derive(Deserialize)]
+struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
 
 impl Message<'_> {
     /// What is published.
     pub(super) fn payload(&self) -> Result<Payload, String> {
         let text = self.message.get();
-        // [log:import]
         if text.starts_with('{') {
-            let names: Result<PayloadNames, _> = serde_json::from_str(text);
-            names.map_err(|why| format!("`message`: {}", place_free(&why)))?;
+            let members: Result<Members<'_>, _> = serde_json::from_str(text);
+            let members = members.map_err(|why| format!("`message`: {}", place_free(&why)))?;
+            members.check().map_err(|why| format!("`message`: {why}"))?;
         }
         Payload::from_log(text.as_bytes()).ok_or_else(|| {
             "`message` is no object with text (`{\"t\":\"hello\"}`) or with JSON as text \

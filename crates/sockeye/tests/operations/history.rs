@@ -245,6 +245,40 @@ fn an_export_that_is_imported_is_the_same_log() {
     bad(&twice, 1, "line 2: the position ");
 }
 
+/// The last line of a file with 9,000 good ones, and what is wrong with it.
+const BAD_LINES: &[(&str, &str)] = &[
+    ("{\"channel\":\"a b\",\"message\":{\"t\":\"x\"}}", "line 9001: channel \"a b\": "),
+    ("{\"channel\":\"a\",\"message\":7}", "line 9001: `message` is no object with text"),
+    (
+        "{\"channel\":\"a\",\"message\":{\"t\":\"x\",\"event\":\"price\"}}",
+        "line 9001: `message`: unknown field `event`, expected one of `e`, `t`, `j`, `l`, `d`",
+    ),
+    ("{\"channel\":\"a\",\"message\":{\"e\":\"price\"}}", "line 9001: `message` is no object"),
+    (
+        "{\"channel\":\"a\",\"seq\":9223372036854775807,\"message\":{\"t\":\"x\"}}",
+        "line 9001: the position 9223372036854775807 is above 9007199254740992",
+    ),
+    (
+        "{\"channel\":\"a\",\"message\":{\"t\":\"x\",\"l\":-1}}",
+        "line 9001: `message`: `l` is no whole number of milliseconds, 0 or more",
+    ),
+    (
+        "{\"channel\":\"a\",\"message\":{\"t\":\"x\",\"e\":\"$x\"}}",
+        "line 9001: `message`: `e`: an event name that begins with $ is the service's own",
+    ),
+    (
+        "{\"channel\":\"a\",\"message\":{\"j\":\"[1\"}}",
+        "line 9001: `message`: `j`: its text is no JSON: EOF while parsing",
+    ),
+    ("{\"channel\":\"a\",\"message\":{\"t\":7}}", "line 9001: `message`: `t` is no text"),
+    ("{\"channel\":\"a\",\"mesage\":7}", "line 9001: unknown field `mesage`"),
+    ("{\"channel\":\"a\",\"seq\":9000,\"message\":{\"t\":\"x\"}}", "line 9001: the position 9000"),
+    ("{\"channel\":\"c\",\"key\":\"k\",\"seq\":1,\"until_ms\":1}", "line 9001: a key of a channel"),
+    ("{\"channel\":\"a\",\"log_ms\":1,\"message\":{\"t\":\"x\"}}", "line 9001: `log_ms` goes back"),
+    ("{", "line 9001: no JSON: "),
+    ("[7]", "line 9001: no JSON object"),
+];
+
 /// [log:import]
 #[test]
 fn an_import_that_fails_says_where_and_goes_on_later() {
@@ -255,34 +289,7 @@ fn an_import_that_fails_says_where_and_goes_on_later() {
     let new = place.path("new");
     let import = |text: &str| run_with(&["log", "import", "--data", &new], text);
     let good_lines: String = (1..=9_000).map(line).collect();
-    for (last, problem) in [
-        ("{\"channel\":\"a b\",\"message\":{\"t\":\"x\"}}", "line 9001: channel \"a b\": "),
-        ("{\"channel\":\"a\",\"message\":7}", "line 9001: `message` is no object with text"),
-        (
-            "{\"channel\":\"a\",\"message\":{\"t\":\"x\",\"event\":\"price\"}}",
-            "line 9001: `message`: unknown field `event`, expected one of `e`, `t`, `j`, `l`, `d`",
-        ),
-        ("{\"channel\":\"a\",\"message\":{\"e\":\"price\"}}", "line 9001: `message` is no object"),
-        (
-            "{\"channel\":\"a\",\"seq\":9223372036854775807,\"message\":{\"t\":\"x\"}}",
-            "line 9001: the position 9223372036854775807 is above 9007199254740992",
-        ),
-        ("{\"channel\":\"a\",\"mesage\":7}", "line 9001: unknown field `mesage`"),
-        (
-            "{\"channel\":\"a\",\"seq\":9000,\"message\":{\"t\":\"x\"}}",
-            "line 9001: the position 9000",
-        ),
-        (
-            "{\"channel\":\"c\",\"key\":\"k\",\"seq\":1,\"until_ms\":1}",
-            "line 9001: a key of a channel",
-        ),
-        (
-            "{\"channel\":\"a\",\"log_ms\":1,\"message\":{\"t\":\"x\"}}",
-            "line 9001: `log_ms` goes back",
-        ),
-        ("{", "line 9001: no JSON: "),
-        ("[7]", "line 9001: no JSON object"),
-    ] {
+    for (last, problem) in BAD_LINES {
         bad(&import(&format!("{good_lines}{last}\n")), 1, problem);
     }
     // Nobody takes it for a log meanwhile.
