@@ -44,6 +44,12 @@ fn a_request_is_accepted_or_gets_its_status() {
             (request("").replace("Host: hub.example\r\n", ""), 400, "content-type"),
             (request("Host: hub.example\r\n"), 400, "content-type"),
             (request("").replace("hub.example", "a@b"), 400, "content-type"),
+            (
+                request("").replace("/ws", "http://a/ws").replace("Host: hub.example\r\n", ""),
+                400,
+                "content-type",
+            ),
+            (request("").replace("/ws", "ftp://hub.example/ws"), 400, "content-type"),
             (request("Origin: https://evil.example\r\n"), 403, "content-type"),
             (request("").replace("HTTP/1.1", "HTTP/1.0"), 426, "upgrade: websocket"),
         ];

@@ -15,6 +15,8 @@ pub enum WebSocketUpgradeRejection {
     Handshake(Reject),
     /// `Host` is missing, repeated or malformed. 400.
     Host,
+    /// The target is absolute, and no URL of HTTP. 400.
+    Target,
     /// The server does not upgrade this connection. 426.
     NotUpgradable,
 }
@@ -26,7 +28,7 @@ impl WebSocketUpgradeRejection {
         match self {
             Self::Handshake(reject) => StatusCode::from_u16(reject.status().code())
                 .expect("the handshake has statuses of HTTP"),
-            Self::Host => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Target => StatusCode::BAD_REQUEST,
             Self::NotUpgradable => StatusCode::UPGRADE_REQUIRED,
         }
     }
@@ -65,6 +67,9 @@ impl fmt::Display for WebSocketUpgradeRejection {
         match self {
             Self::Handshake(reject) => reject.fmt(f),
             Self::Host => write!(f, "{HOST} must be one name or address."),
+            Self::Target => {
+                f.write_str("The request's target must be a path, or an http or https URL.")
+            }
             Self::NotUpgradable => f.write_str("This connection cannot be upgraded."),
         }
     }

@@ -104,15 +104,18 @@ fn decide(
 
 /// The host that the request is for. hyper does not look at it.
 fn authority(parts: &Parts) -> Result<Option<String>, Rejection> {
-    if let Some(authority) = parts.uri.authority() {
-        return Ok(Some(authority.as_str().to_owned()));
+    let target = parts.uri.authority().map(|authority| authority.as_str().to_owned());
+    if parts.version < Version::HTTP_11 || parts.version > Version::HTTP_11 && target.is_some() {
+        return Ok(target);
     }
-    if parts.version < Version::HTTP_11 {
-        return Ok(None);
+    // A target that two readers understand differently is a way to smuggle.
+    if parts.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Rejection::Target);
     }
+    // Also beside a target with an authority, which then counts.
     // [rfc9112:3.2-host-missing] [rfc9112:3.2-one-host] [rfc9112:3.2-host-valid]
-    let host = single(&parts.headers).filter(|host| is_authority(host));
-    host.map(|host| Some(host.to_owned())).ok_or(Rejection::Host)
+    let host = single(&parts.headers).filter(|host| is_authority(host)).ok_or(Rejection::Host)?;
+    Ok(Some(target.unwrap_or_else(|| host.to_owned())))
 }
 
 fn single(headers: &HeaderMap) -> Option<&str> {
