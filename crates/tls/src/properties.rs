@@ -92,7 +92,7 @@ impl Socket for Line {
 
 macro_rules! der {
     ($name:literal) => {
-        include_bytes!(concat!("../../client/tests/certificates/", $name, ".der")).to_vec()
+        include_bytes!(concat!("properties/", $name, ".der")).to_vec()
     };
 }
 
