@@ -7,9 +7,11 @@ mod arrows;
 mod circles;
 mod lines;
 mod modules;
+mod msrv;
 mod nostd;
 mod outcome;
 mod packages;
+mod release;
 mod rust;
 mod tally;
 mod tidy;
@@ -28,12 +30,16 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   trace               each requirement has a line that enforces it and a test
   tidy [--notes]      circles, sizes, README, examples, lints, leftovers, forgotten files, paths, commits, changelog
   packages            what is published has licences, metadata, pages without links to elsewhere
+  msrv                no published package asks for an older Rust than what it depends on
+  release [VERSION]   versions and changelog are those of one release; with VERSION also what only a release needs
   nostd               the no_std crates link and run without std and without libc
   lines [COMMIT]      lines of Rust outside tests, code and comments apart, and the change since a commit
 
 and for .ci/run:
 
   targets KIND...     the targets of these kinds, each behind the name of its package
+  published           the names of the published packages
+  features            each published package alone, and each of its features behind its name
   tally LOG SUITE...  how many tests or cases of these suites passed, as a log says";
 
 fn main() -> ExitCode {
@@ -57,6 +63,8 @@ fn run(arguments: &[&str]) -> Outcome<Option<ExitCode>> {
     match arguments {
         ["tally", log, suites @ ..] => println!("{}", tally::run(log, suites)?),
         ["targets", kinds @ ..] => print!("{}", Workspace::find()?.targets(kinds)),
+        ["published"] => print!("{}", Workspace::find()?.names()),
+        ["features"] => print!("{}", Workspace::find()?.features()),
         _ => {
             let check = check(&Workspace::find()?, arguments)?;
             return Ok(check.map(|check| check.report(arguments[0])));
@@ -74,6 +82,9 @@ fn check(workspace: &Workspace, arguments: &[&str]) -> Outcome<Option<Check>> {
         ["trace"] => trace::run(workspace),
         ["tidy"] | ["tidy", "--notes"] => tidy::run(workspace, notes),
         ["packages"] => packages::run(workspace),
+        ["msrv"] => msrv::run(workspace),
+        ["release"] => release::run(workspace, None),
+        ["release", version] => release::run(workspace, Some(version)),
         ["nostd"] => nostd::run(workspace),
         ["lines"] => lines::run(workspace, None),
         ["lines", commit] => lines::run(workspace, Some(commit)),

@@ -28,6 +28,7 @@ pub(crate) struct Package {
     publish: Option<Vec<String>>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) targets: Vec<Target>,
+    features: BTreeMap<String, Vec<String>>,
     #[serde(flatten)]
     pub(crate) about: About,
 }
@@ -104,6 +105,28 @@ impl Workspace {
             let is_wanted = |target: &&Target| kinds.contains(&target.kind[0].as_str());
             let targets = package.targets.iter().filter(is_wanted);
             lines.extend(targets.map(|target| format!("{} {}\n", package.name, target.name)));
+        }
+        lines.concat()
+    }
+
+    /// The published packages, a line each.
+    pub(crate) fn names(&self) -> String {
+        self.published().map(|package| format!("{}\n", package.name)).collect()
+    }
+
+    /// Each published package without features, with each feature alone, and with all as docs.rs has them: a line each.
+    /// Nobody wants `properties` alone: they are for tests.
+    pub(crate) fn features(&self) -> String {
+        let mut lines = Vec::new();
+        for package in self.published() {
+            let names = package.features.keys().filter(|name| *name != "default");
+            let names: Vec<&str> = names.map(String::as_str).collect();
+            lines.push(format!("{}\n", package.name));
+            let alone = names.iter().filter(|name| **name != "properties");
+            lines.extend(alone.map(|name| format!("{} {name}\n", package.name)));
+            if names.len() > 1 || names == ["properties"] {
+                lines.push(format!("{} {}\n", package.name, names.join(",")));
+            }
         }
         lines.concat()
     }
