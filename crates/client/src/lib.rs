@@ -18,6 +18,7 @@ mod machine;
 mod network;
 mod out;
 #[cfg(feature = "properties")]
+#[doc(hidden)]
 pub mod properties;
 #[cfg(feature = "hub")]
 mod requests;
