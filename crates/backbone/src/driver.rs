@@ -4,6 +4,6 @@ mod address;
 mod attempts;
 mod queues;
 
-pub use address::{AddressError, Server, percent_decoded};
+pub use address::{AddressError, Authority, Server, percent_decoded};
 pub use attempts::Attempts;
 pub use queues::{Job, QueueLimits, Queues, Told, Trim, Turn};

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
 
 use crate::config::{DEFAULT_TOPIC, KafkaConfig, KafkaLimits, Mechanism};
 
@@ -40,11 +40,9 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("the URL has another scheme than kafka and kafkas"),
-            Self::Password => f.write_str(
-                "the URL has a password, which lists of processes and logs would show: give it apart",
-            ),
-            Self::Host => f.write_str("the URL has no host where one has to be"),
-            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::Password => AddressError::Password.fmt(f),
+            Self::Host => AddressError::Host.fmt(f),
+            Self::Port => AddressError::Port.fmt(f),
             Self::Topic => f.write_str(
                 "the URL has a path that is no name of a topic, which has up to 249 letters, digits, ., - and _",
             ),
@@ -55,7 +53,7 @@ impl fmt::Display for UrlError {
                 name.escape_debug()
             ),
             Self::User => f.write_str("the URL has sasl= and names no user: kafkas://USER@HOST/TOPIC?sasl=…"),
-            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -65,8 +63,10 @@ impl core::error::Error for UrlError {}
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
         match error {
+            AddressError::Password => Self::Password,
             AddressError::Host => Self::Host,
             AddressError::Port => Self::Port,
+            AddressError::Percent => Self::Percent,
         }
     }
 }
@@ -80,16 +80,13 @@ pub(crate) fn parse(text: &str) -> Result<KafkaConfig, UrlError> {
     };
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, hosts) = user(authority)?;
+    let Authority { user, servers } = Authority::parse(authority, PORT)?;
     let topic = match path {
         "" => DEFAULT_TOPIC.into(),
-        name => Some(decode(name)?).filter(|name| is_name(name)).ok_or(UrlError::Topic)?,
+        name => Some(percent_decoded(name)?).filter(|name| is_name(name)).ok_or(UrlError::Topic)?,
     };
     let mut config = KafkaConfig {
-        servers: hosts
-            .split(',')
-            .map(|host| Server::parse(host, PORT))
-            .collect::<Result<_, _>>()?,
+        servers,
         uses_tls,
         tls: None,
         user,
@@ -101,15 +98,6 @@ pub(crate) fn parse(text: &str) -> Result<KafkaConfig, UrlError> {
     };
     options(query, &mut config)?;
     Ok(config)
-}
-
-/// Splits `USER@HOSTS`.
-fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
-    let Some((user, hosts)) = authority.rsplit_once('@') else { return Ok((None, authority)) };
-    if user.contains(':') {
-        return Err(UrlError::Password);
-    }
-    Ok((Some(decode(user)?).filter(|user| !user.is_empty()), hosts))
 }
 
 fn options(query: &str, config: &mut KafkaConfig) -> Result<(), UrlError> {
@@ -144,9 +132,4 @@ fn is_name(name: &str) -> bool {
     (1..=TOPIC_CHARS_MAX).contains(&name.len())
         && name.bytes().all(is_allowed)
         && !matches!(name, "." | "..")
-}
-
-/// Takes percent-encoding away.
-fn decode(text: &str) -> Result<Box<str>, UrlError> {
-    percent_decoded(text).ok_or(UrlError::Percent)
 }

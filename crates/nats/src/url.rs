@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
 
 use crate::config::{DEFAULT_STREAM, Login, NatsConfig, NatsLimits};
 
@@ -38,11 +38,9 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("the URL has another scheme than nats and tls"),
-            Self::Password => f.write_str(
-                "the URL has a password, which lists of processes and logs would show: give it apart",
-            ),
-            Self::Host => f.write_str("the URL lacks a host, or has one with a character that is not allowed (allowed: a name, an IPv4 address, [IPv6])"),
-            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::Password => AddressError::Password.fmt(f),
+            Self::Host => AddressError::Host.fmt(f),
+            Self::Port => AddressError::Port.fmt(f),
             Self::Path => {
                 f.write_str("the URL has a path: the stream is named by ?stream=NAME behind the hosts")
             }
@@ -52,7 +50,7 @@ impl fmt::Display for UrlError {
                  digits, - and _; replicas=0 to 5)",
                 name.escape_debug()
             ),
-            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -62,8 +60,10 @@ impl core::error::Error for UrlError {}
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
         match error {
+            AddressError::Password => Self::Password,
             AddressError::Host => Self::Host,
             AddressError::Port => Self::Port,
+            AddressError::Percent => Self::Percent,
         }
     }
 }
@@ -80,12 +80,9 @@ pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
     if !path.is_empty() {
         return Err(UrlError::Path);
     }
-    let (user, hosts) = user(authority)?;
+    let Authority { user, servers } = Authority::parse(authority, PORT)?;
     let mut config = NatsConfig {
-        servers: hosts
-            .split(',')
-            .map(|host| Server::parse(host, PORT))
-            .collect::<Result<_, _>>()?,
+        servers,
         uses_tls,
         tls: None,
         login: Login { user, ..Login::default() },
@@ -97,22 +94,13 @@ pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
     Ok(config)
 }
 
-/// Splits `USER@HOSTS`.
-fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
-    let Some((user, hosts)) = authority.rsplit_once('@') else { return Ok((None, authority)) };
-    if user.contains(':') {
-        return Err(UrlError::Password);
-    }
-    Ok((Some(decode(user)?).filter(|user| !user.is_empty()), hosts))
-}
-
 fn options(query: &str, config: &mut NatsConfig) -> Result<(), UrlError> {
     for option in query.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let wrong = || UrlError::Option(name.into());
         match name {
             "stream" => {
-                config.stream = Some(decode(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
+                config.stream = Some(percent_decoded(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
             }
             "replicas" => {
                 config.replicas =
@@ -128,9 +116,4 @@ fn options(query: &str, config: &mut NatsConfig) -> Result<(), UrlError> {
 fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=STREAM_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
-}
-
-/// Takes percent-encoding away.
-fn decode(text: &str) -> Result<Box<str>, UrlError> {
-    percent_decoded(text).ok_or(UrlError::Percent)
 }

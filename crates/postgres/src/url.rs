@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
 
 use crate::config::{DEFAULT_TABLE, PostgresConfig, PostgresLimits};
 
@@ -35,19 +35,17 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("the URL has another scheme than postgres and postgresql"),
-            Self::Password => f.write_str(
-                "the URL has a password, which lists of processes and logs would show: give it apart",
-            ),
+            Self::Password => AddressError::Password.fmt(f),
             Self::User => f.write_str("the URL names no user: postgres://USER@HOST/DATABASE"),
-            Self::Host => f.write_str("the URL lacks a host, or has one with a character that is not allowed (allowed: a name, an IPv4 address, [IPv6])"),
-            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::Host => AddressError::Host.fmt(f),
+            Self::Port => AddressError::Port.fmt(f),
             Self::Option(name) => write!(
                 f,
                 "the URL has an option \"{}\" that is unknown or has a wrong value (known: table=NAME, of up to 48 small \
                  letters, digits and _; sslmode=disable or verify-full)",
                 name.escape_debug()
             ),
-            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -57,8 +55,10 @@ impl core::error::Error for UrlError {}
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
         match error {
+            AddressError::Password => Self::Password,
             AddressError::Host => Self::Host,
             AddressError::Port => Self::Port,
+            AddressError::Percent => Self::Percent,
         }
     }
 }
@@ -70,20 +70,14 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, UrlError> {
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, hosts) = authority.rsplit_once('@').ok_or(UrlError::User)?;
-    if user.contains(':') {
-        return Err(UrlError::Password);
-    }
-    let user = Some(decode(user)?).filter(|user| !user.is_empty()).ok_or(UrlError::User)?;
+    let Authority { user, servers } = Authority::parse(authority, PORT)?;
+    let user = user.ok_or(UrlError::User)?;
     let database = match database {
         "" => user.clone(),
-        name => decode(name)?,
+        name => percent_decoded(name)?,
     };
     let mut config = PostgresConfig {
-        servers: hosts
-            .split(',')
-            .map(|host| Server::parse(host, PORT))
-            .collect::<Result<_, _>>()?,
+        servers,
         user,
         password: None,
         database,
@@ -102,7 +96,7 @@ fn options(query: &str, config: &mut PostgresConfig) -> Result<(), UrlError> {
         let wrong = || UrlError::Option(name.into());
         match name {
             "table" => {
-                config.table = Some(decode(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
+                config.table = Some(percent_decoded(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
             }
             // The modes between these encrypt, and trust everybody.
             "sslmode" => {
@@ -124,9 +118,4 @@ fn is_name(name: &str) -> bool {
     (1..=TABLE_CHARS_MAX).contains(&name.len())
         && name.bytes().next().is_some_and(is_letter)
         && name.bytes().all(|byte| is_letter(byte) || byte.is_ascii_digit())
-}
-
-/// Takes percent-encoding away.
-fn decode(text: &str) -> Result<Box<str>, UrlError> {
-    percent_decoded(text).ok_or(UrlError::Percent)
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Server, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
 
 use crate::config::{DEFAULT_KEY, Login, RedisConfig, RedisLimits};
 
@@ -39,12 +39,10 @@ impl fmt::Display for UrlError {
             Self::Scheme => f.write_str(
                 "the URL has another scheme than redis, rediss, redis-sentinel and rediss-sentinel",
             ),
-            Self::Password => f.write_str(
-                "the URL has a password, which lists of processes and logs would show: give it apart",
-            ),
-            Self::Host => f.write_str("the URL lacks a host, or has one with a character that is not allowed (allowed: a name, an IPv4 address, [IPv6])"),
+            Self::Password => AddressError::Password.fmt(f),
+            Self::Host => AddressError::Host.fmt(f),
             Self::Hosts => f.write_str("the URL has several hosts: that is for redis-sentinel:// only"),
-            Self::Port => f.write_str("the URL has a port that is no number from 1 to 65535"),
+            Self::Port => AddressError::Port.fmt(f),
             Self::PrimaryName => f.write_str(
                 "the URL names no primary: redis-sentinel://HOST,HOST/NAME, with the NAME of `sentinel monitor`",
             ),
@@ -54,7 +52,7 @@ impl fmt::Display for UrlError {
                 "the URL has an option \"{}\" that is unknown or has a wrong value (known: key=NAME, replicas=0 to 100)",
                 name.escape_debug()
             ),
-            Self::Percent => f.write_str("the URL has a % without two hexadecimal digits, or no text behind it"),
+            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -64,8 +62,10 @@ impl core::error::Error for UrlError {}
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
         match error {
+            AddressError::Password => Self::Password,
             AddressError::Host => Self::Host,
             AddressError::Port => Self::Port,
+            AddressError::Percent => Self::Percent,
         }
     }
 }
@@ -81,10 +81,14 @@ pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
     };
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, hosts) = user(authority)?;
+    let default_port = if is_sentinel { SENTINEL_PORT } else { REDIS_PORT };
+    let Authority { user, servers } = Authority::parse(authority, default_port)?;
+    if servers.len() > 1 && !is_sentinel {
+        return Err(UrlError::Hosts);
+    }
     let (primary_name, database) = if is_sentinel {
         let (name, database) = path.split_once('/').unwrap_or((path, ""));
-        (Some(decode(name)?).filter(|name| !name.is_empty()), database)
+        (Some(percent_decoded(name)?).filter(|name| !name.is_empty()), database)
     } else {
         (None, path)
     };
@@ -92,7 +96,7 @@ pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
         return Err(UrlError::PrimaryName);
     }
     let mut config = RedisConfig {
-        servers: servers(hosts, is_sentinel)?,
+        servers,
         primary_name,
         uses_tls,
         tls: None,
@@ -107,25 +111,6 @@ pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
     Ok(config)
 }
 
-/// Splits `USER@HOSTS`.
-fn user(authority: &str) -> Result<(Option<Box<str>>, &str), UrlError> {
-    let Some((user, hosts)) = authority.rsplit_once('@') else { return Ok((None, authority)) };
-    if user.contains(':') {
-        return Err(UrlError::Password);
-    }
-    Ok((Some(decode(user)?).filter(|user| !user.is_empty()), hosts))
-}
-
-fn servers(hosts: &str, is_sentinel: bool) -> Result<Vec<Server>, UrlError> {
-    let default_port = if is_sentinel { SENTINEL_PORT } else { REDIS_PORT };
-    let servers: Vec<Server> =
-        hosts.split(',').map(|host| Server::parse(host, default_port)).collect::<Result<_, _>>()?;
-    if servers.len() > 1 && !is_sentinel {
-        return Err(UrlError::Hosts);
-    }
-    Ok(servers)
-}
-
 fn number(database: &str) -> Result<u32, UrlError> {
     if database.is_empty() { Ok(0) } else { database.parse().map_err(|_| UrlError::Database) }
 }
@@ -137,7 +122,7 @@ fn options(query: &str, config: &mut RedisConfig) -> Result<(), UrlError> {
         match name {
             "key" => {
                 config.key =
-                    Some(decode(value)?).filter(|key| !key.is_empty()).ok_or_else(wrong)?;
+                    Some(percent_decoded(value)?).filter(|key| !key.is_empty()).ok_or_else(wrong)?;
             }
             "replicas" => {
                 config.replicas =
@@ -147,9 +132,4 @@ fn options(query: &str, config: &mut RedisConfig) -> Result<(), UrlError> {
         }
     }
     Ok(())
-}
-
-/// Takes percent-encoding away.
-fn decode(text: &str) -> Result<Box<str>, UrlError> {
-    percent_decoded(text).ok_or(UrlError::Percent)
 }

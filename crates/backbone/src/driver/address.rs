@@ -1,4 +1,4 @@
-//! Hosts and percent-encoding in URLs.
+//! Users, hosts and percent-encoding in URLs.
 
 use core::fmt;
 use core::net::Ipv6Addr;
@@ -12,13 +12,63 @@ pub struct Server {
     pub port: u16,
 }
 
+/// The user and the servers of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The user; `None` if there is none, or an empty one.
+    pub user: Option<Box<str>>,
+    /// The servers, of which there is one at least.
+    pub servers: Vec<Server>,
+}
+
 /// The part of an address that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
+    /// There is a password, which lists of processes and logs would show.
+    Password,
     /// The host is missing, or is none.
     Host,
     /// The port is none.
     Port,
+    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
+    Percent,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password => {
+                "the URL has a password, which lists of processes and logs would show: give it apart"
+            }
+            Self::Host => {
+                "the URL lacks a host, or has one with a character that is not allowed (allowed: a name, an IPv4 address, \
+                 [IPv6])"
+            }
+            Self::Port => "the URL has a port that is no number from 1 to 65535",
+            Self::Percent => "the URL has a % without two hexadecimal digits, or no text behind it",
+        })
+    }
+}
+
+impl core::error::Error for AddressError {}
+
+impl Authority {
+    /// Reads `[USER@]HOST[:PORT],HOST[:PORT]…`.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, AddressError> {
+        let (user, hosts) = match text.rsplit_once('@') {
+            Some((user, _)) if user.contains(':') => return Err(AddressError::Password),
+            Some((user, hosts)) => (Some(percent_decoded(user)?), hosts),
+            None => (None, text),
+        };
+        let servers = hosts.split(',').map(|host| Server::parse(host, default_port));
+        Ok(Self {
+            user: user.filter(|user| !user.is_empty()),
+            servers: servers.collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 impl Server {
@@ -65,9 +115,11 @@ impl fmt::Display for Server {
     }
 }
 
-/// A text without percent-encoding (RFC 3986 §2.1). `None` if a `%` is not followed by two hexadecimal digits, or the bytes
-/// are not UTF-8.
-pub fn percent_decoded(text: &str) -> Option<Box<str>> {
+/// A text without percent-encoding (RFC 3986 §2.1).
+///
+/// # Errors
+/// [`AddressError::Percent`].
+pub fn percent_decoded(text: &str) -> Result<Box<str>, AddressError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -76,8 +128,9 @@ pub fn percent_decoded(text: &str) -> Option<Box<str>> {
             continue;
         }
         let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-        let value = digit()? * 16 + digit()?;
-        bytes.push(u8::try_from(value).ok()?);
+        let value = digit().zip(digit()).map(|(high, low)| high * 16 + low);
+        let value = value.and_then(|value| u8::try_from(value).ok());
+        bytes.push(value.ok_or(AddressError::Percent)?);
     }
-    String::from_utf8(bytes).ok().map(Into::into)
+    String::from_utf8(bytes).map(Into::into).map_err(|_| AddressError::Percent)
 }
