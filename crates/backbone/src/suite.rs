@@ -1,9 +1,11 @@
 //! The suite that every engine has to pass.
 //!
 //! A driver's test makes a [`Rig`] for its engine and calls [`run`], or each of [`CHECKS`] by itself.
-//! Each check panics if it fails, and names what was expected.
+//! Each check panics if it fails, and names what was expected. [`queues::run`] checks a driver without a server.
 
 mod checks;
+pub mod example;
+pub mod queues;
 mod user;
 
 pub use self::checks::CHECKS;
