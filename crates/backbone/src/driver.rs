@@ -1,9 +1,16 @@
-//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, and queues.
+//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, and queues. With the feature `tokio`
+//! also sessions on its runtimes.
 
 mod address;
 mod attempts;
 mod queues;
+#[cfg(feature = "tokio")]
+pub mod sessions;
+#[cfg(feature = "tokio")]
+mod tasks;
 
 pub use address::{AddressError, Authority, Server, percent_decoded};
 pub use attempts::Attempts;
 pub use queues::{Job, QueueLimits, Queues, Told, Trim, Turn};
+#[cfg(feature = "tokio")]
+pub use tasks::{Taken, Tasks};

@@ -70,7 +70,7 @@ impl<'s, 'c> Appender<'s, 'c> {
                     self.land(&partition).await?;
                 }
                 () = sleep_until(late), if is_flying => return Err(self.link.place.late()),
-                () = shared.has_appends.notified() => {}
+                () = shared.tasks.has_appends.notified() => {}
             }
         }
     }
@@ -82,7 +82,7 @@ impl<'s, 'c> Appender<'s, 'c> {
             // The answers to what begins a log come in their order, too.
             let is_alone = self.flights.is_empty();
             let fits = |job: &Job| is_alone || matches!(job, Job::Entry(..));
-            match self.shared.queues.take_job_if(fits) {
+            match self.shared.tasks.queues.take_job_if(fits) {
                 None => break,
                 Some(Job::Begin(entry)) => self.begin(&entry).await?,
                 Some(Job::Entry(life, entry)) => self.batch(life, entry).await?,
@@ -96,7 +96,7 @@ impl<'s, 'c> Appender<'s, 'c> {
         match begin::begin(&mut self.link, self.shared).await? {
             Some(life) => self.produce(life, core::slice::from_ref(entry)).await,
             None => {
-                self.shared.queues.settle(1, None);
+                self.shared.tasks.queues.settle(1, None);
                 Ok(())
             }
         }
@@ -121,7 +121,7 @@ impl<'s, 'c> Appender<'s, 'c> {
                 matches!(job, Job::Entry(of, _) if *of == Some(life))
                     && bytes + batch::record_bytes(job.bytes()) <= room
             };
-            let Some(Job::Entry(_, entry)) = self.shared.queues.take_job_if(fits) else { break };
+            let Some(Job::Entry(_, entry)) = self.shared.tasks.queues.take_job_if(fits) else { break };
             bytes += batch::record_bytes(entry.len());
             entries.push(entry);
         }
@@ -171,12 +171,12 @@ impl<'s, 'c> Appender<'s, 'c> {
         }
         let entries = i64::try_from(flight.entries).unwrap_or(i64::MAX);
         let newest = position(answer.base_offset.saturating_add(entries - 1));
-        self.shared.queues.settle(flight.entries, Some(newest));
+        self.shared.tasks.queues.settle(flight.entries, Some(newest));
         if self.link.place.config.replicas > 1 {
-            self.shared.tell(Event::Replicated(newest));
+            self.shared.tasks.queues.tell(Event::Replicated(newest));
         }
         // What is read by the next request may begin with it.
-        self.shared.has_turn.notify_one();
+        self.shared.tasks.has_turn.notify_one();
         Ok(())
     }
 
@@ -213,6 +213,6 @@ impl<'s, 'c> Appender<'s, 'c> {
     }
 
     fn reject(&self, rejection: Rejection) {
-        self.shared.queues.reject(rejection);
+        self.shared.tasks.queues.reject(rejection);
     }
 }

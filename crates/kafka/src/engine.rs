@@ -1,15 +1,15 @@
 //! The engine.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use sockeye_backbone::driver::Taken;
 use sockeye_backbone::{Capabilities, Engine, Event, Full, Kept, Position, Trimming, Wake};
 
 use crate::config::KafkaConfig;
 use crate::session;
-use crate::shared::{Job, Shared, Told};
+use crate::shared::{Job, Shared};
 use crate::topic::Life;
 
 /// A log in a topic of Kafka.
@@ -17,10 +17,8 @@ use crate::topic::Life;
 /// It has one thread and up to three connections. They end after it was dropped, as soon as they notice.
 pub struct KafkaEngine {
     shared: Arc<Shared>,
-    /// What was taken from the thread, and not yet given.
-    told: VecDeque<Told>,
-    /// The topic that the owner knows of.
-    life: Option<Life>,
+    /// The mark is the topic that the owner knows of.
+    taken: Taken<Life>,
 }
 
 impl KafkaEngine {
@@ -30,7 +28,7 @@ impl KafkaEngine {
     /// If there can be no thread.
     pub fn open(config: KafkaConfig) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(config));
-        let engine = Self { shared: Arc::clone(&shared), told: VecDeque::new(), life: None };
+        let engine = Self { shared: Arc::clone(&shared), taken: Taken::default() };
         thread::Builder::new().name("kafka".into()).spawn(move || session::run(&shared))?;
         Ok(engine)
     }
@@ -38,13 +36,13 @@ impl KafkaEngine {
 
 impl Drop for KafkaEngine {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.shared.tasks.stop();
     }
 }
 
 impl Engine for KafkaEngine {
     fn set_wake(&mut self, wake: Wake) {
-        self.shared.queues.set_wake(wake);
+        self.shared.tasks.queues.set_wake(wake);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -57,11 +55,11 @@ impl Engine for KafkaEngine {
     }
 
     fn read_from(&mut self, position: Position) {
-        self.shared.read_from(position, &mut self.told);
+        self.shared.tasks.read_from(position, &mut self.taken);
     }
 
     fn append(&mut self, _fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Full> {
-        let life = self.life;
+        let life = self.taken.mark().copied();
         self.shared.append(entries.iter().map(move |entry| Job::Entry(life, Arc::clone(entry))))
     }
 
@@ -75,24 +73,11 @@ impl Engine for KafkaEngine {
     }
 
     fn trim(&mut self, before: Position) {
-        self.shared.trim(before);
+        self.shared.tasks.trim(before);
     }
 
     fn next(&mut self) -> Option<Event> {
-        loop {
-            if self.told.is_empty() {
-                self.shared.take_events(&mut self.told);
-            }
-            match self.told.pop_front()? {
-                Told::Mark(life) => self.life = Some(life),
-                Told::Event(event) => {
-                    if matches!(event, Event::Dropped(_)) {
-                        self.shared.queues.end_dropping();
-                    }
-                    return Some(event);
-                }
-            }
-        }
+        self.shared.tasks.next(&mut self.taken)
     }
 }
 

@@ -101,7 +101,7 @@ impl<'s, 'c> Reader<'s, 'c> {
     /// Reads until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
-            let turn = self.shared.queues.turn(self.place.generation);
+            let turn = self.shared.tasks.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 (self.place.next, self.place.generation) = (Some(offset(from)), generation);
                 (self.ends, self.asks_at, self.is_outside) = (None, Instant::now(), false);
@@ -122,7 +122,7 @@ impl<'s, 'c> Reader<'s, 'c> {
                 fetched = Fetched::receive(&mut self.link), if fetching.is_some() => {
                     self.take(fetched?)?;
                 }
-                () = shared.has_turn.notified() => {}
+                () = shared.tasks.has_turn.notified() => {}
                 () = sleep_until(fetching.map_or(asks_at, |(_, late)| late)) => {
                     if fetching.is_some() {
                         return Err(self.link.place.late());
@@ -147,7 +147,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.was = self.life.or(self.was);
         if is_gone || is_other {
             self.ends = None;
-            self.shared.tell(Event::State(State::Up(ends)));
+            self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         if let Some(look) = &look {
             self.place.note(look);
@@ -174,7 +174,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             self.ends = None;
         }
         if reached.is_some() || !self.entries.is_empty() {
-            self.shared.queues.give(self.place.generation, &mut self.entries, reached);
+            self.shared.tasks.queues.give(self.place.generation, &mut self.entries, reached);
         }
     }
 

@@ -1,34 +1,22 @@
 //! What the owner and the thread of an engine share.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
-use sockeye_backbone::driver::{self, Queues};
-use sockeye_backbone::{Event, Full, Position};
-use tokio::sync::Notify;
+use sockeye_backbone::driver::{self, Tasks};
+use sockeye_backbone::{Full};
 
 use crate::batch;
 use crate::config::KafkaConfig;
 use crate::topic::Life;
 
-/// What the thread tells: a mark is the topic that the owner knows of from there on.
-pub(crate) type Told = driver::Told<Life>;
-
-/// Queues, and who waits for what.
+/// The queues, and what is known of the servers.
 pub(crate) struct Shared {
     pub(crate) config: KafkaConfig,
-    pub(crate) queues: Queues<Job, Life>,
-    /// There are appends.
-    pub(crate) has_appends: Notify,
-    /// There is something to trim.
-    pub(crate) has_trim: Notify,
-    /// The owner reads from elsewhere, or has taken events; or a log has begun.
-    pub(crate) has_turn: Notify,
-    /// The engine is stopped, for what waits on a runtime.
-    pub(crate) is_stopping: Notify,
+    /// A mark is the topic that the owner knows of from there on.
+    pub(crate) tasks: Tasks<Job, Life>,
     /// The topic that the servers have now.
     life: Mutex<Option<Life>>,
     /// The bytes of the largest batch that the topic takes.
@@ -57,12 +45,8 @@ impl driver::Job for Job {
 impl Shared {
     pub(crate) fn new(config: KafkaConfig) -> Self {
         Self {
-            queues: Queues::new(config.limits.into()),
+            tasks: Tasks::new(config.limits.into()),
             config,
-            has_appends: Notify::new(),
-            has_trim: Notify::new(),
-            has_turn: Notify::new(),
-            is_stopping: Notify::new(),
             life: Mutex::default(),
             batch_bytes_max: AtomicUsize::new(usize::MAX),
             trims_never: AtomicBool::new(false),
@@ -75,9 +59,7 @@ impl Shared {
         &self,
         jobs: impl ExactSizeIterator<Item = Job> + Clone,
     ) -> Result<(), Full> {
-        self.queues.append(jobs, self.entry_bytes_max())?;
-        self.has_appends.notify_one();
-        Ok(())
+        self.tasks.append(jobs, self.entry_bytes_max())
     }
 
     pub(crate) fn entry_bytes_max(&self) -> usize {
@@ -88,33 +70,7 @@ impl Shared {
         self.trims_never.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn trim(&self, before: Position) {
-        self.queues.trim(before);
-        self.has_trim.notify_one();
-    }
-
-    pub(crate) fn read_from(&self, position: Position, taken: &mut VecDeque<Told>) {
-        self.queues.read_from(position, taken);
-        self.has_turn.notify_one();
-    }
-
-    pub(crate) fn take_events(&self, taken: &mut VecDeque<Told>) {
-        self.queues.take_events(taken);
-        if !taken.is_empty() {
-            self.has_turn.notify_one();
-        }
-    }
-
-    pub(crate) fn stop(&self) {
-        self.queues.stop();
-        self.is_stopping.notify_one();
-    }
-
     // --- The thread ------------------------------------------------------------------------------
-
-    pub(crate) fn tell(&self, event: Event) {
-        self.queues.tell(event);
-    }
 
     /// The servers have this topic now. The owner's appends go there once it has taken what is told before.
     pub(crate) fn note_life(&self, life: Option<Life>) {
@@ -122,7 +78,7 @@ impl Shared {
         if *known != life {
             *known = life;
             drop(known);
-            life.into_iter().for_each(|life| self.queues.mark(life));
+            life.into_iter().for_each(|life| self.tasks.queues.mark(life));
         }
     }
 

@@ -39,13 +39,13 @@ pub(crate) async fn run(
     mut link: Option<Link<'_>>,
 ) -> Result<Infallible, Trouble> {
     loop {
-        if let Some(trim) = shared.queues.take_trim()
+        if let Some(trim) = shared.tasks.queues.take_trim()
             && let Some(link) = &mut link
         {
             // If this fails, the trim is forgotten. The owner asks again, for more, when it has more to drop.
             trim_before(link, shared, trim).await?;
         }
-        shared.has_trim.notified().await;
+        shared.tasks.has_trim.notified().await;
     }
 }
 

@@ -69,7 +69,7 @@ impl<'s> Appender<'s> {
             }
             select! {
                 answer = Front::answer(&mut self.front) => self.land(answer).await?,
-                () = self.shared.has_appends.notified() => {}
+                () = self.shared.tasks.has_appends.notified() => {}
             }
         }
     }
@@ -133,7 +133,7 @@ impl<'s> Appender<'s> {
                 }
                 self.shared.settle(Some(ack.sequence));
                 if self.link.config.replicas > 1 {
-                    self.shared.tell(Event::Replicated(position(ack.sequence)));
+                    self.shared.tasks.queues.tell(Event::Replicated(position(ack.sequence)));
                 }
                 Ok(())
             }

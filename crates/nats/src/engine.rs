@@ -1,25 +1,23 @@
 //! The engine.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use sockeye_backbone::driver::Taken;
 use sockeye_backbone::{Capabilities, Engine, Event, Full, Kept, Position, Trimming, Wake};
 
 use crate::config::NatsConfig;
 use crate::session;
-use crate::shared::{Job, Shared, Told};
+use crate::shared::{Job, Shared};
 
 /// A log in a stream of NATS JetStream.
 ///
 /// It has one thread and one connection. Both end soon after the engine is dropped.
 pub struct NatsEngine {
     shared: Arc<Shared>,
-    /// What was taken from the thread, and not yet given.
-    told: VecDeque<Told>,
-    /// The subject of the stream that the owner knows of.
-    subject: Option<Arc<str>>,
+    /// The mark is the subject of the stream that the owner knows of.
+    taken: Taken<Arc<str>>,
 }
 
 impl NatsEngine {
@@ -29,7 +27,7 @@ impl NatsEngine {
     /// If there can be no thread.
     pub fn open(config: NatsConfig) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(config));
-        let engine = Self { shared: Arc::clone(&shared), told: VecDeque::new(), subject: None };
+        let engine = Self { shared: Arc::clone(&shared), taken: Taken::default() };
         thread::Builder::new().name("nats".into()).spawn(move || session::run(&shared))?;
         Ok(engine)
     }
@@ -37,13 +35,13 @@ impl NatsEngine {
 
 impl Drop for NatsEngine {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.shared.tasks.stop();
     }
 }
 
 impl Engine for NatsEngine {
     fn set_wake(&mut self, wake: Wake) {
-        self.shared.queues.set_wake(wake);
+        self.shared.tasks.queues.set_wake(wake);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -56,11 +54,11 @@ impl Engine for NatsEngine {
     }
 
     fn read_from(&mut self, position: Position) {
-        self.shared.read_from(position, &mut self.told);
+        self.shared.tasks.read_from(position, &mut self.taken);
     }
 
     fn append(&mut self, _fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Full> {
-        let job = |entry| Job::Entry(self.subject.clone(), Arc::clone(entry));
+        let job = |entry| Job::Entry(self.taken.mark().cloned(), Arc::clone(entry));
         self.shared.append(entries.iter().map(job))
     }
 
@@ -74,24 +72,11 @@ impl Engine for NatsEngine {
     }
 
     fn trim(&mut self, before: Position) {
-        self.shared.trim(before);
+        self.shared.tasks.trim(before);
     }
 
     fn next(&mut self) -> Option<Event> {
-        loop {
-            if self.told.is_empty() {
-                self.shared.take_events(&mut self.told);
-            }
-            match self.told.pop_front()? {
-                Told::Mark(subject) => self.subject = Some(subject),
-                Told::Event(event) => {
-                    if matches!(event, Event::Dropped(_)) {
-                        self.shared.queues.end_dropping();
-                    }
-                    return Some(event);
-                }
-            }
-        }
+        self.shared.tasks.next(&mut self.taken)
     }
 }
 

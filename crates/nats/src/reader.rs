@@ -115,7 +115,7 @@ impl<'s> Reader<'s> {
     /// Reads until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
-            let turn = self.shared.queues.turn(self.place.generation);
+            let turn = self.shared.tasks.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 *self.place = Place { next: Some(from.number.max(1)), generation };
                 (self.ends, self.asks_at) = (None, Instant::now());
@@ -133,7 +133,7 @@ impl<'s> Reader<'s> {
             select! {
                 biased;
                 message = next(&mut self.batch) => self.take_all(message)?,
-                () = shared.has_turn.notified() => {}
+                () = shared.tasks.has_turn.notified() => {}
                 () = sleep_until(asks_at) => {}
             }
         }
@@ -168,7 +168,7 @@ impl<'s> Reader<'s> {
         }
         if is_gone || is_other {
             self.ends = None;
-            self.shared.tell(Event::State(State::Up(ends)));
+            self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         described.iter().for_each(|it| self.shared.tell_subject(&it.subject));
         // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.

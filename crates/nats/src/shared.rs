@@ -1,33 +1,21 @@
 //! What the owner and the thread of an engine share.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use sockeye_backbone::driver::{self, Queues};
-use sockeye_backbone::{Event, Full, LogEnds, Position, Rejection};
-use tokio::sync::Notify;
+use sockeye_backbone::driver::{self, Tasks};
+use sockeye_backbone::{Full, LogEnds, Position, Rejection};
 
 use crate::config::NatsConfig;
 
 /// An entry, and its position in the stream.
 pub(crate) type Entry = (Position, Arc<[u8]>);
 
-/// What the thread tells. A mark is the subject of the stream that the owner knows of from there on.
-pub(crate) type Told = driver::Told<Arc<str>>;
-
-/// Queues, and who waits for what.
+/// The queues, and what is known of the server.
 pub(crate) struct Shared {
     pub(crate) config: NatsConfig,
-    pub(crate) queues: Queues<Job, Arc<str>>,
-    /// There are appends.
-    pub(crate) has_appends: Notify,
-    /// There is something to trim.
-    pub(crate) has_trim: Notify,
-    /// The owner reads from elsewhere, or has taken events.
-    pub(crate) has_turn: Notify,
-    /// The engine is stopped, for what waits on a runtime.
-    pub(crate) is_stopping: Notify,
+    /// A mark is the subject of the stream that the owner knows of from there on.
+    pub(crate) tasks: Tasks<Job, Arc<str>>,
     /// The bytes of the largest entry: what is configured, or what the server takes if that is less.
     entry_bytes_max: AtomicUsize,
     /// The subject that the owner was told last.
@@ -60,12 +48,8 @@ impl Shared {
     pub(crate) fn new(config: NatsConfig) -> Self {
         let entry_bytes_max = AtomicUsize::new(config.limits.entry_bytes_max);
         Self {
-            queues: Queues::new(config.limits.into()),
+            tasks: Tasks::new(config.limits.into()),
             config,
-            has_appends: Notify::new(),
-            has_trim: Notify::new(),
-            has_turn: Notify::new(),
-            is_stopping: Notify::new(),
             entry_bytes_max,
             subject: Mutex::default(),
         }
@@ -82,34 +66,7 @@ impl Shared {
         &self,
         jobs: impl ExactSizeIterator<Item = Job> + Clone,
     ) -> Result<(), Full> {
-        self.queues.append(jobs, self.entry_bytes_max())?;
-        self.has_appends.notify_one();
-        Ok(())
-    }
-
-    pub(crate) fn trim(&self, before: Position) {
-        self.queues.trim(before);
-        self.has_trim.notify_one();
-    }
-
-    /// Sets where the owner reads from. What it has not taken is dropped, here and in `taken`.
-    pub(crate) fn read_from(&self, position: Position, taken: &mut VecDeque<Told>) {
-        self.queues.read_from(position, taken);
-        self.has_turn.notify_one();
-    }
-
-    /// Moves all events to `taken`, which is empty.
-    pub(crate) fn take_events(&self, taken: &mut VecDeque<Told>) {
-        self.queues.take_events(taken);
-        if !taken.is_empty() {
-            self.has_turn.notify_one();
-        }
-    }
-
-    /// Ends the thread, as soon as it sees it.
-    pub(crate) fn stop(&self) {
-        self.queues.stop();
-        self.is_stopping.notify_one();
+        self.tasks.append(jobs, self.entry_bytes_max())
     }
 
     // --- The thread ------------------------------------------------------------------------------
@@ -120,36 +77,32 @@ impl Shared {
         self.entry_bytes_max.store(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn tell(&self, event: Event) {
-        self.queues.tell(event);
-    }
-
     /// The stream has this subject. The owner's appends go there once it has taken what is told before.
     pub(crate) fn tell_subject(&self, subject: &Arc<str>) {
         let mut told = self.subject.lock().expect("nobody panics while holding it");
         if told.as_ref() != Some(subject) {
             *told = Some(Arc::clone(subject));
-            self.queues.mark(Arc::clone(subject));
+            self.tasks.queues.mark(Arc::clone(subject));
         }
     }
 
     /// The next append, if there is one that fits into `room` bytes, or `is_first` says that it need not.
     pub(crate) fn take_job(&self, room: usize, is_first: bool) -> Option<Job> {
-        self.queues.take_job_if(|job| is_first || driver::Job::bytes(job) <= room)
+        self.tasks.queues.take_job_if(|job| is_first || driver::Job::bytes(job) <= room)
     }
 
     /// A job that was taken is in the log, at this sequence if that is known.
     pub(crate) fn settle(&self, sequence: Option<u64>) {
-        self.queues.settle(1, sequence.map(position));
+        self.tasks.queues.settle(1, sequence.map(position));
     }
 
     /// Jobs that were taken are not in the log; drops all others, too.
     pub(crate) fn reject(&self, rejection: Rejection) {
-        self.queues.reject(rejection);
+        self.tasks.queues.reject(rejection);
     }
 
     /// Gives the owner what was read in a generation, unless it reads from elsewhere now.
     pub(crate) fn give(&self, generation: u64, entries: &mut Vec<Entry>, ends: Option<LogEnds>) {
-        self.queues.give(generation, entries, ends);
+        self.tasks.queues.give(generation, entries, ends);
     }
 }

@@ -13,11 +13,11 @@ use crate::trouble;
 /// Trims until the session is over.
 pub(crate) async fn run(shared: &Shared, link: &Link<'_>) -> Result<Infallible, Trouble> {
     loop {
-        if let Some(trim) = shared.queues.take_trim() {
+        if let Some(trim) = shared.tasks.queues.take_trim() {
             // If this fails, the trim is forgotten. The owner asks again, for more, when it has more to drop.
             purge(link, trim).await?;
         }
-        shared.has_trim.notified().await;
+        shared.tasks.has_trim.notified().await;
     }
 }
 

@@ -4,6 +4,7 @@ use core::convert::Infallible;
 use std::sync::Arc;
 
 use sockeye_backbone::{Position, Rejection, Trouble, TroubleKind};
+use tokio::select;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, Statement};
 
@@ -43,7 +44,10 @@ impl<'s> Appender<'s> {
             self.trim = self.trim.max(self.shared.take_trim());
             match self.trim {
                 Some(before) => self.trim_some(before).await?,
-                None if is_idle => self.shared.has_work.notified().await,
+                None if is_idle => select! {
+                    () = self.shared.tasks.has_appends.notified() => {}
+                    () = self.shared.tasks.has_trim.notified() => {}
+                },
                 None => {}
             }
         }

@@ -1,23 +1,24 @@
 //! The engine.
 
-use std::collections::VecDeque;
+use core::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use sockeye_backbone::driver::Taken;
 use sockeye_backbone::{Capabilities, Engine, Event, Full, Kept, Position, Trimming, Wake};
 
 use crate::config::PostgresConfig;
 use crate::session;
-use crate::shared::{Job, Shared, Told};
+use crate::shared::{Job, Shared};
 
 /// A log in a table of PostgreSQL.
 ///
 /// It has one thread and two connections. They end after it was dropped, as soon as they notice.
 pub struct PostgresEngine {
     shared: Arc<Shared>,
-    /// Events that were taken from the thread, and not yet given.
-    events: VecDeque<Told>,
+    /// There are no marks.
+    taken: Taken<Infallible>,
 }
 
 impl PostgresEngine {
@@ -27,7 +28,7 @@ impl PostgresEngine {
     /// If there can be no thread.
     pub fn open(config: PostgresConfig) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(config));
-        let engine = Self { shared: Arc::clone(&shared), events: VecDeque::new() };
+        let engine = Self { shared: Arc::clone(&shared), taken: Taken::default() };
         thread::Builder::new().name("postgres".into()).spawn(move || session::run(&shared))?;
         Ok(engine)
     }
@@ -35,13 +36,13 @@ impl PostgresEngine {
 
 impl Drop for PostgresEngine {
     fn drop(&mut self) {
-        self.shared.stop();
+        self.shared.tasks.stop();
     }
 }
 
 impl Engine for PostgresEngine {
     fn set_wake(&mut self, wake: Wake) {
-        self.shared.queues.set_wake(wake);
+        self.shared.tasks.queues.set_wake(wake);
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -54,7 +55,7 @@ impl Engine for PostgresEngine {
     }
 
     fn read_from(&mut self, position: Position) {
-        self.shared.read_from(position, &mut self.events);
+        self.shared.tasks.read_from(position, &mut self.taken);
     }
 
     fn append(&mut self, fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Full> {
@@ -70,21 +71,11 @@ impl Engine for PostgresEngine {
     }
 
     fn trim(&mut self, before: Position) {
-        self.shared.trim(before);
+        self.shared.tasks.trim(before);
     }
 
     fn next(&mut self) -> Option<Event> {
-        if self.events.is_empty() {
-            self.shared.take_events(&mut self.events);
-        }
-        let event = match self.events.pop_front()? {
-            Told::Event(event) => event,
-            Told::Mark(never) => match never {},
-        };
-        if matches!(event, Event::Dropped(_)) {
-            self.shared.queues.end_dropping();
-        }
-        Some(event)
+        self.shared.tasks.next(&mut self.taken)
     }
 }
 

@@ -89,7 +89,7 @@ impl<'s> Reader<'s> {
     /// Reads until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
-            let turn = self.shared.queues.turn(self.place.generation);
+            let turn = self.shared.tasks.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 *self.place = Place { next: Some(from), generation };
                 (self.ends, self.asks_at, self.has_more) = (None, Instant::now(), true);
@@ -106,7 +106,7 @@ impl<'s> Reader<'s> {
             select! {
                 biased;
                 () = news.notified() => self.has_more = true,
-                () = shared.has_turn.notified() => {}
+                () = shared.tasks.has_turn.notified() => {}
                 () = sleep_until(asks_at) => {}
             }
         }
@@ -126,7 +126,7 @@ impl<'s> Reader<'s> {
         }
         if is_gone || is_other {
             self.ends = None;
-            self.shared.tell(Event::State(State::Up(ends)));
+            self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         // An announcement may be lost.
         self.has_more |= ends.last.is_some() && ends.last >= self.place.next;

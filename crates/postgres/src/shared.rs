@@ -1,12 +1,10 @@
 //! What the owner and the thread of an engine share.
 
 use core::convert::Infallible;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sockeye_backbone::driver::{self, Job as _, Queues};
-use sockeye_backbone::{Event, Full, LogEnds, Position, Rejection};
-use tokio::sync::Notify;
+use sockeye_backbone::driver::{self, Job as _, Queues, Tasks};
+use sockeye_backbone::{Full, LogEnds, Position, Rejection};
 
 use crate::config::PostgresConfig;
 
@@ -17,19 +15,11 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// An entry, and where it stands.
 pub(crate) type Entry = (Position, Arc<[u8]>);
 
-/// What the thread tells. There are no marks.
-pub(crate) type Told = driver::Told<Infallible>;
-
-/// Queues, and who waits for what.
+/// The queues, and the configuration.
 pub(crate) struct Shared {
     pub(crate) config: PostgresConfig,
-    pub(crate) queues: Queues<Job, Infallible>,
-    /// There are appends, or there is something to trim.
-    pub(crate) has_work: Notify,
-    /// The owner reads from elsewhere, or has taken events.
-    pub(crate) has_turn: Notify,
-    /// The engine is stopped, for what waits on a runtime.
-    pub(crate) is_stopping: Notify,
+    /// There are no marks.
+    pub(crate) tasks: Tasks<Job, Infallible>,
 }
 
 /// An append that waits.
@@ -74,13 +64,7 @@ impl driver::Job for Job {
 
 impl Shared {
     pub(crate) fn new(config: PostgresConfig) -> Self {
-        Self {
-            queues: Queues::new(config.limits.into()),
-            config,
-            has_work: Notify::new(),
-            has_turn: Notify::new(),
-            is_stopping: Notify::new(),
-        }
+        Self { tasks: Tasks::new(config.limits.into()), config }
     }
 
     // --- The owner -------------------------------------------------------------------------------
@@ -90,66 +74,35 @@ impl Shared {
         &self,
         jobs: impl ExactSizeIterator<Item = Job> + Clone,
     ) -> Result<(), Full> {
-        self.queues.append(jobs, self.config.limits.entry_bytes_max)?;
-        self.has_work.notify_one();
-        Ok(())
-    }
-
-    pub(crate) fn trim(&self, before: Position) {
-        self.queues.trim(before);
-        self.has_work.notify_one();
-    }
-
-    /// Sets where the owner reads from. What it has not taken is dropped, here and in `taken`.
-    pub(crate) fn read_from(&self, position: Position, taken: &mut VecDeque<Told>) {
-        self.queues.read_from(position, taken);
-        self.has_turn.notify_one();
-    }
-
-    /// Moves all events to `taken`, which is empty.
-    pub(crate) fn take_events(&self, taken: &mut VecDeque<Told>) {
-        self.queues.take_events(taken);
-        if !taken.is_empty() {
-            self.has_turn.notify_one();
-        }
-    }
-
-    /// Ends the thread, as soon as it sees it.
-    pub(crate) fn stop(&self) {
-        self.queues.stop();
-        self.is_stopping.notify_one();
+        self.tasks.append(jobs, self.config.limits.entry_bytes_max)
     }
 
     // --- The thread ------------------------------------------------------------------------------
 
-    pub(crate) fn tell(&self, event: Event) {
-        self.queues.tell(event);
-    }
-
     /// The next appends, if there are any.
     pub(crate) fn take_work(&self) -> Option<Work> {
-        take_work(&self.queues)
+        take_work(&self.tasks.queues)
     }
 
     /// The position before which nothing is needed. One of another life of the log deletes nothing there: its fence is
     /// lower.
     pub(crate) fn take_trim(&self) -> Option<Position> {
-        self.queues.take_trim().map(|trim| trim.before)
+        self.tasks.queues.take_trim().map(|trim| trim.before)
     }
 
     /// The jobs that were taken are in the log, up to this position if that is known.
     pub(crate) fn settle(&self, work: &Work, newest: Option<Position>) {
-        self.queues.settle(work.jobs(), newest);
+        self.tasks.queues.settle(work.jobs(), newest);
     }
 
     /// The jobs that were taken are not in the log; drops all others, too.
     pub(crate) fn reject(&self, rejection: Rejection) {
-        self.queues.reject(rejection);
+        self.tasks.queues.reject(rejection);
     }
 
     /// Gives the owner what was read in a generation, unless it reads from elsewhere now.
     pub(crate) fn give(&self, generation: u64, entries: &mut Vec<Entry>, ends: Option<LogEnds>) {
-        self.queues.give(generation, entries, ends);
+        self.tasks.queues.give(generation, entries, ends);
     }
 }
 
