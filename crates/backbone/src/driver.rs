@@ -1,8 +1,9 @@
-//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, and queues. With the feature `tokio`
+//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, queues, and ends. With the feature `tokio`
 //! also sessions on its runtimes.
 
 mod address;
 mod attempts;
+mod ends;
 mod queues;
 #[cfg(feature = "tokio")]
 pub mod sessions;
@@ -11,6 +12,7 @@ mod tasks;
 
 pub use address::{AddressError, Authority, Server, percent_decoded};
 pub use attempts::Attempts;
+pub use ends::KnownEnds;
 pub use queues::{Job, QueueLimits, Queues, Told, Trim, Turn};
 #[cfg(feature = "tokio")]
 pub use tasks::{Taken, Tasks};

@@ -4,9 +4,9 @@ use core::convert::Infallible;
 use core::time::Duration;
 
 use kafka_protocol::error::ResponseError;
-use sockeye_backbone::driver::Turn;
+use sockeye_backbone::driver::{KnownEnds, Turn};
 use sockeye_backbone::engine::ENDS_EVERY_MS;
-use sockeye_backbone::{Event, LogEnds, State, Trouble};
+use sockeye_backbone::{Event, State, Trouble};
 use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
@@ -60,12 +60,7 @@ pub(crate) struct Reader<'s, 'c> {
     entries: Vec<Entry>,
     /// The topic; `None` if there is none.
     life: Option<Life>,
-    /// The ends that the owner gets once it was given all entries up to them.
-    ends: Option<LogEnds>,
-    /// The log as it was told last.
-    told: LogEnds,
-    /// The topic that was there last, also if it is gone.
-    was: Option<Life>,
+    ends: KnownEnds,
     asks_at: Instant,
     /// A request for entries is on its way, in this generation, and should be answered by then.
     fetching: Option<(u64, Instant)>,
@@ -89,9 +84,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             place,
             entries,
             life,
-            ends: None,
-            told,
-            was: life,
+            ends: KnownEnds::new(told),
             asks_at,
             fetching: None,
             is_outside: false,
@@ -104,7 +97,8 @@ impl<'s, 'c> Reader<'s, 'c> {
             let turn = self.shared.tasks.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 (self.place.next, self.place.generation) = (Some(offset(from)), generation);
-                (self.ends, self.asks_at, self.is_outside) = (None, Instant::now(), false);
+                self.ends.drop_waiting();
+                (self.asks_at, self.is_outside) = (Instant::now(), false);
                 continue;
             }
             let is_free = self.fetching.is_none();
@@ -141,12 +135,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.is_outside = false;
         let ends = look.as_ref().map(Look::ends).unwrap_or_default();
         self.life = look.as_ref().map(|look| look.topic.life);
-        let was_told = core::mem::replace(&mut self.told, ends);
-        let is_gone = was_told.last.is_some() && ends.last.is_none();
-        let is_other = self.was.is_some() && self.life.is_some() && self.life != self.was;
-        self.was = self.life.or(self.was);
-        if is_gone || is_other {
-            self.ends = None;
+        if self.ends.note(ends, self.place.next.is_some()) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         if let Some(look) = &look {
@@ -157,22 +146,13 @@ impl<'s, 'c> Reader<'s, 'c> {
             }
         }
         self.shared.note_life(self.life);
-        // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
-        let stays = self.ends.is_some_and(|waiting| waiting.last <= ends.last);
-        if !stays {
-            self.ends = self.place.next.is_some().then_some(ends);
-        }
         self.give();
         Ok(())
     }
 
     /// Gives the owner what was read, and the ends if they are reached.
     fn give(&mut self) {
-        let next = self.place.next.map(position);
-        let reached = self.ends.filter(|ends| ends.last.is_none_or(|last| Some(last) < next));
-        if reached.is_some() {
-            self.ends = None;
-        }
+        let reached = self.ends.take_reached(self.place.next.map(position));
         if reached.is_some() || !self.entries.is_empty() {
             self.shared.tasks.queues.give(self.place.generation, &mut self.entries, reached);
         }

@@ -11,7 +11,7 @@ use async_nats::jetstream::consumer::pull::{Batch, Config};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
 use async_nats::jetstream::stream::ConsumerErrorKind;
 use futures_core::Stream;
-use sockeye_backbone::driver::Turn;
+use sockeye_backbone::driver::{KnownEnds, Turn};
 use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
 use tokio::select;
@@ -53,12 +53,7 @@ pub(crate) struct Reader<'s> {
     link: &'s Link<'s>,
     place: &'s mut Place,
     entries: Vec<Entry>,
-    /// The ends that the owner gets once it was given all entries up to them.
-    ends: Option<LogEnds>,
-    /// The log as it was told last.
-    known: LogEnds,
-    /// The identity that the log had last, also if it is gone.
-    identity: u64,
+    ends: KnownEnds,
     asks_at: Instant,
     consumer: Option<PullConsumer>,
     batch: Option<Batch>,
@@ -100,9 +95,7 @@ impl<'s> Reader<'s> {
             link,
             place,
             entries: Vec::new(),
-            ends: None,
-            known: ends,
-            identity: ends.identity,
+            ends: KnownEnds::new(ends),
             asks_at: Instant::now(),
             consumer: None,
             batch: None,
@@ -118,14 +111,15 @@ impl<'s> Reader<'s> {
             let turn = self.shared.tasks.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 *self.place = Place { next: Some(from.number.max(1)), generation };
-                (self.ends, self.asks_at) = (None, Instant::now());
+                self.ends.drop_waiting();
+                self.asks_at = Instant::now();
                 self.begin_anew();
                 continue;
             }
             if Instant::now() >= self.asks_at {
                 self.ask().await?;
             }
-            let reads = turn == Turn::On && self.identity_now() != 0;
+            let reads = turn == Turn::On && self.ends.known().identity != 0;
             if reads && self.batch.is_none() {
                 self.pull().await?;
             }
@@ -137,11 +131,6 @@ impl<'s> Reader<'s> {
                 () = sleep_until(asks_at) => {}
             }
         }
-    }
-
-    /// The identity of the log, zero if there is none.
-    const fn identity_now(&self) -> u64 {
-        self.known.identity
     }
 
     /// Reads on by another consumer.
@@ -157,25 +146,13 @@ impl<'s> Reader<'s> {
         self.asks_at = Instant::now() + ASK_EVERY;
         let described = described.map(|(_, description)| description);
         let ends = described.as_ref().map(|it| it.ends).unwrap_or_default();
-        let was_known = core::mem::replace(&mut self.known, ends);
-        let is_gone = was_known.last.is_some() && ends.last.is_none();
-        let is_other = ![0, ends.identity].contains(&self.identity) && ends.identity != 0;
-        if ends.identity != 0 {
-            self.identity = ends.identity;
-        }
-        if was_known.identity != ends.identity || self.stalls(ends) {
+        if self.ends.known().identity != ends.identity || self.stalls(ends) {
             self.begin_anew();
         }
-        if is_gone || is_other {
-            self.ends = None;
+        if self.ends.note(ends, self.place.next.is_some()) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         described.iter().for_each(|it| self.shared.tell_subject(&it.subject));
-        // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
-        let stays = self.ends.is_some_and(|waiting| waiting.last <= ends.last);
-        if !stays {
-            self.ends = self.place.next.is_some().then_some(ends);
-        }
         self.give();
         Ok(())
     }
@@ -189,11 +166,7 @@ impl<'s> Reader<'s> {
 
     /// Gives the owner what was read, and the ends if they are reached.
     fn give(&mut self) {
-        let next = self.place.next.map(position);
-        let reached = self.ends.filter(|ends| ends.last.is_none_or(|last| Some(last) < next));
-        if reached.is_some() {
-            self.ends = None;
-        }
+        let reached = self.ends.take_reached(self.place.next.map(position));
         if reached.is_some() || !self.entries.is_empty() {
             self.shared.give(self.place.generation, &mut self.entries, reached);
         }
@@ -236,7 +209,7 @@ impl<'s> Reader<'s> {
         };
         match error.kind() {
             ConsumerErrorKind::JetStream(error) if is_missing(&error) => {
-                self.known = LogEnds::default();
+                self.ends.note_missing();
                 Ok(None)
             }
             ConsumerErrorKind::JetStream(error) => {

@@ -6,7 +6,7 @@ use core::pin::pin;
 use core::time::Duration;
 
 use futures_core::Stream as _;
-use sockeye_backbone::driver::Turn;
+use sockeye_backbone::driver::{KnownEnds, Turn};
 use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{Event, LogEnds, Position, State, Trouble};
 use tokio::select;
@@ -52,12 +52,7 @@ pub(crate) struct Reader<'s> {
     count: usize,
     /// There may be entries that were not read.
     has_more: bool,
-    /// The ends that the owner gets once it was given all entries up to them.
-    ends: Option<LogEnds>,
-    /// The log as it was told last.
-    known: LogEnds,
-    /// The identity that the log had last, also if it is gone.
-    identity: u64,
+    ends: KnownEnds,
     asks_at: Instant,
 }
 
@@ -79,9 +74,7 @@ impl<'s> Reader<'s> {
             entries: Vec::new(),
             count: COUNT_FIRST,
             has_more: true,
-            ends: None,
-            known: ends,
-            identity: ends.identity,
+            ends: KnownEnds::new(ends),
             asks_at: Instant::now(),
         }
     }
@@ -92,13 +85,14 @@ impl<'s> Reader<'s> {
             let turn = self.shared.tasks.queues.turn(self.place.generation);
             if let Turn::Anew(from, generation) = turn {
                 *self.place = Place { next: Some(from), generation };
-                (self.ends, self.asks_at, self.has_more) = (None, Instant::now(), true);
+                self.ends.drop_waiting();
+                (self.asks_at, self.has_more) = (Instant::now(), true);
                 continue;
             }
             if Instant::now() >= self.asks_at {
                 self.ask().await?;
             }
-            if turn == Turn::On && self.has_more && self.known.identity != 0 {
+            if turn == Turn::On && self.has_more && self.ends.known().identity != 0 {
                 self.read().await?;
                 continue;
             }
@@ -118,34 +112,18 @@ impl<'s> Reader<'s> {
         let (_, ends) = table::describe(self.link, self.sql).await?;
         self.asks_at = Instant::now() + ASK_EVERY;
         let ends = ends.unwrap_or_default();
-        let was_known = core::mem::replace(&mut self.known, ends);
-        let is_gone = was_known.last.is_some() && ends.last.is_none();
-        let is_other = ![0, ends.identity].contains(&self.identity) && ends.identity != 0;
-        if ends.identity != 0 {
-            self.identity = ends.identity;
-        }
-        if is_gone || is_other {
-            self.ends = None;
+        if self.ends.note(ends, self.place.next.is_some()) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         // An announcement may be lost.
         self.has_more |= ends.last.is_some() && ends.last >= self.place.next;
-        // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
-        let stays = self.ends.is_some_and(|waiting| waiting.last <= ends.last);
-        if !stays {
-            self.ends = self.place.next.is_some().then_some(ends);
-        }
         self.give();
         Ok(())
     }
 
     /// Gives the owner what was read, and the ends if they are reached.
     fn give(&mut self) {
-        let next = self.place.next;
-        let reached = self.ends.filter(|ends| ends.last.is_none_or(|last| Some(last) < next));
-        if reached.is_some() {
-            self.ends = None;
-        }
+        let reached = self.ends.take_reached(self.place.next);
         if reached.is_some() || !self.entries.is_empty() {
             self.shared.give(self.place.generation, &mut self.entries, reached);
         }
@@ -164,8 +142,8 @@ impl<'s> Reader<'s> {
             }
             // The ends will tell.
             Err(error) if trouble::is_missing(&error) => {
-                (self.known, self.has_more, self.asks_at) =
-                    (LogEnds::default(), false, Instant::now());
+                self.ends.note_missing();
+                (self.has_more, self.asks_at) = (false, Instant::now());
             }
             Err(error) => return Err(self.link.place.of_error(&error)),
         }
@@ -212,7 +190,10 @@ impl<'s> Reader<'s> {
                 self.place.next = Some(Position::new(newest.fence, newest.number + 1));
             }
             // The log was changed between the two statements.
-            None if self.ends.is_some() => (self.ends, self.asks_at) = (None, Instant::now()),
+            None if self.ends.waits() => {
+                self.ends.drop_waiting();
+                self.asks_at = Instant::now();
+            }
             None => {}
         }
         self.entries.extend(entries);
