@@ -8,6 +8,8 @@ mod queues;
 #[cfg(feature = "tokio")]
 pub mod sessions;
 #[cfg(feature = "tokio")]
+pub mod stream;
+#[cfg(feature = "tokio")]
 mod tasks;
 
 pub use address::{AddressError, Authority, Server, percent_decoded};
@@ -16,3 +18,11 @@ pub use ends::KnownEnds;
 pub use queues::{Job, QueueLimits, Queues, Told, Trim, Turn};
 #[cfg(feature = "tokio")]
 pub use tasks::{Taken, Tasks};
+
+/// The characters of a server's text that are repeated.
+const QUOTE_CHARS_MAX: usize = 200;
+
+/// The beginning of a server's text, safe to print.
+pub fn quoted(text: &str) -> String {
+    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
+}

@@ -121,7 +121,9 @@ impl<'s, 'c> Appender<'s, 'c> {
                 matches!(job, Job::Entry(of, _) if *of == Some(life))
                     && bytes + batch::record_bytes(job.bytes()) <= room
             };
-            let Some(Job::Entry(_, entry)) = self.shared.tasks.queues.take_job_if(fits) else { break };
+            let Some(Job::Entry(_, entry)) = self.shared.tasks.queues.take_job_if(fits) else {
+                break;
+            };
             bytes += batch::record_bytes(entry.len());
             entries.push(entry);
         }

@@ -9,12 +9,10 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{
     Decodable as _, Encodable as _, HeaderVersion as _, Request, StrBytes,
 };
-use rustls::pki_types::ServerName;
+use sockeye_backbone::driver::stream::{self, Security, Stream};
 use sockeye_backbone::{Trouble, TroubleKind};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use crate::sasl;
 use crate::trouble::Place;
@@ -22,11 +20,6 @@ use crate::versions::Versions;
 
 /// The bytes of an answer. Kafka sends no more than was asked for and one batch.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// A socket, with or without TLS.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A connection that has logged in.
 pub(crate) struct Link<'c> {
@@ -46,7 +39,12 @@ impl<'c> Link<'c> {
     }
 
     async fn connect(place: Place<'c>) -> Result<Self, Trouble> {
-        let stream = stream(place).await?;
+        let Place { server, config } = place;
+        let security = match config.uses_tls {
+            true => Security::Tls(config.tls.as_ref()),
+            false => Security::Plain,
+        };
+        let stream = stream::connect(server, security).await?;
         let versions = Versions::default();
         let (arrived, waiting) = (BytesMut::new(), VecDeque::new());
         let mut link = Self { place, versions, stream, arrived, correlation: 0, waiting };
@@ -96,7 +94,7 @@ impl<'c> Link<'c> {
         let frame = frame.map_err(|error| self.place.strange(error))?;
         let sent = timeout(self.place.config.patience(), self.stream.write_all(&frame)).await;
         let sent = sent.map_err(|_| self.place.late())?;
-        sent.map_err(|error| self.place.of_io(&error))?;
+        sent.map_err(|error| stream::trouble_of(&error, self.place.server))?;
         self.waiting.push_back((self.correlation, version));
         Ok(())
     }
@@ -130,7 +128,7 @@ impl<'c> Link<'c> {
                 }
             }
             let read = self.stream.read_buf(&mut self.arrived).await;
-            if read.map_err(|error| self.place.of_io(&error))? == 0 {
+            if read.map_err(|error| stream::trouble_of(&error, self.place.server))? == 0 {
                 return Err(self.place.trouble(TroubleKind::Unreachable, "closed the connection"));
             }
         }
@@ -140,25 +138,6 @@ impl<'c> Link<'c> {
     pub(crate) fn lacks(&self) -> Trouble {
         self.place.trouble(TroubleKind::Version, "lacks a request that is needed")
     }
-}
-
-/// Connects, and begins TLS if that is asked for.
-async fn stream(place: Place<'_>) -> Result<Box<dyn Stream>, Trouble> {
-    let Place { server, config } = place;
-    let socket = TcpStream::connect((&*server.host, server.port)).await;
-    let socket = socket.map_err(|error| place.of_io(&error))?;
-    socket.set_nodelay(true).map_err(|error| place.of_io(&error))?;
-    if !config.uses_tls {
-        return Ok(Box::new(socket));
-    }
-    let Some(tls) = &config.tls else {
-        return Err(Trouble::new(TroubleKind::Login, "no authorities for TLS are configured"));
-    };
-    let name = ServerName::try_from(server.host.to_string()).map_err(|_| {
-        place.trouble(TroubleKind::Login, "has a name that no certificate can have")
-    })?;
-    let sealed = TlsConnector::from(tls.clone()).connect(name, socket).await;
-    Ok(Box::new(sealed.map_err(|error| place.of_io(&error))?))
 }
 
 fn versions_of(listed: &ApiVersionsResponse, place: Place<'_>) -> Result<Versions, Trouble> {

@@ -11,6 +11,7 @@ use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::{digest, hmac, pbkdf2};
+use sockeye_backbone::driver::quoted;
 use sockeye_backbone::{Trouble, TroubleKind};
 
 use crate::config::Mechanism;
@@ -30,7 +31,7 @@ pub(crate) async fn log_in(link: &mut Link<'_>) -> Result<(), Trouble> {
     if let Some(code) = answer.error_code.err() {
         let offered = answer.mechanisms.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
         let what = if code == ResponseError::UnsupportedSaslMechanism {
-            let offered = crate::trouble::quote(&offered);
+            let offered = quoted(&offered);
             format!("knows no {}: set sasl= to one of {offered}", mechanism.name())
         } else {
             "asks for no login, or for another one".into()

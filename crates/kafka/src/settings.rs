@@ -7,12 +7,13 @@ use kafka_protocol::messages::DescribeConfigsRequest;
 use kafka_protocol::messages::create_topics_request::CreatableTopicConfig;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::protocol::StrBytes;
+use sockeye_backbone::driver::quoted;
 use sockeye_backbone::{Trouble, TroubleKind};
 
 use crate::config::KafkaConfig;
 use crate::link::Link;
 use crate::topic::Topic;
-use crate::trouble::{is_missing, quote};
+use crate::trouble::is_missing;
 
 /// The number of a topic among the kinds of resources that have settings.
 const KIND_TOPIC: i8 = 2;
@@ -82,7 +83,7 @@ fn objection(settings: &Settings, copies: usize, config: &KafkaConfig) -> Option
 /// Settings that let servers drop entries, or change them.
 fn forgetful(settings: &Settings) -> Option<String> {
     let other = |name: &str, wanted: &[&str]| {
-        settings.get(name).filter(|value| !wanted.contains(&value.as_str())).map(|it| quote(it))
+        settings.get(name).filter(|value| !wanted.contains(&value.as_str())).map(|it| quoted(it))
     };
     if let Some(policy) = other("cleanup.policy", &["delete"]) {
         return Some(format!(

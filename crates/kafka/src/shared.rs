@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use sockeye_backbone::Full;
 use sockeye_backbone::driver::{self, Tasks};
-use sockeye_backbone::{Full};
 
 use crate::batch;
 use crate::config::KafkaConfig;

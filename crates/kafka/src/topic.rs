@@ -7,12 +7,12 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{Server, quoted};
 use sockeye_backbone::{Trouble, TroubleKind};
 use uuid::Uuid;
 
 use crate::link::Link;
-use crate::trouble::{Place, is_missing, quote};
+use crate::trouble::{Place, is_missing};
 
 /// A topic between its creation and its deletion: its identifier. Servers before Kafka 2.8 have none, and give zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ fn describe(topic: &MetadataResponseTopic, place: Place<'_>) -> Result<Option<To
     match topic.error_code.err() {
         Some(code) if is_missing(code) => return Ok(None),
         Some(ResponseError::InvalidTopicException) => {
-            let what = format!("takes no topic {:?}: name another one", quote(name));
+            let what = format!("takes no topic {:?}: name another one", quoted(name));
             return Err(place.trouble(TroubleKind::Settings, &what));
         }
         Some(code) => return Err(place.of_code(code)),

@@ -1,16 +1,12 @@
 //! Errors of Kafka, and what they mean for an operator.
 
 use core::fmt;
-use std::io;
 
 use kafka_protocol::error::ResponseError;
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{Server, quoted};
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 
 use crate::config::KafkaConfig;
-
-/// The characters of an error that are repeated.
-const QUOTE_CHARS_MAX: usize = 200;
 
 /// Who was asked: the server, and the configuration that it has.
 #[derive(Clone, Copy)]
@@ -32,35 +28,14 @@ impl Place<'_> {
 
     /// The trouble of an answer that is not in the protocol.
     pub(crate) fn strange(&self, what: impl fmt::Display) -> Trouble {
-        let what = quote(&what.to_string());
+        let what = quoted(&what.to_string());
         self.trouble(TroubleKind::Protocol, &format!("does not answer as Kafka does: {what}"))
-    }
-
-    /// The trouble of a connection.
-    pub(crate) fn of_io(&self, error: &io::Error) -> Trouble {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                self.trouble(TroubleKind::Unreachable, "closed the connection")
-            }
-            // Errors of rustls come as this kind.
-            io::ErrorKind::InvalidData => {
-                let what = format!(
-                    "begins no TLS, or has a certificate that the configured authorities do not vouch for: {}",
-                    quote(&error.to_string())
-                );
-                self.trouble(TroubleKind::Login, &what)
-            }
-            _ => {
-                let what = format!("is not reached: {}", quote(&error.to_string()));
-                self.trouble(TroubleKind::Unreachable, &what)
-            }
-        }
     }
 
     /// The trouble that an error code is.
     pub(crate) fn of_code(&self, code: ResponseError) -> Trouble {
         let (kind, what) = self.of_known(code);
-        self.trouble(kind, &format!("{what} ({})", quote(&format!("{code:?}"))))
+        self.trouble(kind, &format!("{what} ({})", quoted(&format!("{code:?}"))))
     }
 
     fn of_known(&self, code: ResponseError) -> (TroubleKind, String) {
@@ -140,11 +115,6 @@ pub(crate) const fn is_missing(code: ResponseError) -> bool {
             | ResponseError::UnknownTopicId
             | ResponseError::InconsistentTopicId
     )
-}
-
-/// A text of a server, safe to print.
-pub(crate) fn quote(text: &str) -> String {
-    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -8,13 +8,10 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectError, ConnectErrorKind};
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{Server, quoted};
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 
 use crate::config::NatsConfig;
-
-/// The characters of an error of NATS that are repeated.
-const QUOTE_CHARS_MAX: usize = 200;
 
 /// The trouble of a connection that could not be opened.
 pub(crate) fn of_connect(error: &ConnectError, server: &Server, config: &NatsConfig) -> Trouble {
@@ -33,7 +30,7 @@ pub(crate) fn of_connect(error: &ConnectError, server: &Server, config: &NatsCon
             (TroubleKind::Unreachable, "cannot be reached".into())
         }
     };
-    Trouble::new(kind, format!("{server} {what} ({})", quote(&innermost(error))))
+    Trouble::new(kind, format!("{server} {what} ({})", quoted(&innermost(error))))
 }
 
 fn refused_login(config: &NatsConfig) -> String {
@@ -71,7 +68,7 @@ pub(crate) fn of_line(text: &str, server: &Server) -> Option<Trouble> {
     is_refusal.then(|| {
         let text = format!(
             "{server} does not let the user do all that is needed: see the rights in docs/cluster.md ({})",
-            quote(text)
+            quoted(text)
         );
         Trouble::new(TroubleKind::Login, text)
     })
@@ -103,7 +100,7 @@ pub(crate) fn of_jetstream(
         }
         _ => (TroubleKind::Protocol, "answered with an error".into()),
     };
-    Trouble::new(kind, format!("{server} {what} ({})", quote(&error.to_string())))
+    Trouble::new(kind, format!("{server} {what} ({})", quoted(&error.to_string())))
 }
 
 const fn no_jetstream() -> &'static str {
@@ -140,7 +137,7 @@ pub(crate) fn of_request(
             (TroubleKind::Protocol, "sent an answer that is not one of JetStream")
         }
     };
-    Trouble::new(kind, format!("{server} {what} ({})", quote(&innermost(error))))
+    Trouble::new(kind, format!("{server} {what} ({})", quoted(&innermost(error))))
 }
 
 /// The trouble of an append without an answer.
@@ -155,7 +152,7 @@ pub(crate) fn of_publish(error: &PublishError, server: &Server) -> Trouble {
         | PublishErrorKind::MaxPayloadExceeded
         | PublishErrorKind::Other => (TroubleKind::Protocol, "answered with an error"),
     };
-    Trouble::new(kind, format!("{server} {what} ({})", quote(&innermost(error))))
+    Trouble::new(kind, format!("{server} {what} ({})", quoted(&innermost(error))))
 }
 
 /// Why an append was dropped that JetStream answered with this; `None` if it is a reason to connect anew.
@@ -195,9 +192,4 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         last = cause;
     }
     last.to_string()
-}
-
-/// An error of NATS, safe to print.
-fn quote(text: &str) -> String {
-    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
 }

@@ -41,9 +41,9 @@ impl fmt::Display for UrlError {
             Self::Password => AddressError::Password.fmt(f),
             Self::Host => AddressError::Host.fmt(f),
             Self::Port => AddressError::Port.fmt(f),
-            Self::Path => {
-                f.write_str("the URL has a path: the stream is named by ?stream=NAME behind the hosts")
-            }
+            Self::Path => f.write_str(
+                "the URL has a path: the stream is named by ?stream=NAME behind the hosts",
+            ),
             Self::Option(name) => write!(
                 f,
                 "the URL has an option \"{}\" that is unknown or has a wrong value (known: stream=NAME, of letters, \
@@ -100,7 +100,8 @@ fn options(query: &str, config: &mut NatsConfig) -> Result<(), UrlError> {
         let wrong = || UrlError::Option(name.into());
         match name {
             "stream" => {
-                config.stream = Some(percent_decoded(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
+                config.stream =
+                    Some(percent_decoded(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
             }
             "replicas" => {
                 config.replicas =

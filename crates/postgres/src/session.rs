@@ -4,8 +4,8 @@ use core::convert::Infallible;
 
 use sockeye_backbone::driver::{Server, sessions};
 use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
-use tokio::sync::Notify;
 use tokio::select;
+use tokio::sync::Notify;
 
 use crate::appender::Appender;
 use crate::link::{self, Link};

@@ -3,15 +3,12 @@
 use core::error::Error as _;
 use std::io;
 
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{Server, quoted};
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
 use crate::config::PostgresConfig;
-
-/// The characters of an error of PostgreSQL that are repeated.
-const QUOTE_CHARS_MAX: usize = 200;
 
 /// Why a statement failed: the server, and the configuration that it has.
 #[derive(Clone, Copy)]
@@ -35,7 +32,7 @@ impl Place<'_> {
     pub(crate) fn of_error(&self, error: &Error) -> Trouble {
         let Some(said) = error.as_db_error() else { return self.of_connection(error) };
         let (kind, what) = self.of_state(said.code());
-        let text = quote(said.message());
+        let text = quoted(said.message());
         self.trouble(kind, &format!("{what} ({}: {text})", said.code().code()))
     }
 
@@ -79,7 +76,7 @@ impl Place<'_> {
             _ => TroubleKind::Unreachable,
         };
         let cause = error.source().and_then(|it| it.downcast_ref::<io::Error>());
-        let text = quote(&innermost(error));
+        let text = quoted(&innermost(error));
         match (error.to_string().as_str(), cause) {
             (_, _) if error.is_closed() => {
                 self.trouble(TroubleKind::Unreachable, "closed the connection")
@@ -141,9 +138,4 @@ fn innermost(error: &(dyn core::error::Error + 'static)) -> String {
         last = cause;
     }
     last.to_string()
-}
-
-/// An error of PostgreSQL, safe to print.
-fn quote(text: &str) -> String {
-    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
 }

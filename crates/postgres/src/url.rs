@@ -96,7 +96,8 @@ fn options(query: &str, config: &mut PostgresConfig) -> Result<(), UrlError> {
         let wrong = || UrlError::Option(name.into());
         match name {
             "table" => {
-                config.table = Some(percent_decoded(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
+                config.table =
+                    Some(percent_decoded(value)?).filter(|it| is_name(it)).ok_or_else(wrong)?;
             }
             // The modes between these encrypt, and trust everybody.
             "sslmode" => {

@@ -12,7 +12,8 @@ fn an_engine_whose_server_is_not_there_has_bounded_queues() {
             entry_bytes_max,
             ..PostgresLimits::default()
         };
-        let config = PostgresConfig::from_url(&format!("postgres://node@{address}")).expect("a URL");
+        let config =
+            PostgresConfig::from_url(&format!("postgres://node@{address}")).expect("a URL");
         Box::new(PostgresEngine::open(config.with_limits(limits)).expect("threads"))
     });
 }

@@ -1,12 +1,10 @@
 //! What Redis answers instead, and what that means for an operator.
 
 use redis::RedisError;
+use sockeye_backbone::driver::quoted;
 use sockeye_backbone::{Rejection, Trouble, TroubleKind};
 
 use crate::config::RedisConfig;
-
-/// The characters of an error of Redis that are repeated.
-const QUOTE_CHARS_MAX: usize = 200;
 
 /// What a user has to be allowed, for messages.
 const RIGHTS: &str =
@@ -72,6 +70,5 @@ pub(crate) fn says(error: &RedisError, text: &str) -> bool {
 /// An error of Redis, safe to print.
 fn quote(error: &RedisError) -> String {
     let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
-    let text = format!("{code} {detail}");
-    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
+    quoted(&format!("{code} {detail}"))
 }

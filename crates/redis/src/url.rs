@@ -121,8 +121,9 @@ fn options(query: &str, config: &mut RedisConfig) -> Result<(), UrlError> {
         let wrong = || UrlError::Option(name.into());
         match name {
             "key" => {
-                config.key =
-                    Some(percent_decoded(value)?).filter(|key| !key.is_empty()).ok_or_else(wrong)?;
+                config.key = Some(percent_decoded(value)?)
+                    .filter(|key| !key.is_empty())
+                    .ok_or_else(wrong)?;
             }
             "replicas" => {
                 config.replicas =
