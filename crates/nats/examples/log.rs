@@ -15,5 +15,5 @@ const NOBODY: &str = "nats://127.0.0.1:9";
 fn main() -> Result<(), Box<dyn core::error::Error>> {
     let url = std::env::args().nth(1);
     let config = NatsConfig::from_url(url.as_deref().unwrap_or(NOBODY))?;
-    example::run(NatsEngine::open(config)?, url.is_some())
+    example::run(NatsEngine::open(config)?, url.is_some(), std::io::stdout())
 }

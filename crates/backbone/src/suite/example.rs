@@ -1,6 +1,7 @@
 //! The owner of an engine in the examples of drivers.
 
 use std::error::Error;
+use std::io::Write;
 use std::sync::Arc;
 use std::thread;
 
@@ -10,8 +11,12 @@ use crate::engine::{Engine, Event, Position, State};
 /// waits for an engine that is not up; otherwise it prints what an owner is told then, and ends.
 ///
 /// # Errors
-/// If the engine drops an append.
-pub fn run(mut engine: impl Engine, goes_on: bool) -> Result<(), Box<dyn Error>> {
+/// If the engine drops an append, or nobody reads what is printed.
+pub fn run(
+    mut engine: impl Engine,
+    goes_on: bool,
+    mut out: impl Write,
+) -> Result<(), Box<dyn Error>> {
     let owner = thread::current();
     engine.set_wake(Arc::new(move || owner.unpark()));
     engine.read_from(Position::ZERO);
@@ -24,15 +29,15 @@ pub fn run(mut engine: impl Engine, goes_on: bool) -> Result<(), Box<dyn Error>>
             continue;
         };
         match event {
-            Event::State(State::Up(ends)) => println!("up: {ends:?}"),
+            Event::State(State::Up(ends)) => writeln!(out, "up: {ends:?}")?,
             Event::State(State::Away(trouble) | State::Refused(trouble)) => {
-                println!("not up: {trouble}");
+                writeln!(out, "not up: {trouble}")?;
                 if !goes_on {
                     return Ok(());
                 }
             }
             Event::Entry(position, entry) => {
-                println!("{position}: {}", String::from_utf8_lossy(&entry));
+                writeln!(out, "{position}: {}", String::from_utf8_lossy(&entry))?;
                 read += usize::from(has_appended);
                 if read == 10 {
                     return Ok(());
