@@ -20,6 +20,9 @@ pub(crate) trait Tested: LogServer + Sized + 'static {
     /// Whether it has after a kill what it had before.
     const KEEPS: bool = true;
 
+    /// How often a check kills it.
+    const KILLS: usize = 5;
+
     /// Whether it may refuse one append and take later ones that were on their way.
     const PASSES_OVER: bool;
 
@@ -29,8 +32,13 @@ pub(crate) trait Tested: LogServer + Sized + 'static {
     /// The trouble of a server of another protocol, and words of its text.
     const STRANGER: (TroubleKind, &str);
 
-    /// Starts a server.
+    /// Starts a server, or gives a log of its own on one that is there.
     fn start() -> Self;
+
+    /// Starts a server that no other check has: it is stopped and killed.
+    fn start_alone() -> Self {
+        Self::start()
+    }
 
     /// Its port.
     fn port(&self) -> u16;
@@ -38,9 +46,14 @@ pub(crate) trait Tested: LogServer + Sized + 'static {
     /// The URL of servers at these addresses.
     fn url_of(addresses: &[&str]) -> String;
 
-    /// The URL of a server, or a proxy, at a port.
-    fn url_at(port: u16) -> String {
-        Self::url_of(&[&format!("127.0.0.1:{port}")])
+    /// The end of the URLs of its log.
+    fn scope(&self) -> String {
+        String::new()
+    }
+
+    /// The URL of its log at a proxy.
+    fn url_at(&self, port: u16) -> String {
+        Self::url_of(&[&format!("127.0.0.1:{port}")]) + &self.scope()
     }
 
     /// Opens an engine, with a bound of the bytes that its owner has not taken.

@@ -8,6 +8,7 @@ mod node;
 mod postgres;
 mod program;
 mod proxy;
+mod rabbit;
 mod rate;
 mod rig;
 mod server;
@@ -23,11 +24,12 @@ use std::thread;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use sockeye_backbone::suite::CHECKS;
+use sockeye_backbone::suite::{CHECKS, Rig};
 
 use crate::kafka::{KafkaRig, KafkaServer, KafkaTarget};
 use crate::nats::{NatsRig, NatsServer, NatsTarget};
 use crate::postgres::{PostgresRig, PostgresServer, PostgresTarget};
+use crate::rabbit::{RabbitRig, RabbitServer, RabbitTarget};
 use crate::rig::{RedisRig, Target};
 use crate::server::{LogServer as _, Server};
 
@@ -43,17 +45,20 @@ struct Arguments {
     /// How many checks run at a time.
     #[arg(long, global = true, default_value_t = 4)]
     jobs: usize,
+    /// The Python that has pika, the foreign client of RabbitMQ. Without it: python3.
+    #[arg(long, global = true)]
+    python: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// The suite that every engine has to pass, and the faults, on servers that it starts (Debian: redis-server,
-    /// nats-server, postgresql).
+    /// nats-server, postgresql, rabbitmq-server).
     Own {
         /// Also checks this program: nodes that serve.
         #[arg(long)]
         program: Option<PathBuf>,
-        /// Also checks this program on NATS, Kafka and PostgreSQL; it has to have the feature `full`.
+        /// Also checks this program on NATS, Kafka, RabbitMQ and PostgreSQL; it has to have the feature `full`.
         #[arg(long)]
         full_program: Option<PathBuf>,
         /// A newer nats-server than the system's, for streams with copies.
@@ -79,10 +84,11 @@ enum Command {
         appendfsync: String,
     },
     /// The suite that every engine has to pass, on a server of yours. It makes and deletes keys,
-    /// streams or topics `sockeye-suite-…`, or tables `sockeye_suite_…`, and nothing else.
+    /// streams, exchanges or topics `sockeye-suite-…`, or tables `sockeye_suite_…`, and nothing else.
     Engine {
         /// `redis://[USER@]HOST[:PORT][/DATABASE]`, or with rediss, redis-sentinel, rediss-sentinel;
         /// `nats://[USER@]HOST[:PORT]`, or with tls; `kafka://[USER@]HOST[:PORT]`, or with kafkas;
+        /// `amqp://[USER@]HOST[:PORT][/VHOST]`, or with amqps;
         /// `postgres://USER@HOST[:PORT]/DATABASE`, with TLS by `--cacert`.
         url: String,
         /// The server, for redis-cli, if the URL names Sentinels.
@@ -106,15 +112,19 @@ enum Measured {
     Redis,
     Nats,
     Postgres,
+    Rabbit,
 }
 
 /// The servers of the generic checks.
-type Servers = (Server, NatsServer, PostgresServer, Option<KafkaServer>);
+type Servers = (Server, NatsServer, PostgresServer, RabbitServer, Option<KafkaServer>);
 
 type Job = (String, Box<dyn FnOnce() + Send>);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(python) = arguments.python {
+        rabbit::PYTHON.set(python).expect("nobody else sets it");
+    }
     let jobs = match arguments.command {
         Command::Rate { engine, rounds, entries, appendfsync } => {
             let plan = rate::Plan { rounds: rounds.max(1), entries };
@@ -124,6 +134,7 @@ fn main() -> ExitCode {
                 }
                 Measured::Nats => rate::run(&NatsServer::start(), plan),
                 Measured::Postgres => rate::run(&PostgresServer::start(), plan),
+                Measured::Rabbit => rate::run(&RabbitServer::start_with(""), plan),
             };
             println!("\nthe engine has {ratio:.2} of the plain rate");
             return ExitCode::SUCCESS;
@@ -144,6 +155,9 @@ fn main() -> ExitCode {
             let url = url.trim_end_matches('/').to_owned();
             if url.starts_with("kafka") {
                 Ok((of_kafka(&KafkaTarget::new(&url, password, tls), ""), None))
+            } else if url.starts_with("amqp") {
+                let target = RabbitTarget { url, password, tls, authorities: cacert };
+                Ok((of_rabbit(&target, ""), None))
             } else if url.starts_with("nats:") || url.starts_with("tls:") {
                 let text = |file| std::fs::read_to_string(file).expect("a file of credentials");
                 let credentials = credentials.map(text);
@@ -179,13 +193,18 @@ fn main() -> ExitCode {
 
 /// All checks, on servers of our own.
 fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Option<Servers>) {
+    // RabbitMQ takes seconds, and the others do not wait for it.
+    let rabbit = thread::spawn(RabbitServer::shared);
     let (redis, nats) = (Server::start(&[]), NatsServer::start());
     let postgres = PostgresServer::start();
+    let rabbit = rabbit.join().expect("rabbitmq-server starts");
     let client = vec!["-p".to_owned(), redis.port.to_string()];
     // Those that take longest come first.
-    let faults = nats::all().into_iter().chain(postgres::all()).chain(kafka::all());
+    let faults = rabbit::all().into_iter().chain(nats::all());
+    let faults = faults.chain(postgres::all()).chain(kafka::all());
     let faults = faults.chain(faults::all()).map(|(name, run)| (name.to_owned(), run));
-    let common = common::checks::<NatsServer>().into_iter();
+    let common = common::checks::<RabbitServer>().into_iter();
+    let common = common.chain(common::checks::<NatsServer>());
     let common = common.chain(common::checks::<PostgresServer>());
     let kafka = kafka::PROGRAM.get().map(|_| KafkaServer::start());
     let of_kafka_too = kafka.iter().flat_map(|_| common::checks::<KafkaServer>());
@@ -200,6 +219,10 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     let postgres_target =
         PostgresTarget { url: postgres.url(), password: None, tls: None, authorities: None };
     jobs.extend(of_postgres(&postgres_target, "postgres: "));
+    let rabbit_url = format!("amqp://127.0.0.1:{}", rabbit.port());
+    let rabbit_target =
+        RabbitTarget { url: rabbit_url, password: None, tls: None, authorities: None };
+    jobs.extend(of_rabbit(&rabbit_target, "rabbit: "));
     if let Some(server) = &kafka {
         jobs.extend(of_kafka(&KafkaTarget::new(&server.url(), None, None), "kafka: "));
     }
@@ -215,78 +238,56 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
             (name.into(), Box::new(move || run(&program)))
         }));
     }
-    (jobs, Some((redis, nats, postgres, kafka)))
+    (jobs, Some((redis, nats, postgres, rabbit, kafka)))
 }
 
-/// The checks of every engine, on Redis.
+/// The checks of every engine, each on a log of its own. `uncut` says why connections cannot be cut, if they cannot.
+fn generic<R: Rig>(
+    prefix: &str,
+    uncut: Option<&str>,
+    rig: impl Fn() -> R + Clone + Send + 'static,
+) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for check in CHECKS {
+        if let Some(why) = uncut.filter(|_| check.name.starts_with("a_cut")) {
+            println!("left out: {} (connections {why} cannot be cut)", check.name);
+            continue;
+        }
+        let (rig, run) = (rig.clone(), check.run);
+        let name = format!("{prefix}{}", check.name);
+        jobs.push((name, Box::new(move || run(&mut rig())) as _));
+    }
+    jobs
+}
+
 fn of_redis(target: &Target) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for check in CHECKS {
-        if check.name.starts_with("a_cut") && !target.can_cut() {
-            println!(
-                "left out: {} (connections with TLS or by Sentinel cannot be cut)",
-                check.name
-            );
-            continue;
-        }
-        let (target, run) = (target.clone(), check.run);
-        jobs.push((check.name.to_owned(), Box::new(move || run(&mut RedisRig::new(&target))) as _));
-    }
-    jobs
+    let uncut = (!target.can_cut()).then_some("with TLS or by Sentinel");
+    let target = target.clone();
+    generic("", uncut, move || RedisRig::new(&target))
 }
 
-/// The checks of every engine, on NATS.
 fn of_nats(target: &NatsTarget, prefix: &str) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for check in CHECKS {
-        if check.name.starts_with("a_cut") && !target.can_cut() {
-            println!(
-                "left out: {} (connections with TLS or to several servers cannot be cut)",
-                check.name
-            );
-            continue;
-        }
-        let (target, run) = (target.clone(), check.run);
-        let name = format!("{prefix}{}", check.name);
-        jobs.push((name, Box::new(move || run(&mut NatsRig::new(&target))) as _));
-    }
-    jobs
+    let uncut = (!target.can_cut()).then_some("with TLS or to several servers");
+    let target = target.clone();
+    generic(prefix, uncut, move || NatsRig::new(&target))
 }
 
-/// The checks of every engine, on Kafka.
 fn of_kafka(target: &KafkaTarget, prefix: &str) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for check in CHECKS {
-        if check.name.starts_with("a_cut") && !target.can_cut() {
-            println!(
-                "left out: {} (connections with TLS, a login or several servers cannot be cut)",
-                check.name
-            );
-            continue;
-        }
-        let (target, run) = (target.clone(), check.run);
-        let name = format!("{prefix}{}", check.name);
-        jobs.push((name, Box::new(move || run(&mut KafkaRig::new(&target))) as _));
-    }
-    jobs
+    let uncut = (!target.can_cut()).then_some("with TLS, a login or several servers");
+    let target = target.clone();
+    generic(prefix, uncut, move || KafkaRig::new(&target))
 }
 
-/// The checks of every engine, on PostgreSQL.
+fn of_rabbit(target: &RabbitTarget, prefix: &str) -> Vec<Job> {
+    let uncut = (!target.can_cut()).then_some("with TLS or to several servers");
+    let target = target.clone();
+    generic(prefix, uncut, move || RabbitRig::new(&target))
+}
+
 fn of_postgres(target: &PostgresTarget, prefix: &str) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for check in CHECKS {
-        if check.name.starts_with("a_cut") && !target.can_cut() {
-            println!(
-                "left out: {} (connections with TLS or to several servers cannot be cut)",
-                check.name
-            );
-            continue;
-        }
-        let (target, run) = (target.clone(), check.run);
-        let name = format!("{prefix}{}", check.name);
-        jobs.push((name, Box::new(move || run(&mut PostgresRig::new(&target))) as _));
-    }
-    jobs
+    let uncut = (!target.can_cut()).then_some("with TLS or to several servers");
+    let target = target.clone();
+    generic(prefix, uncut, move || PostgresRig::new(&target))
 }
 
 /// Runs the checks and says how each went.

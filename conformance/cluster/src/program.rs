@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::kafka::KafkaServer;
 use crate::nats::NatsServer;
 use crate::postgres::PostgresServer;
+use crate::rabbit::RabbitServer;
 use crate::server::{LogServer, Server, free_port};
 
 /// How long anything may take that has to come.
@@ -30,7 +31,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 pub(crate) type Check = (&'static str, fn(&Path));
 
-/// The checks of a shared log on NATS and PostgreSQL, for a program that has their drivers.
+/// The checks of a shared log on NATS, RabbitMQ and PostgreSQL, for a program that has their drivers.
 pub(crate) const FULL_CHECKS: &[Check] = &[
     ("program: nats: what one node takes another one delivers and resumes", |program| {
         together(program, &NatsServer::start());
@@ -52,6 +53,25 @@ pub(crate) const FULL_CHECKS: &[Check] = &[
     }),
     ("program: nats: other rules than those of the log end the start", |program| {
         other_rules(program, &NatsServer::start());
+    }),
+    ("program: rabbit: what one node takes another one delivers and resumes", |program| {
+        together(program, &RabbitServer::shared());
+    }),
+    ("program: rabbit: nodes are killed, and streams go on at another one", |program| {
+        killed(program, &RabbitServer::shared());
+    }),
+    ("program: rabbit: a ticket of one node is redeemed once, at any node", |program| {
+        users::tickets(program, &RabbitServer::shared());
+    }),
+    ("program: rabbit: a stream that may drop entries ends the start", |program| {
+        let server = RabbitServer::shared();
+        let arguments = "\"x-queue-type\":\"stream\",\"x-max-age\":\"7D\"";
+        server.client().declare(server.stream(), arguments);
+        let said = fails(program, &server, &[]);
+        assert!(said.contains("forgets old entries (x-max-age is 7D)"), "{said}");
+    }),
+    ("program: rabbit: other rules than those of the log end the start", |program| {
+        other_rules(program, &RabbitServer::shared());
     }),
     ("program: postgres: what one node takes another one delivers and resumes", |program| {
         together(program, &PostgresServer::start());

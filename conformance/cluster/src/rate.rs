@@ -2,6 +2,7 @@
 
 mod nats;
 mod postgres;
+mod rabbit;
 mod redis;
 
 use std::collections::VecDeque;

@@ -46,11 +46,11 @@ pub(crate) fn assert_all(node: &Node, offered: u64) {
 }
 
 fn kills<S: Tested>() {
-    let mut server = S::start();
+    let mut server = S::start_alone();
     let mut node = beginning::<S>("a", &server.url());
     let mut observer = reading::<S>("b", &server.url());
     observer.reads_on = true;
-    for _ in 0..5 {
+    for _ in 0..S::KILLS {
         let before = node.read.len();
         node.offer(200);
         node.wait("some offers are read back", |it| it.read.len() > before);
@@ -64,9 +64,10 @@ fn kills<S: Tested>() {
         node.wait("the server is up again", |it| it.ups > ups);
         node.settle();
     }
-    observer.wait_applied(1250);
-    assert_all(&node, 1250);
-    assert_all(&observer, 1250);
+    let offered = 250 * S::KILLS;
+    observer.wait_applied(offered);
+    assert_all(&node, offered as u64);
+    assert_all(&observer, offered as u64);
     assert_eq!(node.applied, observer.applied, "both nodes decide alike");
     assert_same(&server, &node);
     assert_same(&server, &observer);
@@ -76,8 +77,8 @@ fn cuts<S: Tested>() {
     let server = S::start();
     let proxies = [Proxy::to(server.port()), Proxy::to(server.port())];
     let mut nodes = [
-        beginning::<S>("a", &S::url_at(proxies[0].port)),
-        reading::<S>("b", &S::url_at(proxies[1].port)),
+        beginning::<S>("a", &server.url_at(proxies[0].port)),
+        reading::<S>("b", &server.url_at(proxies[1].port)),
     ];
     nodes[1].wait("it reads", |it| !it.read.is_empty());
     for _ in 0..20 {
@@ -101,7 +102,7 @@ fn cuts<S: Tested>() {
 }
 
 fn stopped<S: Tested>() {
-    let server = S::start();
+    let server = S::start_alone();
     let mut node = beginning::<S>("a", &server.url());
     server.signal("STOP");
     node.offer(10);
@@ -116,7 +117,7 @@ fn stopped<S: Tested>() {
 fn held_requests<S: Tested>() {
     let server = S::start();
     let proxy = Proxy::to(server.port());
-    let mut node = beginning::<S>("a", &S::url_at(proxy.port));
+    let mut node = beginning::<S>("a", &server.url_at(proxy.port));
     let mut observer = reading::<S>("b", &server.url());
     proxy.hold(Holds::Requests);
     node.offer(100);
@@ -133,7 +134,7 @@ fn held_requests<S: Tested>() {
 fn held_replies<S: Tested>() {
     let server = S::start();
     let proxy = Proxy::to(server.port());
-    let mut node = beginning::<S>("a", &S::url_at(proxy.port));
+    let mut node = beginning::<S>("a", &server.url_at(proxy.port));
     proxy.hold(Holds::Replies);
     node.offer(100);
     node.wait("the server is away", |it| it.trouble().is_some());
@@ -148,7 +149,7 @@ fn delays<S: Tested>() {
     let server = S::start();
     let proxy = Proxy::to(server.port());
     proxy.delay(Duration::from_millis(50));
-    let mut node = beginning::<S>("a", &S::url_at(proxy.port));
+    let mut node = beginning::<S>("a", &server.url_at(proxy.port));
     node.offer(500);
     node.settle();
     assert_all(&node, 500);
@@ -208,7 +209,7 @@ fn slow_owner<S: Tested>() {
         writer.engine.append(writer.fence, &[Arc::clone(&large)]).expect("it has room");
     }
     writer.wait("all are read back", |it| it.read.len() == 1 + ENTRIES);
-    let mut slow = on::<S>("b", S::engine(&S::url_at(proxy.port), Some(BOUND)));
+    let mut slow = on::<S>("b", S::engine(&server.url_at(proxy.port), Some(BOUND)));
     // Its engine reads at once, and then asks for the ends only: less than an entry for a while.
     let (mut relayed, mut since) = (0, Instant::now());
     let late = since + WAIT_MAX;
@@ -233,7 +234,7 @@ fn stranger<S: Tested>() {
             let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let mut node = reading::<S>("a", &S::url_at(port));
+    let mut node = reading::<S>("a", &S::url_of(&[&format!("127.0.0.1:{port}")]));
     node.wait("there is a trouble", |it| it.trouble().is_some());
     let trouble = node.trouble().expect("it was waited for");
     let (kind, what) = S::STRANGER;
@@ -242,7 +243,7 @@ fn stranger<S: Tested>() {
 }
 
 fn absent<S: Tested>() {
-    let mut server = S::start();
+    let mut server = S::start_alone();
     let mut node = beginning::<S>("a", &server.url());
     node.offer(10);
     node.settle();
@@ -258,8 +259,10 @@ fn absent<S: Tested>() {
 fn next_server<S: Tested>() {
     let server = S::start();
     // Nobody listens at port 9.
-    let mut node =
-        beginning::<S>("a", &S::url_of(&["127.0.0.1:9", &format!("127.0.0.1:{}", server.port())]));
+    let mut node = beginning::<S>(
+        "a",
+        &(S::url_of(&["127.0.0.1:9", &format!("127.0.0.1:{}", server.port())]) + &server.scope()),
+    );
     node.offer(10);
     node.settle();
     assert_eq!((node.ups, node.trouble()), (1, None), "nothing was told of the first one");

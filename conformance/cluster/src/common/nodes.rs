@@ -25,9 +25,9 @@ pub(crate) fn three<S: Tested>(url: &str) -> Vec<Station> {
 }
 
 fn killed<S: Tested>() {
-    let mut server = S::start();
+    let mut server = S::start_alone();
     let mut stations = three::<S>(&server.url());
-    for round in 1..=4 {
+    for round in 1..=S::KILLS.min(4) as u64 {
         publish(&mut stations, 50 * round);
         // Some are on their way.
         stations.iter_mut().for_each(|station| station.offer_more(50 * round + 10));
@@ -48,7 +48,7 @@ fn cut<S: Tested>() {
     let proxies: Vec<Proxy> = (0..3).map(|_| Proxy::to(server.port())).collect();
     let nodes = ["a", "b", "c"].iter().zip(&proxies);
     let mut stations: Vec<Station> =
-        nodes.map(|(name, proxy)| station::<S>(name, &S::url_at(proxy.port), KEEP)).collect();
+        nodes.map(|(name, proxy)| station::<S>(name, &server.url_at(proxy.port), KEEP)).collect();
     for round in 0..9 {
         publish(&mut stations, 20 * (round as u64 + 1));
         stations.iter_mut().for_each(|station| station.offer_more(20 * (round as u64 + 1) + 1));

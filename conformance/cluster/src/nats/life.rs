@@ -127,7 +127,7 @@ fn purged_before() {
     let server = NatsServer::start();
     let proxy = Proxy::to(server.port);
     let mut node = beginning("a", &server.url());
-    let mut behind = super::node("b", &NatsServer::url_at(proxy.port));
+    let mut behind = super::node("b", &server.url_at(proxy.port));
     behind.wait("it reads", |it| !it.read.is_empty());
     let place = behind.place();
     proxy.hold(Holds::All);

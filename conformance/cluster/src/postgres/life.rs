@@ -178,7 +178,7 @@ fn deleted_before() {
     let server = PostgresServer::start();
     let proxy = Proxy::to(server.port);
     let mut node = beginning("a", &server.url());
-    let mut behind = super::node("b", &PostgresServer::url_at(proxy.port));
+    let mut behind = super::node("b", &server.url_at(proxy.port));
     behind.wait("it reads", |it| !it.read.is_empty());
     let place = behind.place();
     proxy.hold(Holds::All);
@@ -245,7 +245,7 @@ fn restored() {
 fn promoted() {
     let mut primary = PostgresServer::start();
     let proxy = Proxy::to(primary.port);
-    let mut node = beginning("a", &PostgresServer::url_at(proxy.port));
+    let mut node = beginning("a", &primary.url_at(proxy.port));
     node.offer(20);
     node.settle();
     primary.stop();

@@ -32,7 +32,7 @@ fn dropped() {
 fn promoted() {
     let mut primary = PostgresServer::start();
     let proxy = Proxy::to(primary.port);
-    let mut stations = three::<PostgresServer>(&PostgresServer::url_at(proxy.port));
+    let mut stations = three::<PostgresServer>(&primary.url_at(proxy.port));
     publish(&mut stations, 50);
     primary.stop();
     let mut standby = PostgresServer::copy_of(&primary.data(), "");
