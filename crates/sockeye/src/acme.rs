@@ -26,7 +26,13 @@ use sockeye_terminal::{Failure, OrFail as _};
 use sockeye_tls::Challenges;
 
 pub(crate) use self::answers::Answers;
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 pub(crate) use self::client::trusting;
 use self::order::{Order, OrderError};
 use self::schedule::{Backoff, renewal_s};

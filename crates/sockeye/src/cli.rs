@@ -220,6 +220,7 @@ pub(crate) struct ServeOptions {
     /// The log that several machines share, on Redis or Valkey: redis://HOST or redis://HOST:PORT, rediss:// with TLS,
     /// redis-sentinel://HOST,HOST/NAME; or on NATS (with the feature nats): nats://HOST,HOST?stream=NAME, tls://;
     /// or on Kafka (with the feature kafka): kafka://HOST,HOST/TOPIC, kafkas://;
+    /// or on RabbitMQ (with the feature amqp): amqp://USER@HOST,HOST/VHOST?stream=NAME, amqps://;
     /// or on PostgreSQL (with the feature postgres): postgres://USER@HOST/DATABASE. SOCKEYE_BACKBONE_PASSWORD has the
     /// password, SOCKEYE_BACKBONE_CREDENTIALS the credentials of NATS.
     #[arg(long, env = "SOCKEYE_BACKBONE", value_name = "URL")]

@@ -2,18 +2,35 @@
 
 use sockeye_backbone::Engine;
 use sockeye_terminal::Failure;
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 use sockeye_terminal::OrFail as _;
 
 use crate::config::BackboneConfig;
 
 /// The environment variable that has the password, if no file has it.
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 const PASSWORD: &str = "SOCKEYE_BACKBONE_PASSWORD";
 
 /// The environment variable that has the credentials, if no file has them.
 #[cfg(feature = "nats")]
 const CREDENTIALS: &str = "SOCKEYE_BACKBONE_CREDENTIALS";
+
+/// The complaint about a user without a password.
+#[cfg(any(feature = "amqp", feature = "kafka"))]
+const NO_PASSWORD: &str =
+    "url: it names a user, and password_file or SOCKEYE_BACKBONE_PASSWORD has no password";
 
 /// An engine that can be asked for.
 enum Configured {
@@ -21,6 +38,8 @@ enum Configured {
     Redis(sockeye_redis::RedisConfig),
     #[cfg(feature = "kafka")]
     Kafka(sockeye_kafka::KafkaConfig),
+    #[cfg(feature = "amqp")]
+    Rabbit(sockeye_amqp::AmqpConfig),
     #[cfg(feature = "nats")]
     Nats(sockeye_nats::NatsConfig),
     #[cfg(feature = "postgres")]
@@ -39,6 +58,8 @@ pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> 
         Configured::Redis(config) => started(sockeye_redis::RedisEngine::open(config)),
         #[cfg(feature = "kafka")]
         Configured::Kafka(config) => started(sockeye_kafka::KafkaEngine::open(config)),
+        #[cfg(feature = "amqp")]
+        Configured::Rabbit(config) => started(sockeye_amqp::AmqpEngine::open(config)),
         #[cfg(feature = "nats")]
         Configured::Nats(config) => started(sockeye_nats::NatsEngine::open(config)),
         #[cfg(feature = "postgres")]
@@ -46,7 +67,13 @@ pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> 
     }
 }
 
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 fn started(engine: std::io::Result<impl Engine + 'static>) -> Result<Box<dyn Engine>, Failure> {
     Ok(Box::new(engine.or_fail(|| "cannot start the threads of the backbone".into())?))
 }
@@ -56,11 +83,12 @@ fn configure(config: &BackboneConfig) -> Result<Configured, Failure> {
     match scheme.to_ascii_lowercase().as_str() {
         "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(config),
         "kafka" | "kafkas" => kafka(config),
+        "amqp" | "amqps" => rabbit(config),
         "nats" | "tls" => nats(config),
         "postgres" | "postgresql" => postgres(config),
         _ => Err(Failure(
-            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, kafka, kafkas, nats, tls, postgres \
-             and postgresql"
+            "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, kafka, kafkas, amqp, amqps, nats, tls, \
+             postgres and postgresql"
                 .into(),
         )),
     }
@@ -124,9 +152,7 @@ fn kafka(config: &BackboneConfig) -> Result<Configured, Failure> {
         kafka = kafka.with_password(&password);
     }
     if kafka.user().is_some() && !kafka.has_password() {
-        let why =
-            "url: it names a user, and password_file or SOCKEYE_BACKBONE_PASSWORD has no password";
-        return Err(Failure(why.into()));
+        return Err(Failure(NO_PASSWORD.into()));
     }
     if let Some(replicas) = config.replicas {
         let why = "replicas: a topic of Kafka has 9 copies at the most here";
@@ -137,6 +163,47 @@ fn kafka(config: &BackboneConfig) -> Result<Configured, Failure> {
         kafka = kafka.with_tls(trusting(config)?);
     }
     Ok(Configured::Kafka(kafka))
+}
+
+#[cfg(not(feature = "amqp"))]
+fn rabbit(_: &BackboneConfig) -> Result<Configured, Failure> {
+    Err(Failure(
+        "url: this program was built without the driver for RabbitMQ (feature amqp)".into(),
+    ))
+}
+
+#[cfg(feature = "amqp")]
+fn rabbit(config: &BackboneConfig) -> Result<Configured, Failure> {
+    use sockeye_amqp::{AmqpConfig, AmqpLimits};
+
+    if config.credentials_file.is_some() {
+        let why = "credentials_file: RabbitMQ has no credentials, but a password: take it away";
+        return Err(Failure(why.into()));
+    }
+    if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
+        let why =
+            "sentinel_user, sentinel_password_file: RabbitMQ has no Sentinels: take them away";
+        return Err(Failure(why.into()));
+    }
+    let rabbit = AmqpConfig::from_url(&config.url);
+    let mut rabbit = rabbit.map_err(|why| Failure(format!("url: {why}")))?;
+    let patience_ms = config.patience_seconds.saturating_mul(1_000);
+    rabbit = rabbit.with_limits(AmqpLimits { patience_ms, ..AmqpLimits::default() });
+    if let Some(password) = password(config)? {
+        rabbit = rabbit.with_password(&password);
+    }
+    if rabbit.lacks_password() {
+        return Err(Failure(NO_PASSWORD.into()));
+    }
+    if let Some(replicas) = config.replicas {
+        let why = "replicas: a stream of RabbitMQ has 9 copies at the most here";
+        let replicas = u16::try_from(replicas).ok().filter(|count| *count <= 9);
+        rabbit = rabbit.with_replicas(replicas.ok_or_else(|| Failure(why.into()))?);
+    }
+    if rabbit.uses_tls() {
+        rabbit = rabbit.with_tls(trusting(config)?);
+    }
+    Ok(Configured::Rabbit(rabbit))
 }
 
 #[cfg(not(feature = "nats"))]
@@ -219,7 +286,13 @@ fn postgres(config: &BackboneConfig) -> Result<Configured, Failure> {
     Ok(Configured::Postgres(postgres))
 }
 
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
     match &config.password_file {
         Some(file) => secret(file, "password_file").map(Some),
@@ -228,7 +301,13 @@ fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
 }
 
 /// How TLS begins, and whom it trusts.
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
     let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
     let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
@@ -236,7 +315,13 @@ fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConf
 }
 
 /// A secret without the end of its line.
-#[cfg(any(feature = "redis", feature = "kafka", feature = "nats", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
 fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
     let text = crate::file::read_text(path, crate::file::Kind::Regular);
     let text = text.or_fail(|| format!("{key} {}", path.display()))?;
@@ -259,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_url_of_no_engine_is_named() {
-        for url in ["http://h", "h:4222", "amqp://h"] {
+        for url in ["http://h", "h:4222", "mqtt://h"] {
             assert!(error(url, |_| {}).starts_with("url: its scheme is none of redis, "), "{url}");
         }
     }
@@ -284,6 +369,22 @@ mod tests {
         assert!(error("kafkas://h", |_| {}).contains("TLS needs a ca_file"));
         assert!(error("kafka://h", |it| it.replicas = Some(10)).starts_with("replicas: "));
         let config = BackboneConfig { url: "kafka://h/log".into(), ..BackboneConfig::default() };
+        check(&config).expect("a URL is enough");
+    }
+
+    #[test]
+    #[cfg(feature = "amqp")]
+    fn what_is_wrong_with_rabbitmq_is_named() {
+        let why = error("amqp://h", |it| it.credentials_file = Some("a.creds".into()));
+        assert!(why.starts_with("credentials_file: RabbitMQ has no credentials"), "{why}");
+        let why = error("amqp://h", |it| it.sentinel_user = Some("a".into()));
+        assert!(why.contains("RabbitMQ has no Sentinels"), "{why}");
+        assert!(error("amqp://u:p@h", |_| {}).contains("has a password"));
+        assert!(error("amqp://u@h", |_| {}).contains("names a user"));
+        assert!(error("amqp://h?stream=a%20b", |_| {}).contains("option \"stream\""));
+        assert!(error("amqps://h", |_| {}).contains("TLS needs a ca_file"));
+        assert!(error("amqp://h", |it| it.replicas = Some(10)).starts_with("replicas: "));
+        let config = BackboneConfig { url: "amqp://h/v".into(), ..BackboneConfig::default() };
         check(&config).expect("a URL is enough");
     }
 

@@ -11,11 +11,12 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # Keep what is published on disk; without it, messages live in memory only.
 # data = "data"                # SOCKEYE_DATA, --data; relative to this file
 
-# One log that several machines share, kept by Redis, Valkey, NATS, Kafka or PostgreSQL; not together with `data`.
+# One log that several machines share, kept by Redis, Valkey, NATS, Kafka, RabbitMQ or PostgreSQL; not together with `data`.
 # [backbone]
 # url = "redis://127.0.0.1"    # SOCKEYE_BACKBONE, --backbone; or rediss://, redis-sentinel://HOST,HOST/NAME;
 #                              # or nats://HOST,HOST?stream=NAME, tls:// (a program with the feature nats);
 #                              # or kafka://HOST,HOST/TOPIC, kafkas:// (a program with the feature kafka);
+#                              # or amqp://USER@HOST/VHOST?stream=NAME&keep_bytes=N, amqps:// (a program with the feature amqp);
 #                              # or postgres://USER@HOST/DATABASE?table=NAME (a program with the feature postgres)
 # password_file = "redis.secret"   # or SOCKEYE_BACKBONE_PASSWORD has the password itself; with NATS the token, if the URL
 #                              # names no user
@@ -23,7 +24,7 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # sentinel_user = "ann"
 # sentinel_password_file = "sentinel.secret"
 # ca_file = "ca.pem"           # the authorities that vouch for the server, with TLS
-# replicas = 1                 # that confirm each entry (with NATS and Kafka copies of the log); without it as the URL says, or none
+# replicas = 1                 # that confirm each entry (with NATS, Kafka and RabbitMQ copies of the log); without it as the URL says, or none
 # entries = 65536              # that all nodes remember for keys and conditions; alike on all nodes. The log keeps three
 #                              # times as many, and a node that starts reads them
 # patience_seconds = 5         # how long the server may be silent until it counts as away
