@@ -48,7 +48,7 @@ fn sockeye(socket: Replay) -> impl FnMut(u64) {
             for _ in 0..units {
                 let message = websocket.receive().await.expect("no end").expect("legal frames");
                 websocket.ready().await.expect("the connection is open");
-                websocket.queue(&message).expect("the connection is open");
+                websocket.queue(message).expect("the connection is open");
             }
         });
     }

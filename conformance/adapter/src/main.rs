@@ -92,7 +92,7 @@ async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocket<S>) {
     while let Some(Ok(message)) = socket.receive().await {
         // A peer that has closed takes no more messages: receive what is left.
         if socket.ready().await.is_ok() {
-            let _ = socket.queue(&message);
+            let _ = socket.queue(message);
         }
     }
 }

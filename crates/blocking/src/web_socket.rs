@@ -1,18 +1,21 @@
 //! A WebSocket on a blocking stream.
 
 use core::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use sockeye_endpoint::{
     Agreed, CloseCode, CloseReason, Closed, Deadline, Dropped, Endpoint, Error, Fin, Incoming,
-    Message, MessageRef, Output, Part, Role, Settings, State, Take, UsageError,
+    Message, MessageRef, Outgoing, Output, Part, Role, Settings, State, Take, UsageError,
 };
 
 use crate::hooks::{Hooks, is_timeout};
 
 /// So many bytes are read at a time.
 const READ_BYTES: usize = 16 * 1024;
+
+/// Buffers that go out in one write at the most.
+const SLICES_PER_WRITE: usize = 16;
 
 /// One end of a WebSocket on a blocking stream.
 ///
@@ -246,7 +249,7 @@ impl<S: Read + Write> WebSocket<S> {
     /// # Errors
     /// [`Error::Usage`] once the connection closes, or [`Error::Transport`]. After a timeout the message is queued, unless
     /// [`Error::Full`] says that too much is.
-    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         self.queue(message)?;
         self.flush()
     }
@@ -255,9 +258,9 @@ impl<S: Read + Write> WebSocket<S> {
     ///
     /// # Errors
     /// [`Error::Full`] while `unsent_bytes_max` bytes wait; [`Error::Usage`] once the connection closes.
-    pub fn queue<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn queue<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         self.check_room()?;
-        Ok(self.endpoint.send(message.into(), self.output.end())?)
+        Ok(self.endpoint.send_outgoing(message.into(), &mut self.output)?)
     }
 
     /// Sends a part of a message as a frame of its own, uncompressed. The parts of a text are texts.
@@ -304,7 +307,14 @@ impl<S: Read + Write> WebSocket<S> {
     fn write_all(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             self.flushed = false;
-            match self.stream.write(self.output.unsent()) {
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let written = if self.output.is_scattered() {
+                let count = self.output.unsent_slices(&mut slices);
+                self.stream.write_vectored(&slices[..count])
+            } else {
+                self.stream.write(self.output.unsent())
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(len) => self.output.advance(len),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

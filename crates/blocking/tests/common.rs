@@ -27,7 +27,7 @@ pub(crate) fn serve_stream<T: Send + 'static>(
 /// Sends every message back, to the end.
 pub(crate) fn echo(mut socket: Socket) -> Socket {
     while let Some(message) = socket.read_message().unwrap() {
-        socket.send(&message).unwrap();
+        socket.send(message).unwrap();
     }
     socket
 }

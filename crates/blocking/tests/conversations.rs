@@ -37,7 +37,7 @@ fn queued_messages_go_out_before_a_read() {
     let (address, serving) = serve(Policy::default(), echo);
     let mut socket = client(address, &ConnectOptions::default());
     for n in 0..100 {
-        socket.queue(&n.to_string()).unwrap();
+        socket.queue(n.to_string()).unwrap();
     }
     assert!(socket.unsent_bytes() > 0);
     for n in 0..100 {

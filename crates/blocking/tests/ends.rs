@@ -61,7 +61,7 @@ fn a_message_above_the_bound() {
     policy.settings.whole_bytes_max = 1000;
     let (address, serving) = serve(policy, |mut socket| socket.read_message().unwrap_err());
     let mut socket = client(address, &ConnectOptions::default());
-    socket.send(&"x".repeat(1001)).unwrap();
+    socket.send("x".repeat(1001)).unwrap();
     assert_eq!(socket.read_message(), Ok(None));
     assert_eq!(socket.close_reason().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
     assert!(matches!(serving.join().unwrap(), Error::Message(_)));

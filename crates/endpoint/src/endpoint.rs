@@ -6,7 +6,10 @@ use sockeye_websocket::{
 };
 
 use crate::compressor::Compressor;
-use crate::{Agreed, Error, Settings, entropy};
+use crate::{Agreed, Error, Outgoing, Output, Settings, entropy};
+
+/// A shorter message is copied between its neighbours: a buffer and a slice of its own would cost more.
+const UNCOPIED_BYTES_MIN: usize = 8 * 1024;
 
 /// A part of a message, for messages that are not to be held whole.
 #[derive(Clone, PartialEq, Eq)]
@@ -285,6 +288,40 @@ impl Endpoint {
             }
         }
         self.connection.send(message, out)
+    }
+
+    /// As [`send`](Self::send). A large message that is handed over is not copied, unless it is compressed.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_outgoing(
+        &mut self,
+        message: Outgoing<'_>,
+        output: &mut Output,
+    ) -> Result<(), UsageError> {
+        let message = match message {
+            Outgoing::Owned(message)
+                if self.compressor.is_none()
+                    && message.as_message().as_bytes().len() >= UNCOPIED_BYTES_MIN =>
+            {
+                message
+            }
+            message => return self.send(message.as_message(), output.end()),
+        };
+        if self.sends_parts {
+            return Err(UsageError::MessageUnderWay);
+        }
+        let kind = message.as_message().kind();
+        let mut payload = match message {
+            OwnedMessage::Text(text) => text.into_bytes(),
+            OwnedMessage::Binary(bytes) => bytes,
+        };
+        self.connection.flush_replies(output.end());
+        let start = self.connection.begin(kind, payload.len() as u64, Fin::Final)?;
+        output.end().extend_from_slice(start.header());
+        start.apply_mask(&mut payload, 0);
+        output.push(payload);
+        Ok(())
     }
 
     /// Appends a part of a message as a frame of its own, uncompressed.

@@ -8,6 +8,7 @@ mod endpoint;
 pub mod entropy;
 mod error;
 pub mod opening;
+mod outgoing;
 mod output;
 mod settings;
 
@@ -27,5 +28,6 @@ pub use address::Address;
 pub use agreed::Agreed;
 pub use endpoint::{Dropped, Endpoint, Incoming, Part, Take};
 pub use error::{Answer, Deadline, Error, OpenError};
+pub use outgoing::Outgoing;
 pub use output::Output;
 pub use settings::{ConnectOptions, Policy, Settings};

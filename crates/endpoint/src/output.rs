@@ -1,12 +1,19 @@
 //! The bytes that a connection has to send.
 
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
 /// An idle connection keeps no larger output buffer.
 const IDLE_BYTES_MAX: usize = 1024;
 
-/// Encoded bytes that are not sent.
+/// Encoded bytes that are not sent: frames in one buffer, and between them payloads in buffers of their own.
 #[derive(Default)]
 pub struct Output {
+    /// Buffers that are full, in front of `bytes`. Few outputs have any.
+    sealed: VecDeque<Vec<u8>>,
+    sealed_len: usize,
     bytes: Vec<u8>,
+    /// The bytes of the first buffer that are sent.
     sent: usize,
 }
 
@@ -16,32 +23,64 @@ impl Output {
         &mut self.bytes
     }
 
-    /// The bytes that are to be sent next.
+    /// Appends bytes without a copy of them.
+    pub fn push(&mut self, payload: Vec<u8>) {
+        for buffer in [core::mem::take(&mut self.bytes), payload] {
+            if !buffer.is_empty() {
+                self.sealed_len += buffer.len();
+                self.sealed.push_back(buffer);
+            }
+        }
+    }
+
+    /// The bytes that are to be sent next, as far as they lie together.
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        &self.sealed.front().unwrap_or(&self.bytes)[self.sent..]
+    }
+
+    /// The bytes that are to be sent next, for one write of several slices. Returns how many slices there are.
+    pub fn unsent_slices<'o>(&'o self, slices: &mut [IoSlice<'o>]) -> usize {
+        let buffers = self.sealed.iter().chain([&self.bytes]).map(Vec::as_slice);
+        let mut sent = self.sent;
+        let unsent =
+            buffers.map(|it| &it[core::mem::take(&mut sent)..]).filter(|it| !it.is_empty());
+        slices.iter_mut().zip(unsent).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count()
+    }
+
+    /// Whether what is to be sent lies in several places.
+    #[must_use]
+    pub fn is_scattered(&self) -> bool {
+        !self.sealed.is_empty()
     }
 
     /// How many bytes are not sent.
     #[must_use]
     pub const fn unsent_len(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.sealed_len + self.bytes.len() - self.sent
     }
 
     /// Whether all is sent.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
+        self.unsent_len() == 0
     }
 
-    /// Notes that the next `len` bytes are sent. What is sent is dropped when it is half of all: each byte is moved
-    /// once at the most.
+    /// Notes that the next `len` bytes are sent. What is sent of the last buffer is dropped when it is half of all: each
+    /// byte is moved once at the most.
     pub fn advance(&mut self, len: usize) {
         self.sent += len;
+        while let Some(buffer) = self.sealed.front()
+            && buffer.len() <= self.sent
+        {
+            self.sent -= buffer.len();
+            self.sealed_len -= buffer.len();
+            self.sealed.pop_front();
+        }
         if self.is_empty() {
             self.bytes.clear();
             self.sent = 0;
-        } else if self.sent >= self.bytes.len() / 2 {
+        } else if self.sealed.is_empty() && self.sent >= self.bytes.len() / 2 {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
@@ -54,7 +93,8 @@ impl Output {
 
     /// Frees the memory that only a busy connection needs.
     pub fn idle(&mut self) {
-        if self.is_empty() && self.bytes.capacity() > IDLE_BYTES_MAX {
+        if self.is_empty() && (self.bytes.capacity() > IDLE_BYTES_MAX || self.sealed.capacity() > 0)
+        {
             self.discard();
         }
     }
@@ -84,6 +124,40 @@ mod tests {
             }
             sent.extend_from_slice(output.unsent());
             assert!(sent.iter().copied().eq((0..100_u8).flat_map(|byte| [byte; 7])));
+        }
+    }
+
+    #[test]
+    fn payloads_of_their_own_keep_the_order_and_are_sent_by_any_pieces() {
+        let mut expected = Vec::new();
+        for step in (1..300).step_by(7) {
+            let (mut output, mut sent) = (Output::default(), Vec::new());
+            expected.clear();
+            for byte in 0..60_u8 {
+                let bytes = vec![byte; usize::from(byte % 9)];
+                expected.extend_from_slice(&bytes);
+                if byte % 3 == 0 {
+                    output.push(bytes);
+                } else {
+                    output.end().extend(bytes);
+                }
+                let mut slices = [IoSlice::new(&[]); 4];
+                let count = output.unsent_slices(&mut slices);
+                let next: Vec<u8> = slices[..count].iter().flat_map(|it| it.to_vec()).collect();
+                assert!(next.starts_with(output.unsent()) && next.len() <= output.unsent_len());
+                let len = step.min(next.len());
+                sent.extend_from_slice(&next[..len]);
+                output.advance(len);
+                assert_eq!(sent.len() + output.unsent_len(), expected.len());
+            }
+            while !output.is_empty() {
+                let next = output.unsent().to_vec();
+                sent.extend_from_slice(&next);
+                output.advance(next.len());
+            }
+            assert_eq!(sent, expected);
+            output.idle();
+            assert_eq!((output.sealed.capacity(), output.sealed_len, output.sent), (0, 0, 0));
         }
     }
 

@@ -3,7 +3,7 @@
 use sockeye_endpoint::opening::{self, Opening};
 use sockeye_endpoint::{
     Address, CloseCode, ConnectOptions, Dropped, Endpoint, Error, Fin, Incoming, Kind, Message,
-    MessageRef, OpenError, Part, Policy, RequestHead, State, UsageError,
+    MessageRef, OpenError, Output, Part, Policy, RequestHead, ServerConfig, State, UsageError,
 };
 use sockeye_http1::{HeaderStorage, Limits};
 
@@ -73,6 +73,58 @@ fn messages_and_control_frames_in_order() {
     assert!(matches!(heard[..], [Incoming::Pong(_), Incoming::Close(Some(_))]), "{heard:?}");
     assert_eq!(client.state(), State::Closed);
     assert!(client.end().clean && server.end().clean);
+}
+
+/// Around the length from which a message is not copied, a message that is handed over is the frame that a lent one is.
+#[test]
+fn what_is_handed_over_is_sent_as_what_is_lent() {
+    for compression in [None, Some(ServerConfig::DEFAULT)] {
+        let mut policy = Policy::default();
+        policy.compression = compression;
+        let (mut client, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+        for len in [0, 1, 8_191, 8_192, 8_193, 100_000] {
+            let text = "salmon leap ".repeat(len / 12 + 1)[..len].to_owned();
+            let (mut output, mut lent) = (Output::default(), Vec::new());
+            server.ping(b"before", output.end()).unwrap();
+            server.send_outgoing(text.clone().into(), &mut output).unwrap();
+            server.pong(b"behind", output.end()).unwrap();
+            let (_, mut other) = pair(&ConnectOptions::default(), &policy).unwrap();
+            other.ping(b"before", &mut lent).unwrap();
+            other.send(MessageRef::Text(&text), &mut lent).unwrap();
+            other.pong(b"behind", &mut lent).unwrap();
+            let mut sent = Vec::new();
+            while !output.is_empty() {
+                let next = output.unsent().to_vec();
+                sent.extend_from_slice(&next);
+                output.advance(next.len());
+            }
+            if compression.is_none() {
+                assert!(sent == lent, "{len}");
+            }
+            let heard = hear(&mut client, &mut sent, &mut Vec::new());
+            assert!(heard.contains(&Incoming::Message(Message::Text(text.clone()))), "{len}");
+            assert_eq!(heard.len(), 3);
+            // A client masks it in its own buffer.
+            client.send_outgoing(text.clone().into_bytes().into(), &mut output).unwrap();
+            let mut sent = [output.unsent(), &[]].concat();
+            output.advance(sent.len());
+            sent.extend_from_slice(output.unsent());
+            let heard = hear(&mut server, &mut sent, &mut Vec::new());
+            assert!(heard == [Incoming::Message(Message::Binary(text.into_bytes()))], "{len}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_handed_over_waits_for_the_parts_of_another() {
+    let mut policy = Policy::default();
+    policy.compression = None;
+    let (mut client, _) = pair(&ConnectOptions::default(), &policy).unwrap();
+    let mut output = Output::default();
+    client.send_part(MessageRef::Binary(b"ab"), Fin::More, output.end()).unwrap();
+    let before = output.unsent_len();
+    let refused = client.send_outgoing(vec![0; 100_000].into(), &mut output);
+    assert_eq!((refused, output.unsent_len()), (Err(UsageError::MessageUnderWay), before));
 }
 
 #[test]

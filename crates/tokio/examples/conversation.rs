@@ -22,7 +22,7 @@ async fn main() -> Result<(), Failure> {
         for n in 0..VERSES {
             // Waits for room, and leaves the flush to whoever waits next.
             sender.ready().await?;
-            sender.queue(&format!("verse {n}"))?;
+            sender.queue(format!("verse {n}"))?;
         }
         for (word, fin) in [("up ", Fin::More), ("the ", Fin::More), ("river", Fin::Final)] {
             sender.send_part(word, fin).await?;

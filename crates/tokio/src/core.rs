@@ -1,6 +1,6 @@
 //! A connection on its stream, as polls. The futures of the public types only call these, and hold nothing.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sockeye_endpoint::{
     Agreed, CloseCode, CloseReason, Closed, Deadline, Dropped, Endpoint, Error, Fin, Incoming,
-    MessageRef, Output, Role, Settings, State, Take, UsageError,
+    MessageRef, Outgoing, Output, Role, Settings, State, Take, UsageError,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -16,6 +16,9 @@ use tokio::time::Instant;
 use crate::buffers::{Input, with_read_buffer};
 use crate::timer::Timer;
 use crate::wakers::{Side, Wakers};
+
+/// Buffers that go out in one write at the most.
+const SLICES_PER_WRITE: usize = 16;
 
 /// Reads without a message, and messages that nobody wants, of one poll: the thread has others to poll.
 const STEPS_PER_POLL: usize = 32;
@@ -333,15 +336,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         self.poll_output(Side::Sender, cx)
     }
 
-    pub(crate) fn queue(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+    pub(crate) fn queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.check_room()?;
         self.queue_promised(message)
     }
 
     /// The same for a message that was promised room: a receiver on another task may have queued answers since.
-    pub(crate) fn queue_promised(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+    pub(crate) fn queue_promised(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.check_open()?;
-        self.endpoint.send(message, self.output.end())?;
+        self.endpoint.send_outgoing(message, &mut self.output)?;
         self.queued += 1;
         Ok(())
     }
@@ -418,8 +421,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         let mut cx = Context::from_waker(&self.write_waker);
         while !self.output.is_empty() {
             self.flushed = false;
-            let unsent = self.output.unsent();
-            match ready!(Pin::new(&mut self.stream).poll_write(&mut cx, unsent))? {
+            let stream = Pin::new(&mut self.stream);
+            let written = if self.output.is_scattered() && stream.is_write_vectored() {
+                let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+                let count = self.output.unsent_slices(&mut slices);
+                stream.poll_write_vectored(&mut cx, &slices[..count])
+            } else {
+                stream.poll_write(&mut cx, self.output.unsent())
+            };
+            match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 len => self.output.advance(len),
             }

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use sockeye_endpoint::{CloseCode, CloseReason, Closed, Error, Fin, Message, MessageRef, Part};
+use sockeye_endpoint::{
+    CloseCode, CloseReason, Closed, Error, Fin, Message, MessageRef, Outgoing, Part,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::core::Core;
@@ -112,11 +114,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// # Errors
     /// As there.
-    pub fn queue<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn queue<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         self.take_promise(message.into())
     }
 
-    fn take_promise(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+    fn take_promise(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         let mut core = lock(&self.core);
         match core::mem::take(&mut self.is_promised) {
             true => core.queue_promised(message),
@@ -136,9 +138,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// # Errors
     /// As there.
-    pub async fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        self.queue_by(|core| core.queue(message)).await
+    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        let mut message = Some(message.into());
+        self.queue_by(|core| message.take().map_or(Ok(()), |message| core.queue(message))).await
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part).
@@ -199,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for Sender<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.take_promise(message.as_message())
+        self.take_promise(message.into())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

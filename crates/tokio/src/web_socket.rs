@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use futures_core::Stream;
 use futures_sink::Sink;
 use sockeye_endpoint::{
-    Agreed, CloseCode, CloseReason, Closed, Error, Fin, Incoming, Message, MessageRef, Part, Role,
-    Settings,
+    Agreed, CloseCode, CloseReason, Closed, Error, Fin, Incoming, Message, MessageRef, Outgoing,
+    Part, Role, Settings,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -109,12 +109,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Queues a message, compressed if that was agreed on and helps. All that is queued goes out in one write, with
-    /// [`flush`](Self::flush) or when a receiver has to wait.
+    /// [`flush`](Self::flush) or when a receiver has to wait. A large message that is handed over is not copied.
     ///
     /// # Errors
     /// [`Error::Full`] while `unsent_bytes_max` bytes wait; [`Error::Usage`] once the connection closes, or inside a
     /// message of [`send_part`](Self::send_part).
-    pub fn queue<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn queue<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         self.core.queue(message.into())
     }
 
@@ -130,10 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     ///
     /// # Errors
     /// As those.
-    pub async fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         let message = message.into();
         self.ready().await?;
-        self.queue(message)?;
+        self.core.queue(message)?;
         self.flush().await
     }
 
@@ -264,7 +264,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.core.queue(message.as_message())
+        self.core.queue(message.into())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

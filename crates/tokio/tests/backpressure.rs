@@ -137,14 +137,14 @@ fn queued_messages_are_one_write() {
     run(async {
         let (mut client, mut server, writes) = counted();
         for n in 0..32 {
-            server.queue(&format!("{n}")).unwrap();
+            server.queue(format!("{n}")).unwrap();
         }
         assert_eq!(writes.load(Ordering::Relaxed), 0);
         server.flush().await.unwrap();
         assert_eq!(writes.load(Ordering::Relaxed), 1);
         for n in 0..32 {
             assert_eq!(client.receive().await, Some(Ok(format!("{n}").into())));
-            client.queue(&format!("{n} again")).unwrap();
+            client.queue(format!("{n} again")).unwrap();
         }
         client.flush().await.unwrap();
         for _ in 0..32 {

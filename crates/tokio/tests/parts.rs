@@ -1,8 +1,9 @@
 //! Messages that are larger than what is held.
 
-use sockeye_tokio::{CloseCode, Error, Fin, Kind, Message, MessageRef, Part, Settings};
+use sockeye_tokio::{CloseCode, Error, Fin, Kind, Message, MessageRef, Part, Settings, WebSocket};
+use tokio::io::{AsyncRead, AsyncWrite, duplex};
 
-use crate::common::{pair, run};
+use crate::common::{Choppy, client_on, pair, run, server_on};
 
 const MIB: usize = 1 << 20;
 
@@ -38,6 +39,46 @@ fn a_message_larger_than_what_is_held_goes_through() {
         assert_eq!(len, 64 * MIB);
         assert_eq!(server.receive().await, Some(Ok("and a small one".into())));
         drop(sending.await.unwrap());
+    });
+}
+
+/// Large messages that are handed over, between small ones and lent ones, in both directions and over streams that take
+/// a few bytes, or several slices.
+#[test]
+fn large_messages_that_are_handed_over_keep_their_order() {
+    async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(from: WebSocket<S>, to: WebSocket<S>) {
+        let (mut from, mut to) = (from, to);
+        let sizes = [3, 20_000, 8_192, 0, 30_000, 100];
+        let sending = async {
+            for (n, len) in (0_u8..).zip(sizes) {
+                from.ready().await.unwrap();
+                from.queue(vec![n; len]).unwrap();
+                from.ready().await.unwrap();
+                from.queue(vec![n; len]).unwrap();
+                from.queue_ping(&[n]).unwrap();
+            }
+            from.flush().await.unwrap();
+        };
+        let receiving = async {
+            for (n, len) in (0_u8..).zip(sizes) {
+                for _ in 0..2 {
+                    let message = to.receive().await.unwrap().unwrap();
+                    assert!(message == Message::Binary(vec![n; len]), "{n}");
+                }
+            }
+        };
+        tokio::join!(sending, receiving);
+    }
+    run(async {
+        let mut settings = Settings::default();
+        settings.unsent_bytes_max = 1 << 20;
+        let (client, server) = pair(1 << 16, settings);
+        exchange(client, server).await;
+        let (client, server) = pair(1 << 16, settings);
+        exchange(server, client).await;
+        let (ours, theirs) = duplex(1 << 10);
+        let client = client_on(Choppy::new(ours, 1), settings);
+        exchange(client, server_on(Choppy::new(theirs, 2), settings)).await;
     });
 }
 

@@ -57,7 +57,7 @@ impl WebSocket {
         if !matches!(message, Message::Close(_)) {
             self.inner.ready().await.map_err(Error::new)?;
         }
-        self.queue(&message)?;
+        self.queue(message)?;
         self.inner.flush().await.map_err(Error::new)
     }
 
@@ -85,13 +85,19 @@ impl WebSocket {
         Poll::Ready(incoming.map(|it| it.map(Message::from).map_err(Error::new)))
     }
 
-    fn queue(&mut self, message: &Message) -> Result<(), Error> {
+    fn queue(&mut self, message: Message) -> Result<(), Error> {
         let inner = &mut self.inner;
         let queued = match message {
-            Message::Text(text) => inner.queue(text.as_str()),
-            Message::Binary(bytes) => inner.queue(&bytes[..]),
-            Message::Ping(payload) => inner.queue_ping(payload),
-            Message::Pong(payload) => inner.queue_pong(payload),
+            Message::Text(text) => match text.into_string() {
+                Ok(text) => inner.queue(text),
+                Err(shared) => inner.queue(shared.as_str()),
+            },
+            Message::Binary(bytes) => match bytes.try_into_mut() {
+                Ok(bytes) => inner.queue(Vec::from(bytes)),
+                Err(shared) => inner.queue(&shared[..]),
+            },
+            Message::Ping(payload) => inner.queue_ping(&payload),
+            Message::Pong(payload) => inner.queue_pong(&payload),
             Message::Close(None) => inner.queue_close(CloseCode::NO_STATUS, ""),
             Message::Close(Some(frame)) => {
                 inner.queue_close(CloseCode::new(frame.code), &frame.reason)
@@ -124,7 +130,7 @@ impl Sink<Message> for WebSocket {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.queue(&message)
+        self.queue(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

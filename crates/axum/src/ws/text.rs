@@ -32,6 +32,14 @@ impl Utf8Bytes {
         Self(Text::Static(text))
     }
 
+    /// The text itself, if nobody shares it.
+    pub(super) fn into_string(self) -> Result<String, Self> {
+        match self.0 {
+            Text::Static(_) => Err(self),
+            Text::Shared(text) => Arc::try_unwrap(text).map_err(|text| Self(Text::Shared(text))),
+        }
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
