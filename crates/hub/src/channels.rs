@@ -2,6 +2,7 @@
 
 mod bare;
 mod refit;
+mod restore;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
@@ -209,7 +210,11 @@ impl<M> Channels<M> {
     /// Creates the record of a channel that has none. Its tombstone stays until a newer message
     /// replaces it.
     pub(crate) fn add(&mut self, name: &str, config: &Spaces) -> u32 {
-        let past = self.tombstones.past(name, config);
+        self.add_with(name, self.tombstones.past(name, config), config)
+    }
+
+    /// Creates the record of a channel that has none, and of which this is known.
+    fn add_with(&mut self, name: &str, past: Past, config: &Spaces) -> u32 {
         let name: Rc<str> = name.into();
         let id = config.id_of(namespace(&name));
         *count_mut(&mut self.held, id.slot()) += 1;
@@ -227,15 +232,6 @@ impl<M> Channels<M> {
         };
         self.by_name.insert(name, index);
         index
-    }
-
-    /// Restores a channel without a record, as a tombstone.
-    pub(crate) fn restore(&mut self, name: &str, last: Seq, ended: bool, config: &Spaces) {
-        if self.find(name).is_some() || self.tombstones.knows(name) {
-            return;
-        }
-        let past = Past { last, floor: last, dropped: self.next_stamp(), ended };
-        self.tombstones.insert(name.into(), past, config);
     }
 
     /// Notes that the record is in use.

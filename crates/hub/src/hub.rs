@@ -248,6 +248,20 @@ impl<M> Hub<M> {
         self.channels.restore(channel.as_str(), last, ended, &self.config);
     }
 
+    /// Restores, in an empty hub, that channels which it does not know may have had messages up to `horizon`. The head
+    /// stays, and the messages that are known are [applied](Self::apply) next.
+    pub fn restore_horizon(&mut self, horizon: Seq) {
+        if horizon > Seq::ZERO {
+            self.channels.reset(horizon, &self.config);
+        }
+    }
+
+    /// Restores a channel whose messages up to `floor` are dropped; zero: none is. Its others have to be
+    /// [applied](Self::apply) next, the first one before anything else is restored.
+    pub fn restore_history(&mut self, channel: ChannelName<'_>, floor: Seq) {
+        self.channels.restore_history(channel.as_str(), floor, &self.config);
+    }
+
     /// Begins an epoch, because the log's history was lost or rewritten. The log starts empty, keys
     /// are forgotten, the archive is detached, and every subscriber is behind and has a gap. Pending
     /// messages are dropped; the caller has to tell their publishers that they may or may not have been
