@@ -112,6 +112,7 @@ impl Station {
             }
             Outcome::Lost(_) | Outcome::Epoch(_) => self.told.push(Told::Gap),
             Outcome::Void(_)
+            | Outcome::Restored(_)
             | Outcome::Health(_)
             | Outcome::Disconnect(..)
             | Outcome::DisconnectsMissed

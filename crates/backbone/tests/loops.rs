@@ -60,6 +60,7 @@ impl Machine {
                 Outcome::Void(_)
                 | Outcome::Lost(_)
                 | Outcome::Epoch(_)
+                | Outcome::Restored(_)
                 | Outcome::Health(_)
                 | Outcome::Disconnect(..)
                 | Outcome::DisconnectsMissed

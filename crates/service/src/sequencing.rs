@@ -37,6 +37,7 @@ mod log;
 mod loop_backbone;
 mod presence;
 pub(crate) mod restore;
+mod restored;
 mod sequencer;
 mod shared_log;
 mod storage;
@@ -55,6 +56,7 @@ pub use self::health::Health;
 pub use self::log::{Log, LogState, NoRoom, Record};
 pub use self::loop_backbone::{LoopBackbone, LoopBackboneLimits, Member, Wake};
 pub use self::presence::{NodePresence, PresenceNews};
+pub use self::restored::{Restored, RestoredChannel};
 pub use self::sequencer::{Origin, Sequence, Sequencer, SequencerEvent};
 pub use self::shared_log::{LogNode, SharedLog};
 pub(crate) use self::storage::StorageLines;
@@ -281,6 +283,8 @@ pub enum Outcome<T = Ticket> {
     Lost(Seq),
     /// A new epoch of the log begins.
     Epoch(Epoch),
+    /// The epoch that has just begun is that of another log, which had all of this.
+    Restored(Arc<Restored>),
     /// The log's health has changed.
     Health(Health),
     /// The open streams of the user with this name end. The statement that says so is named as the offer of an

@@ -4,13 +4,13 @@
 //! one, each when its entry is in the log. The entry may still wait for others of its channel: so call
 //! `deliver_before` before a receipt is written to a stream.
 
-use sockeye_hub::{ChannelName, Cursor, Publication, Seq};
+use sockeye_hub::{ChannelName, Cursor, Misuse, Publication, Seq};
 
 use crate::engine::{Access, Body, Dialect, Engine, Outlet, Principal, Refusal, units};
 use crate::payload::{Level, Payload};
 use crate::sequencing::{
-    Backbone, Decision, Full, Health, NoRoom, Offer, Outcome, Sequenced, Sequencing, Statement,
-    Step, Ticket, Verdict,
+    Backbone, Decision, Full, Health, NoRoom, Offer, Outcome, Restored, Sequenced, Sequencing,
+    Statement, Step, Ticket, Verdict,
 };
 
 /// A publication that was not refused.
@@ -206,6 +206,7 @@ impl<D: Dialect> Engine<D> {
                     self.pull_all(out);
                     begun
                 }
+                Outcome::Restored(log) => self.take_over(&log),
                 Outcome::Health(now) => {
                     *health = now;
                     *has_begun |= now == Health::Good;
@@ -241,6 +242,11 @@ impl<D: Dialect> Engine<D> {
             }
         }
         None
+    }
+
+    /// Takes over what another log had, whose epoch has just begun here: so no burst waits.
+    fn take_over(&mut self, log: &Restored) -> Result<(), Misuse> {
+        log.give_to(&mut self.hub, |it| Body::new(it.payload.clone()))
     }
 
     /// Asks this engine's own log for its answers since the last call.

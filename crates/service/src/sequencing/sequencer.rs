@@ -228,6 +228,7 @@ impl SequencerEvent {
             Self::Void(seq) => Some(Outcome::Void(*seq)),
             Self::Lost(seq) => Some(Outcome::Lost(*seq)),
             Self::Epoch(epoch) => Some(Outcome::Epoch(*epoch)),
+            Self::Restored(log) => Some(Outcome::Restored(Arc::clone(log))),
             Self::Health(health) => Some(Outcome::Health(*health)),
             Self::Disconnect(user, origin) => {
                 let own = origin.filter(|origin| origin.worker == worker);
@@ -249,6 +250,7 @@ impl SequencerEvent {
             | Self::Void(_)
             | Self::Lost(_)
             | Self::Epoch(_)
+            | Self::Restored(_)
             | Self::Health(_)
             | Self::Disconnect(..)
             | Self::DisconnectsMissed
@@ -264,6 +266,7 @@ impl SequencerEvent {
             Self::Void(_)
             | Self::Lost(_)
             | Self::Epoch(_)
+            | Self::Restored(_)
             | Self::Health(_)
             | Self::DisconnectsMissed
             | Self::Presence(_) => None,
