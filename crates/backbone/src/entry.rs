@@ -14,10 +14,12 @@
 //! | 2 | `Disconnect` |
 //! | 3 | `Issue`, `Redeem` |
 //! | 4 | `Present` |
+//! | 5 | `Import`, `Imported` |
 //!
 //! An entry has the lowest version that has its kind. A node appends it only if all nodes of the log read that
 //! version ([`Lease::reads`]).
 
+mod import;
 mod payload;
 mod rules;
 mod spans;
@@ -27,6 +29,9 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Decoder, Encode};
 
+pub use self::import::{
+    Import, Imported, ImportedChannel, ImportedKey, ImportedMessage, ImportedPart, ImportedRun,
+};
 pub use self::payload::{Data, Payload};
 pub use self::rules::{NamespaceRules, Rules, SpaceRules};
 pub(crate) use self::spans::Spans;
@@ -40,7 +45,7 @@ const MAGIC: u8 = b'S';
 pub const FIRST_VERSION: u8 = 1;
 
 /// The newest version.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// The bytes of the largest entry that is decoded.
 pub const ENTRY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -89,6 +94,12 @@ pub enum Body<'b> {
     /// A ticket is redeemed.
     #[n(19)]
     Redeem(#[b(0)] Redeem<'b>),
+    /// The log begins, and goes on from another one. Only the first entry of a log counts.
+    #[n(20)]
+    Import(#[n(0)] Import),
+    /// A part of that other log.
+    #[n(21)]
+    Imported(#[b(0)] Imported<'b>),
 }
 
 impl Body<'_> {
@@ -104,6 +115,7 @@ impl Body<'_> {
             Self::Disconnect(_) => 2,
             Self::Issue(_) | Self::Redeem(_) => 3,
             Self::Present(_) => 4,
+            Self::Import(_) | Self::Imported(_) => 5,
         }
     }
 }

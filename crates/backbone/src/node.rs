@@ -17,6 +17,7 @@
 
 mod behind;
 mod chain;
+pub mod import;
 mod join;
 mod outbox;
 mod presence;
@@ -110,6 +111,8 @@ pub struct Node {
     is_behind: bool,
     /// The node reads again because it doubts what it has read.
     doubts: bool,
+    /// The log goes on from another one, of which parts are missing.
+    waits_for_import: bool,
     phase: Phase,
     outbox: Outbox,
     /// The place of the hubs; `None` before they have one.
@@ -241,6 +244,7 @@ impl Node {
             behind: None,
             is_behind: false,
             doubts: false,
+            waits_for_import: false,
             phase: Phase::Joining,
             hubs: None,
             leads: false,

@@ -1,5 +1,6 @@
 //! The tests of this crate.
 
+mod import;
 mod loops;
 mod memory_engine;
 mod node;

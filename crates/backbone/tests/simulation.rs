@@ -45,6 +45,9 @@ struct Coverage {
     tickets_full: u64,
     presence: Heard,
     members: u64,
+    imported: u64,
+    imports_killed: u64,
+    waited: u64,
 }
 
 impl Coverage {
@@ -68,6 +71,9 @@ impl Coverage {
         self.tickets_full += one.tickets_full;
         self.presence.add(one.presence);
         self.members += one.members;
+        self.imported += one.imported;
+        self.imports_killed += one.imports_killed;
+        self.waited += one.waited;
     }
 }
 
@@ -78,7 +84,7 @@ fn play(seeds: u64, seed: fn(u64) -> Coverage) -> Coverage {
     sum
 }
 
-const CALM: Faults = Faults { forks: false, kills: false, trims: false };
+const CALM: Faults = Faults { forks: false, kills: false, trims: false, imports: false };
 
 #[test]
 fn cuts_and_delays() {
@@ -113,6 +119,30 @@ fn trimmed_logs() {
 
 #[test]
 fn everything_at_once() {
-    let sum = play(500, |seed| World::play(seed, Faults { kills: true, forks: true, trims: true }));
+    const FAULTS: Faults = Faults { kills: true, forks: true, trims: true, ..CALM };
+    let sum = play(500, |seed| World::play(seed, FAULTS));
     assert!(sum.epochs > 0 && sum.joined_behind > 0, "{sum:?}");
+}
+
+#[test]
+fn a_log_that_goes_on_from_another_one() {
+    const FAULTS: Faults = Faults { kills: true, imports: true, ..CALM };
+    let sum = play(2_000, |seed| World::play(seed, FAULTS));
+    assert!(sum.imports_killed > 0 && sum.waited > 0, "{sum:?}");
+    assert_eq!((sum.epochs, sum.rejoined), (0, 0), "nothing was lost: {sum:?}");
+}
+
+#[test]
+fn lost_tails_of_a_log_that_goes_on_from_another_one() {
+    const FAULTS: Faults = Faults { kills: true, forks: true, imports: true, ..CALM };
+    let sum = play(1_000, |seed| World::play(seed, FAULTS));
+    assert!(sum.epochs > 0 && sum.imported > 0, "{sum:?}");
+}
+
+#[test]
+fn an_import_that_is_trimmed() {
+    const FAULTS: Faults = Faults { kills: true, trims: true, imports: true, ..CALM };
+    let sum = play(300, |seed| World::play(seed, FAULTS));
+    assert!(sum.joined_behind > 0 && sum.imported > 0, "{sum:?}");
+    assert_eq!(sum.epochs, 0, "nothing was lost: {sum:?}");
 }

@@ -36,7 +36,7 @@ const LIMITS: wire::Limits = wire::Limits { json_depth_max: usize::MAX, ..wire::
 
 impl<'b> Payload<'b> {
     /// What the log keeps of a payload.
-    pub(crate) fn of(payload: &'b wire::Payload) -> Self {
+    pub fn of(payload: &'b wire::Payload) -> Self {
         Self {
             event: payload.event.as_ref().map(wire::EventName::as_str),
             data: match &payload.data {

@@ -160,6 +160,37 @@ fn fourth_samples() -> Vec<(&'static str, Entry<'static>)> {
         .into()
 }
 
+/// The entries of the fifth version.
+fn fifth_samples() -> Vec<(&'static str, Entry<'static>)> {
+    let import = Import {
+        epoch: 9,
+        nonce: 7,
+        time_ms: 1_700_000_000_000,
+        identity: 4,
+        head: 290,
+        horizon: 12,
+        check: 0xf_ffff,
+        runs: vec![ImportedRun { first: 1, tag: 5 }, ImportedRun { first: 200, tag: 6 }],
+        plan: 1 << 60,
+    };
+    let Offer { channel, payload, .. } = full_offer();
+    let message =
+        ImportedMessage { seq: 17, time_ms: 1_700_000_000_000, channel, payload, ends: true };
+    let ended = ImportedChannel { name: "chat:1", floor: 0, last: 17, ended: true };
+    let cut = ImportedChannel { name: "chat:2", floor: 15, last: 16, ended: false };
+    let key = ImportedKey { channel: "chat:1", key: "k", seq: 17, until_ms: 1_700_000_300_000 };
+    let parts = [
+        ("imported message", ImportedPart::Message(message)),
+        ("imported channels", ImportedPart::Channels(vec![ended, cut])),
+        ("imported keys", ImportedPart::Keys(vec![key])),
+        ("end of an import", ImportedPart::End),
+    ];
+    let part = |number, part| Body::Imported(Imported { nonce: 7, number, part });
+    let parts = parts.into_iter().zip(0..).map(|((name, it), number)| (name, part(number, it)));
+    let bodies = [("import", Body::Import(import))].into_iter().chain(parts);
+    bodies.map(|(name, body)| (name, Entry::new(body))).collect()
+}
+
 /// The bytes of each sample, as version 1 has been written from its first day.
 const GOLDEN: &str = include_str!("../../tests/golden/v1.txt");
 
@@ -172,8 +203,11 @@ const GOLDEN_3: &str = include_str!("../../tests/golden/v3.txt");
 /// The same of what came with version 4.
 const GOLDEN_4: &str = include_str!("../../tests/golden/v4.txt");
 
+/// The same of what came with version 5.
+const GOLDEN_5: &str = include_str!("../../tests/golden/v5.txt");
+
 fn golden() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
-    let all = [GOLDEN, GOLDEN_2, GOLDEN_3, GOLDEN_4];
+    let all = [GOLDEN, GOLDEN_2, GOLDEN_3, GOLDEN_4, GOLDEN_5];
     all.into_iter().flat_map(str::lines).map(|line| {
         let (name, hex) = line.split_once(": ").expect("a name and bytes");
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
@@ -190,12 +224,13 @@ fn every_kind_has_the_bytes_that_it_has_always_had() {
         lines.collect::<String>()
     };
     let (first, later, third) = (samples(), later_samples(), third_samples());
-    let fourth = fourth_samples();
+    let (fourth, fifth) = (fourth_samples(), fifth_samples());
     assert_eq!(lines(&first), GOLDEN);
     assert_eq!(lines(&later), GOLDEN_2);
     assert_eq!(lines(&third), GOLDEN_3);
     assert_eq!(lines(&fourth), GOLDEN_4);
-    let all = [first, later, third, fourth].concat();
+    assert_eq!(lines(&fifth), GOLDEN_5);
+    let all = [first, later, third, fourth, fifth].concat();
     for ((name, bytes), (_, entry)) in golden().zip(&all) {
         assert_eq!(Entry::decode(&bytes).as_ref(), Ok(entry), "{name}");
         assert_eq!(bytes[1], entry.body.version(), "{name}");
@@ -216,12 +251,20 @@ fn a_program_of_the_first_version_reads_what_needs_no_later_one() {
                 assert_eq!(read, Err(Unreadable::Newer(4)));
                 assert_eq!(Entry::decode_up_to(3, &bytes), read);
             }
+            name if name.contains("import") => {
+                assert_eq!(read, Err(Unreadable::Newer(5)));
+                assert_eq!(Entry::decode_up_to(4, &bytes), read);
+            }
             _ => assert!(read.is_ok(), "{name}: {read:?}"),
         }
     }
     // A kind of a later version, under an earlier one.
-    let early =
-        [(&later_samples()[2].1, 1), (&third_samples()[2].1, 2), (&fourth_samples()[1].1, 3)];
+    let early = [
+        (&later_samples()[2].1, 1),
+        (&third_samples()[2].1, 2),
+        (&fourth_samples()[1].1, 3),
+        (&fifth_samples()[0].1, 4),
+    ];
     for (sample, version) in early {
         let mut early = sample.encode().to_vec();
         early[1] = version;
@@ -248,7 +291,7 @@ fn fields_that_are_added_later_are_passed_over() {
 fn later_versions_and_foreign_bytes_are_told_apart() {
     let (_, good) = golden().next().expect("there are some");
     let with = |version: u8| [&[MAGIC, version], &good[2..]].concat();
-    assert_eq!(Entry::decode(&with(5)), Err(Unreadable::Newer(5)));
+    assert_eq!(Entry::decode(&with(6)), Err(Unreadable::Newer(6)));
     assert_eq!(Entry::decode(&with(0)), Err(Unreadable::Foreign));
     let longer = [&good[..], &[0]].concat();
     for bytes in
@@ -258,7 +301,7 @@ fn later_versions_and_foreign_bytes_are_told_apart() {
     }
     // A kind that this version does not have.
     assert_eq!(
-        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 20, 0x80]),
+        Entry::decode(&[MAGIC, VERSION, 0x82, 0xf6, 0x82, 22, 0x80]),
         Err(Unreadable::Foreign)
     );
 }
@@ -272,6 +315,8 @@ fn declared_lengths_take_no_memory() {
         &[0x82, 0xf6, 0x82, 4, 0x81, 0x85, 1, 1, 1, 1, 0x7b, 0x40, 0, 0, 0, 0, 0, 0, 0],
         &[0x82, 0xf6, 0x82, 3, 0x81, 0x87, 1, 1, 1, 1, 1, 0x5b, 0x40, 0, 0, 0, 0, 0, 0, 0],
         &[0x82, 0xf6, 0x82, 18, 0x81, 0x86, 1, 1, 1, 0xf5, 0xf5, 0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0],
+        &[0x82, 0xf6, 0x82, 20, 0x81, 0x89, 1, 1, 1, 1, 1, 1, 1, 0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0],
+        &[0x82, 0xf6, 0x82, 21, 0x81, 0x83, 1, 1, 0x82, 1, 0x81, 0x9b, 0x10, 0, 0, 0, 0, 0, 0, 0],
         &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
         &[0x9f; 4096],
         &[0xd8; 4096],
@@ -286,8 +331,8 @@ proptest! {
     /// from its own bytes.
     #[test]
     fn hostile_bytes_never_panic(
-        sample in 0..16_usize,
-        other in 0..16_usize,
+        sample in 0..21_usize,
+        other in 0..21_usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {

@@ -48,11 +48,11 @@ pub(super) enum Follows {
 }
 
 impl Chain {
-    /// Of a log that begins with this entry, which has the nonce.
-    pub(super) fn begin(nonce: u64, position: Position, bytes: &[u8]) -> Self {
+    /// Of a log that begins with this entry, which has the nonce, and this place in the order of the log.
+    pub(super) fn begin(nonce: u64, seq: u64, position: Position, bytes: &[u8]) -> Self {
         let hash = digest::of(bytes);
         let chain = next(nonce, hash);
-        Self::new(nonce, Link { position, seq: 1, hash, chain })
+        Self::new(nonce, Link { position, seq, hash, chain })
     }
 
     /// Of a log that is read from its middle on: this entry is the one that somebody has witnessed.
@@ -65,6 +65,11 @@ impl Chain {
     fn new(nonce: u64, last: Link) -> Self {
         let fences = vec![(last.position, last.seq)];
         Self { nonce, last, ring: VecDeque::from([last]), fences }
+    }
+
+    /// Whether this is the place of the first entry that was read.
+    pub(super) fn begins_with(&self, seq: u64) -> bool {
+        self.fences.first().is_some_and(|(_, first)| *first == seq)
     }
 
     /// The newest entry.
@@ -160,7 +165,7 @@ mod tests {
 
     #[test]
     fn entries_follow_each_other_by_number_and_content() {
-        let mut chain = Chain::begin(7, at(5, 1), b"birth");
+        let mut chain = Chain::begin(7, 1, at(5, 1), b"birth");
         assert_eq!(chain.push(at(5, 2), b"a"), 2);
         for (position, bytes, wanted) in [
             (at(5, 3), b"b", Follows::Next),
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_witness_of_another_log_does_not_agree() {
-        let mut one = Chain::begin(7, at(5, 1), b"birth");
+        let mut one = Chain::begin(7, 1, at(5, 1), b"birth");
         let mut other = one.clone();
         one.push(at(5, 2), b"a");
         let before = one.witness(1);
@@ -196,7 +201,7 @@ mod tests {
         let mut further = one.clone();
         further.push(at(5, 4), b"d");
         assert!(!one.agrees(&further.witness(1)), "it has read what is not there");
-        let reborn = Chain::begin(8, at(5, 1), b"birth");
+        let reborn = Chain::begin(8, 1, at(5, 1), b"birth");
         assert!(!one.agrees(&reborn.witness(1)), "another life");
         for number in 4..RING as u64 + 10 {
             one.push(at(5, number), b"x");

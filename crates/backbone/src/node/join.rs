@@ -84,8 +84,16 @@ impl Node {
         match self.phase {
             Phase::Following if is_lost => self.rejoin(Evidence::LostTail),
             Phase::Joining if is_lost => self.join(),
+            Phase::Joining if log.replica.is_importing() => self.wait_for_import(),
             Phase::Joining => self.end_join(events),
             Phase::Following | Phase::Stopped(_) => {}
+        }
+    }
+
+    /// The parts that are there are read, and others have to come.
+    fn wait_for_import(&mut self) {
+        if !core::mem::replace(&mut self.waits_for_import, true) {
+            self.notices.push(Notice::Importing);
         }
     }
 
@@ -155,7 +163,7 @@ impl Node {
         let Some(log) = &self.log else { return };
         let (epoch, head) = (log.replica.epoch(), log.replica.head());
         self.phase = Phase::Following;
-        self.doubts = false;
+        (self.doubts, self.waits_for_import) = (false, false);
         if core::mem::take(&mut self.is_behind) {
             // Of what was trimmed nobody knows which offers were taken.
             let next = log.replica.next_ticket(self.settings.node);
@@ -182,7 +190,8 @@ impl Node {
         let (Some(hubs), Some(log)) = (self.hubs, &self.log) else { return };
         let last = log.chain.last();
         // Hubs at 0 have an epoch, and have read nothing that could be missing.
-        self.leads |= hubs.seq == 0 && last.seq == 1 && hubs.epoch == log.replica.epoch();
+        let has_begun = log.chain.begins_with(last.seq);
+        self.leads |= hubs.seq == 0 && has_begun && hubs.epoch == log.replica.epoch();
         if hubs.seq == last.seq {
             self.find_hubs_at(last.seq, Some(last.chain));
         }

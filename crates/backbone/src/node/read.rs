@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sockeye_hub::{Epoch, Seq};
-use sockeye_service::sequencing::{Batch, Origin, SequencerEvent, Verdict};
+use sockeye_service::sequencing::{Batch, Origin, Restored, SequencerEvent, Verdict};
 
 use super::behind::Behind;
 use super::chain::{Chain, Follows};
@@ -109,21 +109,38 @@ impl Node {
             Ok(Entry { body: Body::Birth(birth), .. })
                 if self.behind.is_none() || position.number == 1 =>
             {
-                self.behind = None;
-                self.begin_reading(birth.epoch);
-                let chain = Chain::begin(birth.nonce, position, bytes);
                 let replica = Replica::new(&birth, self.settings.level);
-                let epoch = replica.epoch();
-                self.log = Some(ReadLog { chain, replica });
-                if self.leads {
-                    events.push(SequencerEvent::Epoch(epoch));
-                    self.place_hubs(0);
-                }
-                self.find_hubs();
+                self.begin((replica, birth.nonce), position, bytes, events);
+            }
+            Ok(Entry { body: Body::Import(import), .. })
+                if self.behind.is_none() || position.number == 1 =>
+            {
+                let replica = Replica::import(&import, self.settings.level);
+                self.begin((replica, import.nonce), position, bytes, events);
             }
             Err(Unreadable::Newer(version)) => self.stop(Stop::Newer(version), events),
             Ok(_) | Err(Unreadable::Foreign) => self.read_behind(position, bytes, events),
         }
+    }
+
+    /// The first entry of a life of the log.
+    fn begin(
+        &mut self,
+        (replica, nonce): (Replica, u64),
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        self.behind = None;
+        let epoch = replica.epoch();
+        self.begin_reading(epoch.0);
+        let chain = Chain::begin(nonce, replica.head(), position, bytes);
+        self.log = Some(ReadLog { chain, replica });
+        if self.leads {
+            events.push(SequencerEvent::Epoch(epoch));
+            self.place_hubs(0);
+        }
+        self.find_hubs();
     }
 
     /// An entry of a log whose beginning was trimmed.
@@ -204,6 +221,7 @@ impl Node {
                 }
             }
             Effect::Passed(ticket) => self.note_passed(ticket),
+            Effect::Restored(restored) => self.take_restored(*restored, seq, events),
             Effect::Epoch(epoch) => self.take_epoch(epoch, seq, events),
             Effect::Lost => {
                 self.status.unreadable += 1;
@@ -217,6 +235,15 @@ impl Node {
             Effect::Horizon(through) => self.trim(through),
             Effect::Diverged => self.stop(Stop::Diverged, events),
             Effect::Newer(version) => self.stop(Stop::Newer(version), events),
+        }
+    }
+
+    /// Hubs that do not lead have it, or stand in another log.
+    fn take_restored(&mut self, log: Restored, seq: u64, events: &mut Vec<SequencerEvent>) {
+        if self.leads {
+            events.push(SequencerEvent::Restored(Arc::new(log)));
+            self.fill_to(seq, events);
+            self.place_hubs(seq);
         }
     }
 
@@ -298,7 +325,9 @@ impl Node {
 
     /// The hubs stand where the log was read to, also behind void positions.
     pub(super) fn lead_on(&mut self, events: &mut Vec<SequencerEvent>) {
-        let Some(head) = self.log.as_ref().map(|log| log.replica.head()) else { return };
+        // Before the end of an import the hubs stand at 0, and get everything at once.
+        let log = self.log.as_ref().filter(|log| !log.replica.is_importing());
+        let Some(head) = log.map(|log| log.replica.head()) else { return };
         if self.leads && self.hubs.is_some_and(|hubs| hubs.seq < head) {
             self.fill_to(head, events);
             self.place_hubs(head);

@@ -3,6 +3,7 @@
 //! It is a function of the log's entries and of nothing else: no clock, no configuration of this node, no
 //! order of arrival. All nodes that have read an entry have the same [digest](Replica::digest) there.
 
+mod import;
 mod memory;
 mod nodes;
 mod restore;
@@ -11,9 +12,10 @@ mod tickets;
 
 use std::sync::Arc;
 
-use sockeye_hub::{ChannelName, Cursor, Epoch, Kind, Refusal, Seq};
+use sockeye_hub::{ChannelName, Epoch, Kind, Refusal, Seq};
 use sockeye_service::sequencing::{
-    Batch, LogNode, NoRoom, Offer, Origin, Sequence, Sequenced, Sequencer, SequencerEvent, Verdict,
+    Batch, LogNode, NoRoom, Offer, Origin, Restored, Sequence, Sequenced, Sequencer,
+    SequencerEvent, Verdict,
 };
 use sockeye_service::wire::Level;
 
@@ -45,6 +47,8 @@ pub(super) struct Replica {
     nodes: Nodes,
     tickets: Tickets,
     roster: Roster,
+    /// The log from which this one goes on.
+    origin: import::Origin,
     /// The number of the last horizon.
     horizons: u64,
     /// The verdicts of the entries up to here were told by horizons.
@@ -75,6 +79,8 @@ pub(super) enum Effect {
     Epoch(Epoch),
     /// The entry cannot be read: whatever it was is lost.
     Lost,
+    /// All that another log had is here.
+    Restored(Box<Restored>),
     /// The lease of a node was renewed.
     Lease(Life),
     /// There are new rules.
@@ -97,17 +103,23 @@ pub(super) struct Ticket {
 impl Replica {
     /// Of a log that has just begun.
     pub(super) fn new(birth: &Birth, level: Level) -> Self {
+        Self::begin((1, Epoch(birth.epoch)), (birth.identity, birth.time_ms), level)
+    }
+
+    /// Of a log whose first entry has this place.
+    fn begin((head, epoch): (u64, Epoch), (identity, time_ms): (u64, u64), level: Level) -> Self {
         Self {
-            head: 1,
-            epoch: Epoch(birth.epoch),
-            identity: birth.identity,
-            time_ms: birth.time_ms,
+            head,
+            epoch,
+            identity,
+            time_ms,
             rules: None,
             sequencer: Sequencer::new(INSIDE, sockeye_hub::Config::default()),
             memory: Memory::default(),
             nodes: Nodes::default(),
             tickets: Tickets::default(),
             roster: Roster::default(),
+            origin: import::Origin::default(),
             horizons: 0,
             told: 0,
             refused: Vec::new(),
@@ -178,12 +190,14 @@ impl Replica {
         self.head = seq;
         let entry = match entry {
             Ok(entry) => entry,
+            // Nobody has read anything here, and parts that are missing are noticed by their numbers.
+            Err(Unreadable::Foreign) if self.is_importing() => return Effect::Void,
             Err(Unreadable::Foreign) => return Effect::Lost,
             Err(Unreadable::Newer(version)) => return Effect::Newer(version),
         };
         match &entry.body {
             // Another beginning: of a node that came at the same time.
-            Body::Birth(_) => Effect::Void,
+            Body::Birth(_) | Body::Import(_) => Effect::Void,
             Body::Epoch(epoch) => self.begin_epoch(epoch),
             Body::Config(rules) => self.set_rules(rules.clone()),
             // Who has read another log has other verdicts.
@@ -203,6 +217,7 @@ impl Replica {
             Body::Issue(it) => self.issue(it),
             Body::Redeem(it) => self.redeem(it),
             Body::Present(it) => self.present(it),
+            Body::Imported(it) => self.bring(it),
         }
     }
 
@@ -272,6 +287,7 @@ impl Replica {
             return Effect::Void;
         }
         (self.epoch, self.identity) = (Epoch(epoch.epoch), epoch.identity);
+        self.origin.end_epoch();
         Effect::Epoch(self.epoch)
     }
 
@@ -360,7 +376,7 @@ impl Replica {
         match self.events.pop() {
             Some(SequencerEvent::Entry(entry, _)) => {
                 let mut entry = Arc::unwrap_or_clone(entry);
-                entry.position = Cursor::new(self.epoch, entry.position.seq);
+                entry.position = self.at(entry.position.seq);
                 entry.level = self.level;
                 self.memory.push(remembered);
                 Effect::Message(Arc::new(entry), ticket)
@@ -376,12 +392,9 @@ impl Replica {
     /// A verdict with a cursor as the hubs have it.
     fn outside(&self, verdict: Verdict) -> Verdict {
         match verdict {
-            Verdict::Duplicate(at, _) => {
-                Verdict::Duplicate(Cursor::new(self.epoch, at.seq), self.level)
-            }
+            Verdict::Duplicate(at, _) => Verdict::Duplicate(self.at(at.seq), self.level),
             Verdict::Refused(Refusal::Undecided { pending }) => {
-                let pending = Cursor::new(self.epoch, pending.seq);
-                Verdict::Refused(Refusal::Undecided { pending })
+                Verdict::Refused(Refusal::Undecided { pending: self.at(pending.seq) })
             }
             Verdict::Refused(_)
             | Verdict::NoRoom(_)
@@ -451,7 +464,8 @@ impl Replica {
     /// horizon knows no more.
     fn rebuild(&mut self, rules: &Rules) {
         let mut sequencer = Sequencer::new(INSIDE, rules.config());
-        self.memory.restore(&mut sequencer, rules);
+        let floor = self.origin.floor(self.memory.through());
+        self.memory.restore(&mut sequencer, rules, floor);
         self.sequencer = sequencer;
     }
 }

@@ -53,6 +53,8 @@ pub enum Objection {
     Away(&'static str),
     /// The node reads the log.
     Joining,
+    /// Parts of the log from which it goes on are missing.
+    Importing,
     /// A new epoch has to begin first.
     Epoch,
     /// The log has other rules than the configuration.
@@ -76,6 +78,7 @@ impl Objection {
         match self {
             Self::Away(reason) => reason,
             Self::Joining => "backbone_joining",
+            Self::Importing => "backbone_importing",
             Self::Epoch => "backbone_epoch",
             Self::Rules => "backbone_config",
             Self::Stopped(Stop::Newer(_)) => "backbone_newer",
@@ -93,6 +96,8 @@ pub enum Notice {
     Away(Trouble),
     /// The node has read the log up to here.
     Joined(u64),
+    /// The log goes on from another one, of which parts are missing. The node waits for them.
+    Importing,
     /// The node reads the log again, because entries are missing, or others than before.
     Rejoins,
     /// A new epoch has begun, here.
@@ -166,6 +171,7 @@ impl Node {
     pub fn find_objection(&self) -> Option<Objection> {
         let phase = match &self.phase {
             Phase::Stopped(stop) => Some(Objection::Stopped(*stop)),
+            Phase::Joining if self.waits_for_import => Some(Objection::Importing),
             Phase::Joining => Some(Objection::Joining),
             Phase::Following => None,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sockeye_hub::{Cursor, Gap, Reason, Scope, Span, SubscriberKey};
+use sockeye_hub::{Cursor, Gap, Item, Reason, Scope, Span, Start, SubscriberKey};
 
 use super::oracle::{Message, Oracle};
 use super::world::CHANNELS;
@@ -31,6 +31,28 @@ struct Declared {
 }
 
 impl Client {
+    /// Where it begins, or goes on.
+    pub(super) fn start(&mut self, step: u64) -> Start {
+        match self.cursor {
+            Some(cursor) => Start::After(cursor),
+            None => {
+                self.since = step;
+                Start::Now
+            }
+        }
+    }
+
+    /// Takes what it has pulled.
+    pub(super) fn take_all(&mut self, items: Vec<Item<usize>>, epoch: u64, step: u64) {
+        for item in items {
+            match item {
+                Item::Message(entry) => self.receive(entry.position, entry.body),
+                Item::Gap(gap) => self.miss(&gap, epoch, step),
+                Item::Sync(_) => {}
+            }
+        }
+    }
+
     pub(super) fn receive(&mut self, at: Cursor, message: usize) {
         // Again only behind a gap of an epoch, as after a lost tail: the client begins anew there.
         let is_new = self.got_in.insert((at.epoch.0, message));

@@ -9,10 +9,11 @@ use sockeye_backbone::entry::{Rules, VERSION};
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
 use sockeye_hub::{
-    ChannelName, Config, Entry, Epoch, Flow, Hub, Kind, Publication, Seq, SubscriberKey,
+    ChannelName, Config, Entry, Epoch, Flow, Hub, Kind, Publication, Seq, Start, SubscriberKey,
+    Target,
 };
 use sockeye_service::sequencing::{
-    Offer, Origin, Outcome, Sequence, SequencerEvent, Statement, Verdict,
+    Offer, Origin, Outcome, Restored, Sequence, SequencerEvent, Statement, Verdict,
 };
 use sockeye_service::wire::{Data, Level, Payload};
 use sockeye_simnet::Random;
@@ -51,6 +52,21 @@ pub(super) fn hub_config() -> Config {
     config.settings.on_overrun = sockeye_hub::OnOverrun::Gap;
     config.limits.drops_per_call_max = 4;
     config
+}
+
+/// Subscribes all channels.
+pub(super) fn follow_all(hub: &mut Hub<usize>, key: SubscriberKey, start: Start, now_ms: u64) {
+    let mut subscriber = hub.subscriber(key).expect("it is connected");
+    for channel in CHANNELS {
+        let channel = Target::Channel(ChannelName::new(channel).expect("a name"));
+        subscriber.subscribe(channel, start, now_ms).expect("there is room");
+    }
+}
+
+/// The message of a payload.
+fn message_of(payload: &Payload) -> usize {
+    let text = payload.data.as_str().strip_prefix('m').and_then(|it| it.strip_suffix(';'));
+    text.and_then(|it| it.parse().ok()).expect("a message of ours")
 }
 
 impl Station {
@@ -162,6 +178,17 @@ impl Station {
         events
     }
 
+    /// Takes over what a machine that was alone has had.
+    fn take_over(&mut self, log: &Restored, oracle: &mut Oracle) {
+        assert_eq!(self.hub.position().seq, Seq::ZERO, "it has begun the epoch");
+        let taken = log.give_to(&mut self.hub, |it| {
+            let message = message_of(&it.payload);
+            oracle.place(it.position, message);
+            message
+        });
+        taken.expect("it is in order");
+    }
+
     /// Takes an event in, and returns what subscribers are delivered.
     pub(super) fn follow(
         &mut self,
@@ -172,9 +199,7 @@ impl Station {
         let mut delivered = Vec::new();
         match event {
             Outcome::Entry(entry, origin) => {
-                let text = entry.payload.data.as_str();
-                let text = text.strip_prefix('m').and_then(|it| it.strip_suffix(';'));
-                let message = text.and_then(|it| it.parse().ok()).expect("a message of ours");
+                let message = message_of(&entry.payload);
                 assert_eq!(entry.position.epoch, self.hub.position().epoch);
                 oracle.place(entry.position, message);
                 let channel = ChannelName::new(&entry.channel).expect("a name");
@@ -199,6 +224,7 @@ impl Station {
             Outcome::Void(seq) => self.hub.void(seq).expect("voids come in order"),
             Outcome::Lost(seq) => self.hub.lose(seq).expect("losses come in order"),
             Outcome::Epoch(epoch) => self.hub.begin_epoch(epoch).expect("it is a new one"),
+            Outcome::Restored(log) => self.take_over(&log, oracle),
             Outcome::Health(_) => {}
             Outcome::Disconnect(user, origin) => self.end_user(&user, origin, oracle),
             Outcome::DisconnectsMissed => {

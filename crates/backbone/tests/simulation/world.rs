@@ -1,15 +1,18 @@
 //! The machines, the engine, the clients, and what happens to them.
 
+mod alone;
+
 use sockeye_backbone::memory::{Held, Hold, MemoryLimits, MemoryLog};
-use sockeye_hub::{Budget, ChannelName, Item, Kind, Progress, Seq, Start, SubscriberKey, Target};
+use sockeye_hub::{Budget, Kind, Progress, Seq, SubscriberKey};
 use sockeye_service::sequencing::{Outcome, SequencerEvent};
 use sockeye_simnet::Random;
 
+use self::alone::Origin;
 use super::Coverage;
 use super::client::Client;
 use super::oracle::Oracle;
 use super::presence;
-use super::station::Station;
+use super::station::{Station, follow_all};
 use super::tickets::Act;
 
 pub(super) const CHANNELS: [&str; 3] = ["a", "b", "c:d"];
@@ -30,6 +33,8 @@ pub(super) struct Faults {
     pub(super) kills: bool,
     /// Entries are forgotten and trimmed.
     pub(super) trims: bool,
+    /// A machine that was alone has what becomes the log.
+    pub(super) imports: bool,
 }
 
 pub(super) struct World {
@@ -39,6 +44,8 @@ pub(super) struct World {
     stations: Vec<Option<Station>>,
     clients: Vec<Client>,
     oracle: Oracle,
+    /// The machine that was alone.
+    origin: Option<Origin>,
     nodes: u64,
     keep: u64,
     /// The next user to be disconnected.
@@ -63,6 +70,7 @@ impl World {
             stations: (0..STATIONS).map(|_| None).collect(),
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             oracle: Oracle::default(),
+            origin: None,
             nodes: 0,
             keep,
             user: 0,
@@ -70,10 +78,17 @@ impl World {
             step: 0,
             sum: Coverage::default(),
         };
-        (0..STATIONS).for_each(|at| world.start(at));
+        if faults.imports {
+            world.begin_alone();
+        }
+        for at in 0..STATIONS {
+            if world.stations[at].is_none() {
+                world.start(at);
+            }
+        }
         let steps = if faults.trims { LONG_STEPS } else { STEPS };
-        for step in 1..=steps {
-            world.step = step;
+        for _ in 0..steps {
+            world.step += 1;
             world.happen();
         }
         world.heal();
@@ -298,21 +313,9 @@ impl World {
             return;
         }
         let key = station.hub.connect().expect("there is room");
-        let start = match client.cursor {
-            Some(cursor) => {
-                self.sum.resumed += 1;
-                Start::After(cursor)
-            }
-            None => {
-                client.since = self.step;
-                Start::Now
-            }
-        };
-        let mut subscriber = station.hub.subscriber(key).expect("it is connected");
-        for channel in CHANNELS {
-            let channel = Target::Channel(ChannelName::new(channel).expect("a name"));
-            subscriber.subscribe(channel, start, self.now_ms).expect("there is room");
-        }
+        self.sum.resumed += u64::from(client.cursor.is_some());
+        let start = client.start(self.step);
+        follow_all(&mut station.hub, key, start, self.now_ms);
         client.at = Some((at, key));
         self.pull(number, 64);
     }
@@ -342,13 +345,7 @@ impl World {
         let progress = subscriber.pull(budget, self.now_ms, &mut items);
         // Its cursor, if its node dies.
         client.cursor = Some(subscriber.cursor());
-        for item in items {
-            match item {
-                Item::Message(entry) => client.receive(entry.position, entry.body),
-                Item::Gap(gap) => client.miss(&gap, epoch, self.step),
-                Item::Sync(_) => {}
-            }
-        }
+        client.take_all(items, epoch, self.step);
         match progress {
             Progress::Live => true,
             Progress::More => false,
@@ -379,6 +376,9 @@ impl World {
                 }
                 self.run(at);
             }
+            if round == 30 {
+                self.import_again();
+            }
             let waits: usize = self.stations.iter().flatten().map(Station::waits).sum();
             if self.stations.iter().all(is_ready) && waits == 0 && round > 20 {
                 break;
@@ -405,7 +405,9 @@ impl World {
         let stations: Vec<_> = self.stations.iter().flatten().collect();
         for pair in stations.windows(2) {
             assert_eq!(pair[0].node.digest(), pair[1].node.digest(), "all know the same");
-            assert_eq!(pair[0].hub.position(), pair[1].hub.position(), "all hubs stand there");
+            // One that has joined in the middle of the log does not know the tags of its cursors.
+            let [one, other] = [pair[0], pair[1]].map(|it| it.hub.position());
+            assert_eq!((one.epoch, one.seq), (other.epoch, other.seq), "all hubs stand there");
         }
         let all = presence::union(stations.iter().map(|it| it.members.here()));
         for station in &stations {

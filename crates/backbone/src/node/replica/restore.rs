@@ -6,6 +6,7 @@ use sockeye_service::wire::Level;
 
 use std::sync::Arc;
 
+use super::import::Origin;
 use super::memory::{self, Memory};
 use super::{Effect, INSIDE, Nodes, Replica, Roster, Ticket, Tickets};
 use crate::entry::{self, Body, Entry, Horizon, Issue, Redeem};
@@ -38,6 +39,7 @@ impl Replica {
             nodes: Nodes::told(&horizon.nodes),
             tickets: Tickets::default(),
             roster: Roster::default(),
+            origin: Origin::default(),
             horizons: horizon.count,
             told: horizon.told_through,
             refused: Vec::new(),
@@ -60,9 +62,13 @@ impl Replica {
         let is_known = seq <= at;
         match entry.map(|entry| &entry.body) {
             None => Effect::Lost,
-            Some(Body::Birth(_) | Body::Epoch(_) | Body::Config(_) | Body::Horizon(_)) => {
-                Effect::Void
-            }
+            Some(
+                Body::Birth(_)
+                | Body::Import(_)
+                | Body::Epoch(_)
+                | Body::Config(_)
+                | Body::Horizon(_),
+            ) => Effect::Void,
             Some(Body::Node(lease)) => {
                 self.time_ms = self.time_ms.max(lease.time_ms);
                 let read = entry.and_then(|entry| entry.witness).map_or(0, |witness| witness.seq);
@@ -88,6 +94,7 @@ impl Replica {
             }
             Some(Body::Issue(it)) => self.take_told_issue(it, told, is_known),
             Some(Body::Redeem(it)) => self.take_told_redemption(it, told, is_known),
+            Some(Body::Imported(it)) => self.bring_told(it, told),
         }
     }
 
