@@ -1,6 +1,7 @@
 //! The log that several machines share: opens its engine, and drives this process's node on it.
 
 mod engine;
+mod import;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use sockeye_service::wire::Level;
 use sockeye_terminal::{Failure, OrFail as _};
 
 pub(crate) use self::engine::{check, open};
+pub(crate) use self::import::{BackboneAction, run};
 use crate::config::{BackboneConfig, OtherRules};
 
 /// How often a node says that it is there, and how long it counts as there after that, in milliseconds.
@@ -157,6 +159,10 @@ impl SharedNode {
                 log::warn!(trouble:%; "the backbone is away: nothing is published meanwhile");
             }
             Notice::Joined(entries) => log::info!(entries; "the backbone was read"),
+            Notice::Importing => log::warn!(
+                "the backbone has the beginning of an import: this node waits for its end; if it was cut short, run \
+                 `sockeye backbone import` again with the same directory"
+            ),
             Notice::Rejoins => {
                 log::warn!("the backbone may have lost or changed what was read: it is read again");
             }

@@ -11,6 +11,7 @@ use sockeye_cli::{
 use sockeye_load::BenchAction;
 use sockeye_terminal::values;
 
+use crate::backbone::BackboneAction;
 use crate::cert::CertOptions;
 use crate::config::ListenAddress;
 use crate::history::LogCommand;
@@ -143,6 +144,11 @@ pub(crate) enum Command {
     },
     /// Look at the log on disk, check it, copy it.
     Log(LogCommand),
+    /// Begin a log that several machines share with what one machine has.
+    Backbone {
+        #[command(subcommand)]
+        action: BackboneAction,
+    },
     /// Print a script that makes a shell complete this command line.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Command::Cert(options) => cert::run(&options),
         Command::Token { action } => token::run(&action),
         Command::Log(command) => history::run(&command),
+        Command::Backbone { action } => backbone::run(&action),
         Command::Completions { shell } => complete(shell),
         #[cfg(feature = "man")]
         Command::Man { directory } => manual(&directory),

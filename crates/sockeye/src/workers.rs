@@ -225,7 +225,8 @@ fn backbone_limits(config: &Config) -> LoopBackboneLimits {
     limits
 }
 
-fn unix_ms() -> u64 {
+/// Milliseconds since 1970, by the calendar.
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
 }

@@ -30,6 +30,7 @@ fn help_teaches_by_example_and_shows_no_secret() {
         &["token", "check"],
         &["cert"],
         &["log"],
+        &["backbone", "import"],
     ] {
         let output = client(&[command, &["--help"]].concat())
             .env("SOCKEYE_API_KEY", "sesame")
