@@ -1,5 +1,6 @@
 //! Nodes as operators run them: `sockeye serve --backbone`, with curl as their client.
 
+mod import;
 mod presence;
 mod users;
 
@@ -82,6 +83,12 @@ pub(crate) const FULL_CHECKS: &[Check] = &[
     ("program: postgres: the server is killed and started again under streams", |program| {
         away(program, &mut PostgresServer::start());
     }),
+    ("program: nats: the log of one machine goes on as that of several", |program| {
+        import::imported(program, &NatsServer::start());
+    }),
+    ("program: postgres: the log of one machine goes on as that of several", |program| {
+        import::imported(program, &PostgresServer::start());
+    }),
     ("program: postgres: a server that loses commits ends the start", |program| {
         let server = PostgresServer::start_with("synchronous_commit = off");
         let said = fails(program, &server, &[]);
@@ -102,6 +109,9 @@ pub(crate) const KAFKA_CHECKS: &[Check] = &[
     }),
     ("program: kafka: a ticket of one node is redeemed once, at any node", |program| {
         users::tickets(program, &KafkaServer::start());
+    }),
+    ("program: kafka: the log of one machine goes on as that of several", |program| {
+        import::imported(program, &KafkaServer::start());
     }),
     ("program: kafka: a topic that may drop entries ends the start", |program| {
         let server = KafkaServer::start();
@@ -138,6 +148,9 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     ("program: who is at one node is seen at all, until it is killed", |program| {
         presence::seen(program, &Server::start(&[]));
+    }),
+    ("program: the log of one machine goes on as that of several", |program| {
+        import::imported(program, &Server::start(&[]));
     }),
     ("program: a server that may evict the log ends the start", refused),
     ("program: other rules than those of the log end the start", |program| {
