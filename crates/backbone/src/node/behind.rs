@@ -10,7 +10,8 @@
 //! ```
 //!
 //! The first horizon that is left may be one that came too late, so it only proves the next one: a horizon counts if
-//! its number follows, if it tells from where the one before ends, and if both witnesses fit to the entries between.
+//! its number follows, if it tells from where the one before ends, and if both witnesses fit to the entries between. One that
+//! came too late, as behind the end of an epoch, has no successor: the next one follows the one before it, too.
 
 use std::sync::Arc;
 
@@ -27,7 +28,10 @@ const NUMBER_MAX: u64 = 1 << 62;
 #[derive(Debug, Default)]
 pub(super) struct Behind {
     entries: Vec<Unplaced>,
-    horizons: Vec<Mark>,
+    /// All horizons.
+    marks: Vec<Mark>,
+    /// Those of the chain that ends with the newest one.
+    horizons: Vec<usize>,
 }
 
 /// An entry whose place in the order of the log is not known.
@@ -50,6 +54,8 @@ struct Mark {
     told_through: u64,
     refused: Vec<u64>,
     passed: Vec<u64>,
+    /// The horizon that proves it.
+    before: Option<usize>,
 }
 
 /// A node's knowledge at a horizon, and what happened from there.
@@ -86,17 +92,24 @@ impl Behind {
         else {
             return false;
         };
-        let Some(mark) = self.mark(at, witness, &horizon) else { return false };
-        let is_next = self.horizons.last().is_none_or(|before| self.proves(before, &mark));
-        if !is_next {
-            // One that came too late, or the one before was that.
-            if self.horizons.last().is_some_and(|before| before.count >= mark.count) {
-                return false;
-            }
-            self.horizons.clear();
-        }
-        self.horizons.push(mark);
+        let Some(mut mark) = self.mark(at, witness, &horizon) else { return false };
+        // Of two that were set at the same place, the first one counts.
+        mark.before = self.marks.iter().position(|before| self.proves(before, &mark));
+        self.marks.push(mark);
+        self.horizons = self.chain_of(self.marks.len() - 1);
         self.start().is_some()
+    }
+
+    /// The horizons of which each proves the next one, up to this one.
+    fn chain_of(&self, last: usize) -> Vec<usize> {
+        let mut chain: Vec<usize> =
+            core::iter::successors(Some(last), |at| self.marks[*at].before).collect();
+        chain.reverse();
+        chain
+    }
+
+    fn horizons(&self) -> impl DoubleEndedIterator<Item = &Mark> {
+        self.horizons.iter().map(|at| &self.marks[*at])
     }
 
     fn mark(&self, at: usize, witness: Witness, horizon: &Horizon<'_>) -> Option<Mark> {
@@ -118,6 +131,7 @@ impl Behind {
             told_through: through,
             refused: Spans::read(horizon.refused, after, through)?,
             passed: Spans::read(horizon.passed, after, through)?,
+            before: None,
         })
     }
 
@@ -145,9 +159,9 @@ impl Behind {
 
     /// The horizon to begin with.
     fn start(&self) -> Option<&Mark> {
-        let (base, last) = (self.horizons.first()?, self.horizons.last()?);
+        let (base, last) = (self.horizons().next()?, self.horizons().next_back()?);
         let first = self.seq_of(base, 0)?;
-        self.horizons.iter().skip(1).find(|mark| {
+        self.horizons().skip(1).find(|mark| {
             let is_left = mark.through + 1 >= first && mark.through >= base.told_through;
             let at = self.seq_of(base, mark.at);
             is_left && at.is_some_and(|at| last.told_through >= at)
@@ -161,8 +175,8 @@ impl Behind {
 
     /// Begins at the horizon that was found.
     pub(super) fn begin(&self, level: Level) -> Option<Begun> {
-        let (base, mark) = (self.horizons.first()?, self.start()?);
-        let before = self.horizons.iter().rev().find(|it| it.count < mark.count)?;
+        let (base, mark) = (self.horizons().next()?, self.start()?);
+        let before = self.horizons().rev().find(|it| it.count < mark.count)?;
         let first = self.seq_of(base, 0)?;
         let bytes = Arc::clone(&self.entries[mark.at].bytes);
         let Ok(Entry { body: Body::Horizon(horizon), .. }) = Entry::decode(&bytes) else {
@@ -199,7 +213,7 @@ impl Behind {
 
     fn told(&self, seq: u64) -> Told {
         let is_in = |places: fn(&Mark) -> &Vec<u64>| {
-            self.horizons.iter().any(|mark| places(mark).binary_search(&seq).is_ok())
+            self.horizons().any(|mark| places(mark).binary_search(&seq).is_ok())
         };
         match (is_in(|mark| &mark.refused), is_in(|mark| &mark.passed)) {
             (true, _) => Told::Refused,
