@@ -48,6 +48,9 @@ struct Coverage {
     imported: u64,
     imports_killed: u64,
     waited: u64,
+    left: u64,
+    too_old: u64,
+    waits_for_upgrade: u64,
 }
 
 impl Coverage {
@@ -74,6 +77,9 @@ impl Coverage {
         self.imported += one.imported;
         self.imports_killed += one.imports_killed;
         self.waited += one.waited;
+        self.left += one.left;
+        self.too_old += one.too_old;
+        self.waits_for_upgrade += one.waits_for_upgrade;
     }
 }
 
@@ -84,7 +90,8 @@ fn play(seeds: u64, seed: fn(u64) -> Coverage) -> Coverage {
     sum
 }
 
-const CALM: Faults = Faults { forks: false, kills: false, trims: false, imports: false };
+const CALM: Faults =
+    Faults { forks: false, kills: false, trims: false, imports: false, upgrades: false };
 
 #[test]
 fn cuts_and_delays() {
@@ -145,4 +152,23 @@ fn an_import_that_is_trimmed() {
     let sum = play(300, |seed| World::play(seed, FAULTS));
     assert!(sum.joined_behind > 0 && sum.imported > 0, "{sum:?}");
     assert_eq!(sum.epochs, 0, "nothing was lost: {sum:?}");
+}
+
+#[test]
+fn nodes_of_several_versions() {
+    const FAULTS: Faults = Faults { upgrades: true, ..CALM };
+    let sum = play(3_000, |seed| World::play(seed, FAULTS));
+    assert!(sum.waits_for_upgrade > 0 && sum.left > 0, "{sum:?}");
+    assert!(sum.disconnected > 0 && sum.redeemed > 0 && sum.members > 0, "{sum:?}");
+    assert_eq!((sum.epochs, sum.rejoined), (0, 0), "nothing was lost: {sum:?}");
+}
+
+#[test]
+fn an_upgrade_with_everything_else() {
+    const FAULTS: Faults = Faults { kills: true, forks: true, upgrades: true, ..CALM };
+    let sum = play(1_000, |seed| World::play(seed, FAULTS));
+    assert!(sum.epochs > 0 && sum.waits_for_upgrade > 0, "{sum:?}");
+    const TRIMMED: Faults = Faults { kills: true, trims: true, upgrades: true, ..CALM };
+    let sum = play(200, |seed| World::play(seed, TRIMMED));
+    assert!(sum.joined_behind > 0 && sum.waits_for_upgrade > 0, "{sum:?}");
 }

@@ -36,6 +36,8 @@ pub(super) struct Oracle {
     /// How often a node did not know whom others have disconnected.
     pub(super) recalled: u64,
     pub(super) tickets: Tickets,
+    /// Statements that a node of an earlier version could not have read.
+    pub(super) waits_for_upgrade: u64,
 }
 
 impl Oracle {

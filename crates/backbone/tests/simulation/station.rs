@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sockeye_backbone::Engine;
-use sockeye_backbone::entry::{Rules, VERSION};
+use sockeye_backbone::entry::Rules;
 use sockeye_backbone::memory::MemoryLog;
-use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
+use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules, Stop};
 use sockeye_hub::{
     ChannelName, Config, Entry, Epoch, Flow, Hub, Kind, Publication, Seq, Start, SubscriberKey,
     Target,
@@ -29,6 +29,8 @@ const HISTORY: usize = 6;
 pub(super) struct Station {
     pub(super) node: Node,
     pub(super) engine: usize,
+    /// The newest version of entries that it reads.
+    pub(super) version: u8,
     pub(super) hub: Hub<usize>,
     /// How far its clock is ahead of the others.
     pub(super) skew_ms: u64,
@@ -70,7 +72,12 @@ fn message_of(payload: &Payload) -> usize {
 }
 
 impl Station {
-    pub(super) fn new(log: &MemoryLog, number: u64, keep: u64, random: &mut Random) -> Self {
+    pub(super) fn new(
+        log: &MemoryLog,
+        (number, version): (u64, u8),
+        keep: u64,
+        random: &mut Random,
+    ) -> Self {
         let mut engine = log.open();
         engine.set_wake(Arc::new(|| {}));
         let at = engine.number();
@@ -85,12 +92,13 @@ impl Station {
             lease_every_ms: 100,
             lease_ms: 300,
             keep,
-            version: VERSION,
+            version,
             program: "",
         };
         Self {
             node: Node::new(settings, Box::new(engine)),
             engine: at,
+            version,
             hub: Hub::new(Epoch(random.bits() >> 1), hub_config()),
             skew_ms: if random.one_in(3) { 3_600_000 } else { random.below(50) as u64 },
             waiting: HashMap::new(),
@@ -106,6 +114,11 @@ impl Station {
 
     pub(super) fn is_ready(&self) -> bool {
         self.node.find_objection().is_none()
+    }
+
+    /// Whether an entry of a later version has ended its part.
+    pub(super) fn is_too_old(&self) -> bool {
+        matches!(self.node.find_objection(), Some(Objection::Stopped(Stop::Newer(_))))
     }
 
     pub(super) fn publish(
@@ -197,6 +210,8 @@ impl Station {
         random: &mut Random,
     ) -> Vec<(SubscriberKey, Rc<Entry<usize>>)> {
         let mut delivered = Vec::new();
+        oracle.waits_for_upgrade +=
+            u64::from(matches!(event, Outcome::Answer(_, Verdict::OldNodes)));
         match event {
             Outcome::Entry(entry, origin) => {
                 let message = message_of(&entry.payload);

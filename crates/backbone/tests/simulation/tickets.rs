@@ -60,8 +60,10 @@ impl Waiting {
             (Act::Redeem, Verdict::Taken) => tickets.redeem(ticket, node, forks),
             (Act::Issue, Verdict::TicketsFull) => tickets.full += 1,
             (Act::Redeem, Verdict::TicketUsed) => tickets.refused += 1,
-            (Act::Issue | Act::Redeem, Verdict::NoRoom(_) | Verdict::NotKept | Verdict::Failed) => {
-            }
+            (
+                Act::Issue | Act::Redeem,
+                Verdict::NoRoom(_) | Verdict::NotKept | Verdict::Failed | Verdict::OldNodes,
+            ) => {}
             (act, verdict) => panic!("{act:?} of {ticket} is answered by {verdict:?}"),
         }
         true

@@ -2,6 +2,7 @@
 
 mod alone;
 
+use sockeye_backbone::entry::VERSION;
 use sockeye_backbone::memory::{Held, Hold, MemoryLimits, MemoryLog};
 use sockeye_hub::{Budget, Kind, Progress, Seq, SubscriberKey};
 use sockeye_service::sequencing::{Outcome, SequencerEvent};
@@ -35,6 +36,8 @@ pub(super) struct Faults {
     pub(super) trims: bool,
     /// A machine that was alone has what becomes the log.
     pub(super) imports: bool,
+    /// The first nodes are of earlier versions, and are replaced one after the other.
+    pub(super) upgrades: bool,
 }
 
 pub(super) struct World {
@@ -113,6 +116,7 @@ impl World {
             34 => self.log.ask_ends(),
             35 => self.take_away(at),
             36 if self.faults.kills && self.random.one_in(2) => self.kill(at),
+            36 if self.faults.upgrades && self.random.one_in(3) => self.kill(at),
             37 if self.faults.forks && self.random.one_in(3) => self.fork(),
             38 if self.random.one_in(4) && self.log.ends().last.is_some() => {
                 self.log.write(*b"somebody else wrote this");
@@ -133,7 +137,17 @@ impl World {
     fn start(&mut self, at: usize) {
         self.nodes += 1;
         let (log, number) = (self.log.clone(), self.nodes);
-        self.stations[at] = Some(Station::new(&log, number, self.keep, &mut self.random));
+        // Nobody starts an earlier release again.
+        let version = match self.faults.upgrades && self.nodes <= STATIONS as u64 {
+            true => {
+                VERSION
+                    - u8::from(self.random.one_in(2))
+                        * (1 + self.random.bits().to_le_bytes()[0] % (VERSION - 1))
+            }
+            false => VERSION,
+        };
+        self.stations[at] =
+            Some(Station::new(&log, (number, version), self.keep, &mut self.random));
     }
 
     fn publish(&mut self, at: usize) {
@@ -231,10 +245,21 @@ impl World {
         let Some(station) = &mut self.stations[at] else { return };
         let mut events = station.tell(self.now_ms);
         events.extend(station.settle(self.now_ms));
-        if let Some(digest) = station.node.digest() {
+        // One that has stopped has not decided its last entry.
+        if let Some(digest) = station.node.digest().filter(|_| !station.is_too_old()) {
             self.oracle.compare(digest, at);
         }
         self.spread(at, events);
+        self.replace_too_old(at);
+    }
+
+    /// A node that others took for gone, because its lease had ended, has come back too late. The operator replaces it.
+    fn replace_too_old(&mut self, at: usize) {
+        let Some(station) = self.stations[at].as_ref().filter(|it| it.is_too_old()) else { return };
+        assert!(station.version < VERSION, "an entry is of a version that nobody writes");
+        self.sum.too_old += 1;
+        self.kill(at);
+        self.start(at);
     }
 
     fn spread(&mut self, at: usize, events: Vec<SequencerEvent>) {
@@ -278,9 +303,14 @@ impl World {
         }
     }
 
+    /// A node ends: in order, or by a kill.
     fn kill(&mut self, at: usize) {
-        let Some(station) = self.stations[at].take() else { return };
+        let Some(mut station) = self.stations[at].take() else { return };
         self.sum.killed += 1;
+        if self.random.one_in(3) {
+            station.node.leave(self.now_ms + station.skew_ms);
+            self.sum.left += 1;
+        }
         self.note(&station);
         let held = [Held::Lost, Held::Late, Held::Arrived][self.random.below(3)];
         self.log.cut(station.engine, held);
@@ -356,6 +386,11 @@ impl World {
     /// The faults end.
     fn heal(&mut self) {
         self.step += 1;
+        for at in 0..STATIONS {
+            if self.stations[at].as_ref().is_some_and(|it| it.version < VERSION) {
+                self.kill(at);
+            }
+        }
         let is_ready = |it: &Option<Station>| it.as_ref().is_some_and(Station::is_ready);
         for round in 0.. {
             assert!(round < 200, "not ready: {:?}", self.statuses());
@@ -429,6 +464,7 @@ impl World {
         self.sum.acknowledged = acknowledged.count() as u64;
         self.sum.compared = self.oracle.compared;
         self.sum.disconnected = self.oracle.disconnected.len() as u64;
+        self.sum.waits_for_upgrade = self.oracle.waits_for_upgrade;
         (self.sum.ended, self.sum.recalled) = (self.oracle.ended, self.oracle.recalled);
         let tickets = &self.oracle.tickets;
         (self.sum.redeemed, self.sum.redeemed_again) = (tickets.redeemed(), tickets.again());
