@@ -85,7 +85,7 @@ impl SharedNode {
             lease_every_ms: LEASE_EVERY_MS,
             lease_ms: LEASE_MS,
             keep: config.entries,
-            version: VERSION,
+            version: config.entry_version,
             program: env!("CARGO_PKG_VERSION"),
         };
         let now = Instant::now();
@@ -184,18 +184,7 @@ impl SharedNode {
                 log::error!("{what}");
             }
             Notice::Stopped(stop) => {
-                let why = match stop {
-                    Stop::Newer(version) => {
-                        format!(
-                            "the backbone has entries of version {version}: this program is too old for them"
-                        )
-                    }
-                    Stop::Diverged => {
-                        "this node has decided otherwise than another one: restart it, and report \
-                                       this as a mistake of the program"
-                            .to_owned()
-                    }
-                };
+                let why = why_stopped(stop);
                 if fails {
                     return Err(Failure(why));
                 }
@@ -223,6 +212,21 @@ const fn words(why: Evidence) -> &'static str {
         Evidence::OtherEntries => "the log has other entries than this node has read",
         Evidence::OtherWitness => "another node has read other entries than this one",
         Evidence::OtherIdentity => "it is another log, or another server has it",
+    }
+}
+
+/// Why a node has stopped, for a person.
+fn why_stopped(stop: Stop) -> String {
+    match stop {
+        Stop::Newer(version @ ..=VERSION) => format!(
+            "the backbone has entries of version {version}: set entry_version of [backbone] to {VERSION}, or take it away"
+        ),
+        Stop::Newer(version) => {
+            format!("the backbone has entries of version {version}: this program is too old for them")
+        }
+        Stop::Diverged => "this node has decided otherwise than another one: restart it, and report this as a mistake of \
+                           the program"
+            .to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sockeye_backbone::entry::{FIRST_VERSION, VERSION};
 use sockeye_terminal::Failure;
 
 use super::{Config, rules};
@@ -54,6 +55,8 @@ pub(crate) struct BackboneConfig {
     pub(crate) patience_seconds: u64,
     /// How long openings wait for a cursor that is ahead of this node, in milliseconds; 0: not at all.
     pub(crate) opening_wait_ms: u64,
+    /// The newest version of entries that this node reads.
+    pub(crate) entry_version: u8,
     pub(crate) other_rules: OtherRules,
 }
 
@@ -81,6 +84,7 @@ impl Default for BackboneConfig {
             entries: ENTRIES,
             patience_seconds: PATIENCE_SECONDS,
             opening_wait_ms: OPENING_WAIT_MS,
+            entry_version: VERSION,
             other_rules: OtherRules::default(),
         }
     }
@@ -120,6 +124,32 @@ impl Config {
             let why = format!("{wait_ms}, expected 0 to {OPENING_WAIT_MS_MAX}");
             return Err(Failure(format!("{at}[backbone] opening_wait_ms: {why}")));
         }
+        if !(FIRST_VERSION..=VERSION).contains(&config.entry_version) {
+            let (at, version) = (at("entry_version"), config.entry_version);
+            let why = format!("{version}, expected {FIRST_VERSION} to {VERSION}");
+            return Err(Failure(format!("{at}[backbone] entry_version: {why}")));
+        }
         backbone::check(config).map_err(|why| Failure(format!("{}[backbone] {why}", at("url"))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_nobody_writes_is_refused() {
+        let with = |version: u8| {
+            let text = format!("[backbone]\nurl = \"redis://h\"\nentry_version = {version}\n");
+            Config::parse(&text).expect("it is a number").check().map_err(|why| why.to_string())
+        };
+        for version in [0, VERSION + 1] {
+            let why = with(version).expect_err("there is none");
+            assert!(
+                why.contains(&format!("entry_version: {version}, expected 1 to {VERSION}")),
+                "{why}"
+            );
+        }
+        assert_eq!((with(FIRST_VERSION), with(VERSION)), (Ok(()), Ok(())));
     }
 }

@@ -29,6 +29,8 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 #                              # times as many, and a node that starts reads them
 # patience_seconds = 5         # how long the server may be silent until it counts as away
 # opening_wait_ms = 2000       # how long an opening waits for a cursor that is ahead of this node before it has a gap
+# entry_version = 5            # the newest version of entries that this node reads; with that of the former release, nobody writes
+#                              # what came since, and the way back to that release stays open
 # other_rules = "refuse"       # the log has other entries, message_bytes, key_seconds than this file: do not start; or
 #                              # "replace" them there, and nodes with the former ones publish nothing
 
