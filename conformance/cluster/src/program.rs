@@ -2,6 +2,7 @@
 
 mod import;
 mod presence;
+mod upgrade;
 mod users;
 
 use std::collections::VecDeque;
@@ -151,6 +152,9 @@ pub(crate) const CHECKS: &[Check] = &[
     }),
     ("program: the log of one machine goes on as that of several", |program| {
         import::imported(program, &Server::start(&[]));
+    }),
+    ("program: nodes of the former release are replaced one after the other", |program| {
+        upgrade::upgraded(program, &Server::start(&[]));
     }),
     ("program: a server that may evict the log ends the start", refused),
     ("program: other rules than those of the log end the start", |program| {

@@ -24,10 +24,10 @@ const ALL: usize = 3_240;
 const TRANSPORTS: [&str; 3] = ["ws", "sse", "poll"];
 
 /// A directory of our own. It goes when it is dropped.
-struct Directory(PathBuf);
+pub(super) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sockeye-cluster-{}-import-{number}", std::process::id());
         let directory = Self(std::env::temp_dir().join(name));
@@ -35,7 +35,7 @@ impl Directory {
         directory
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
 }

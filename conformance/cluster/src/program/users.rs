@@ -198,7 +198,7 @@ pub(super) fn tickets_and_kills(program: &Path, server: &mut dyn LogServer) {
 }
 
 /// What `sockeye nodes --json` says of the nodes, a line each.
-fn shown(program: &Path, port: u16) -> Vec<String> {
+pub(super) fn shown(program: &Path, port: u16) -> Vec<String> {
     let mut command = Command::new(program);
     command.args(["nodes", "--json", "--url", &format!("http://127.0.0.1:{port}")]);
     let output = command.env("SOCKEYE_API_KEY", KEY).output().expect("it can be started");
