@@ -46,7 +46,8 @@ struct Members<'l> {
 }
 
 impl Members<'_> {
-    /// Names the member that no log could have. [log:import]
+    /// Names the member that no log could have.
+    // [log:import]
     fn check(&self) -> Result<(), String> {
         if let Some(event) = text("e", self.event)? {
             EventName::new(&event).map_err(|why| format!("`e`: {}", why.message))?;
