@@ -25,7 +25,8 @@ pub(crate) fn all() -> Vec<Check> {
 
 /// The configuration of a URL, with the patience of these tests.
 fn config(url: &str) -> KafkaConfig {
-    let limits = KafkaLimits { patience_ms: PATIENCE_MS, ..KafkaLimits::default() };
+    let mut limits = KafkaLimits::default();
+    limits.patience_ms = PATIENCE_MS;
     KafkaConfig::from_url(url).expect("a URL").with_limits(limits)
 }
 
@@ -67,9 +68,10 @@ impl Tested for KafkaServer {
     }
 
     fn engine(url: &str, event_bytes_max: Option<usize>) -> Box<dyn Engine> {
-        let limits = KafkaLimits { patience_ms: PATIENCE_MS, ..KafkaLimits::default() };
+        let mut limits = KafkaLimits::default();
+        limits.patience_ms = PATIENCE_MS;
         let event_bytes_max = event_bytes_max.unwrap_or(limits.event_bytes_max);
-        let limits = KafkaLimits { event_bytes_max, ..limits };
+        limits.event_bytes_max = event_bytes_max;
         Box::new(KafkaEngine::open(config(url).with_limits(limits)).expect("a thread"))
     }
 

@@ -26,7 +26,8 @@ pub(crate) fn all() -> Vec<Check> {
 
 /// The configuration of a URL, with the patience of these tests.
 fn config(url: &str) -> NatsConfig {
-    let limits = NatsLimits { patience_ms: PATIENCE_MS, ..NatsLimits::default() };
+    let mut limits = NatsLimits::default();
+    limits.patience_ms = PATIENCE_MS;
     NatsConfig::from_url(url).expect("a URL").with_limits(limits)
 }
 
@@ -70,9 +71,10 @@ impl Tested for NatsServer {
     }
 
     fn engine(url: &str, event_bytes_max: Option<usize>) -> Box<dyn Engine> {
-        let limits = NatsLimits { patience_ms: PATIENCE_MS, ..NatsLimits::default() };
+        let mut limits = NatsLimits::default();
+        limits.patience_ms = PATIENCE_MS;
         let event_bytes_max = event_bytes_max.unwrap_or(limits.event_bytes_max);
-        let limits = NatsLimits { event_bytes_max, ..limits };
+        limits.event_bytes_max = event_bytes_max;
         Box::new(NatsEngine::open(config(url).with_limits(limits)).expect("a thread"))
     }
 

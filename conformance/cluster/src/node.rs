@@ -52,7 +52,8 @@ pub(crate) struct Node {
 
 /// The configuration of a URL, with the patience of these tests.
 pub(crate) fn config(url: &str) -> RedisConfig {
-    let limits = RedisLimits { patience_ms: PATIENCE_MS, ..RedisLimits::default() };
+    let mut limits = RedisLimits::default();
+    limits.patience_ms = PATIENCE_MS;
     RedisConfig::from_url(url).expect("a URL").with_limits(limits)
 }
 

@@ -23,7 +23,8 @@ pub(crate) fn all() -> Vec<Check> {
 
 /// The configuration of a URL, with the patience of these tests.
 fn config(url: &str) -> PostgresConfig {
-    let limits = PostgresLimits { patience_ms: PATIENCE_MS, ..PostgresLimits::default() };
+    let mut limits = PostgresLimits::default();
+    limits.patience_ms = PATIENCE_MS;
     PostgresConfig::from_url(url).expect("a URL").with_limits(limits)
 }
 
@@ -63,9 +64,10 @@ impl Tested for PostgresServer {
     }
 
     fn engine(url: &str, event_bytes_max: Option<usize>) -> Box<dyn Engine> {
-        let limits = PostgresLimits { patience_ms: PATIENCE_MS, ..PostgresLimits::default() };
+        let mut limits = PostgresLimits::default();
+        limits.patience_ms = PATIENCE_MS;
         let event_bytes_max = event_bytes_max.unwrap_or(limits.event_bytes_max);
-        let limits = PostgresLimits { event_bytes_max, ..limits };
+        limits.event_bytes_max = event_bytes_max;
         Box::new(PostgresEngine::open(config(url).with_limits(limits)).expect("a thread"))
     }
 

@@ -25,7 +25,8 @@ pub(crate) fn all() -> Vec<Check> {
 
 /// The configuration of a URL, with the patience of these tests.
 fn config(url: &str) -> AmqpConfig {
-    let limits = AmqpLimits { patience_ms: PATIENCE_MS, ..AmqpLimits::default() };
+    let mut limits = AmqpLimits::default();
+    limits.patience_ms = PATIENCE_MS;
     AmqpConfig::from_url(url).expect("a URL").with_limits(limits)
 }
 
@@ -76,9 +77,10 @@ impl Tested for RabbitServer {
     }
 
     fn engine(url: &str, event_bytes_max: Option<usize>) -> Box<dyn Engine> {
-        let limits = AmqpLimits { patience_ms: PATIENCE_MS, ..AmqpLimits::default() };
+        let mut limits = AmqpLimits::default();
+        limits.patience_ms = PATIENCE_MS;
         let event_bytes_max = event_bytes_max.unwrap_or(limits.event_bytes_max);
-        let limits = AmqpLimits { event_bytes_max, ..limits };
+        limits.event_bytes_max = event_bytes_max;
         Box::new(AmqpEngine::open(config(url).with_limits(limits)).expect("a thread"))
     }
 

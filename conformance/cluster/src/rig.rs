@@ -62,8 +62,9 @@ impl Target {
         let join = if url.contains('?') { '&' } else { '?' };
         let config =
             RedisConfig::from_url(&format!("{url}{join}key={key}")).expect("a URL with a key");
-        let config =
-            config.with_limits(RedisLimits { patience_ms: 2_000, ..RedisLimits::default() });
+        let mut limits = RedisLimits::default();
+        limits.patience_ms = 2_000;
+        let config = config.with_limits(limits);
         let config = match &self.password {
             Some(password) => config.with_password(password),
             None => config,

@@ -34,6 +34,7 @@ pub struct AmqpConfig {
 
 /// Bounds of an [`AmqpEngine`](crate::AmqpEngine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AmqpLimits {
     /// How long a connection with its login, or an answer, may take before the server counts as away.
     pub patience_ms: u64,

@@ -35,6 +35,7 @@ pub enum Flow {
 
 /// A message that has just entered the log.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Committed<M> {
     /// The message.
     pub entry: Rc<Entry<M>>,

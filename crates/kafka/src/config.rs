@@ -41,6 +41,7 @@ pub enum Mechanism {
 
 /// Bounds of a [`KafkaEngine`](crate::KafkaEngine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KafkaLimits {
     /// How long a connection with its login, or a reply, may take before the server counts as away.
     pub patience_ms: u64,

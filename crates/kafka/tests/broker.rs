@@ -94,7 +94,8 @@ impl Brokers {
     /// The configuration of an engine that asks one of them first.
     pub(crate) fn config(&self, broker: usize, options: &str) -> KafkaConfig {
         let url = format!("kafka://127.0.0.1:{}/log{options}", self.ports[broker]);
-        let limits = KafkaLimits { patience_ms: 1_000, ..KafkaLimits::default() };
+        let mut limits = KafkaLimits::default();
+        limits.patience_ms = 1_000;
         KafkaConfig::from_url(&url).expect("a URL").with_limits(limits)
     }
 

@@ -6,12 +6,10 @@ use sockeye_kafka::{KafkaConfig, KafkaEngine, KafkaLimits};
 #[test]
 fn an_engine_whose_server_is_not_there_has_bounded_queues() {
     queues::run(&|address, queues, entry_bytes_max| {
-        let limits = KafkaLimits {
-            append_entries_max: queues.append_entries_max,
-            append_bytes_max: queues.append_bytes_max,
-            entry_bytes_max,
-            ..KafkaLimits::default()
-        };
+        let mut limits = KafkaLimits::default();
+        limits.append_entries_max = queues.append_entries_max;
+        limits.append_bytes_max = queues.append_bytes_max;
+        limits.entry_bytes_max = entry_bytes_max;
         let config = KafkaConfig::from_url(&format!("kafka://{address}")).expect("a URL");
         Box::new(KafkaEngine::open(config.with_limits(limits)).expect("threads"))
     });

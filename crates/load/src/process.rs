@@ -10,6 +10,7 @@ pub struct Process {
 
 /// The processor time in nanoseconds and the memory that a process has used up to a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Usage {
     /// On a processor, all threads.
     pub cpu_ns: u64,

@@ -73,6 +73,7 @@ impl std::error::Error for Refused {}
 
 /// The figures of a writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Records without a polled outcome.
     pub pending: u64,

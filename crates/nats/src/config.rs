@@ -36,6 +36,7 @@ pub(crate) struct Login {
 
 /// Bounds of a [`NatsEngine`](crate::NatsEngine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NatsLimits {
     /// How long a connection to an address, or a reply, may take before the server counts as away. The look-up of its
     /// name and the connections to all its addresses may take twice as long together.

@@ -30,7 +30,8 @@ fn trouble_within(patience_ms: u64, first: &str, others: &'static [&'static str]
         }
     });
     let config = NatsConfig::from_url(&format!("nats://127.0.0.1:{port}")).expect("a URL");
-    let limits = NatsLimits { patience_ms, ..NatsLimits::default() };
+    let mut limits = NatsLimits::default();
+    limits.patience_ms = patience_ms;
     let mut engine = NatsEngine::open(config.with_limits(limits)).expect("a thread");
     let (wake, woken) = mpsc::channel();
     engine.set_wake(Arc::new(move || wake.send(()).unwrap_or_default()));

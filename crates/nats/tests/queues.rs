@@ -6,12 +6,10 @@ use sockeye_nats::{NatsConfig, NatsEngine, NatsLimits};
 #[test]
 fn an_engine_whose_server_is_not_there_has_bounded_queues() {
     queues::run(&|address, queues, entry_bytes_max| {
-        let limits = NatsLimits {
-            append_entries_max: queues.append_entries_max,
-            append_bytes_max: queues.append_bytes_max,
-            entry_bytes_max,
-            ..NatsLimits::default()
-        };
+        let mut limits = NatsLimits::default();
+        limits.append_entries_max = queues.append_entries_max;
+        limits.append_bytes_max = queues.append_bytes_max;
+        limits.entry_bytes_max = entry_bytes_max;
         let config = NatsConfig::from_url(&format!("nats://{address}")).expect("a URL");
         Box::new(NatsEngine::open(config.with_limits(limits)).expect("threads"))
     });

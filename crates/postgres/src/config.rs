@@ -27,6 +27,7 @@ pub struct PostgresConfig {
 
 /// Bounds of a [`PostgresEngine`](crate::PostgresEngine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PostgresLimits {
     /// How long a connection or a statement may take before the server counts as away.
     pub patience_ms: u64,

@@ -37,6 +37,7 @@ pub(crate) struct Login {
 
 /// Bounds of a [`RedisEngine`](crate::RedisEngine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RedisLimits {
     /// How long a connection, a write or a reply may take before the server counts as away.
     pub patience_ms: u64,

@@ -6,12 +6,10 @@ use sockeye_redis::{RedisConfig, RedisEngine, RedisLimits};
 #[test]
 fn an_engine_whose_server_is_not_there_has_bounded_queues() {
     queues::run(&|address, queues, entry_bytes_max| {
-        let limits = RedisLimits {
-            append_entries_max: queues.append_entries_max,
-            append_bytes_max: queues.append_bytes_max,
-            entry_bytes_max,
-            ..RedisLimits::default()
-        };
+        let mut limits = RedisLimits::default();
+        limits.append_entries_max = queues.append_entries_max;
+        limits.append_bytes_max = queues.append_bytes_max;
+        limits.entry_bytes_max = entry_bytes_max;
         let config = RedisConfig::from_url(&format!("redis://{address}")).expect("a URL");
         Box::new(RedisEngine::open(config.with_limits(limits)).expect("threads"))
     });

@@ -103,7 +103,7 @@ impl Pace {
 
 /// Logs that the calendar was set, or that the log is ahead of it.
 pub(crate) fn tell_of_clock(clock: &LogClock) {
-    let Some(ClockNotice { trouble, expected_ms, calendar_ms }) = clock.take_notice() else {
+    let Some(ClockNotice { trouble, expected_ms, calendar_ms, .. }) = clock.take_notice() else {
         return;
     };
     let (calendar, expected) = (date(calendar_ms), date(expected_ms));

@@ -209,7 +209,8 @@ fn slow_owner() {
         writer.engine.append(writer.fence, &[Arc::clone(&large)]).expect("it has room");
     }
     writer.wait("all are read back", |it| it.read.len() == 1 + ENTRIES);
-    let limits = RedisLimits { event_bytes_max: BOUND, ..RedisLimits::default() };
+    let mut limits = RedisLimits::default();
+    limits.event_bytes_max = BOUND;
     let mut slow = Node::with("b", config(&proxy.url()).with_limits(limits));
     // Its engine reads at once, and then no more: the bytes stay as they are for a while.
     let (mut relayed, mut since) = (0, Instant::now());

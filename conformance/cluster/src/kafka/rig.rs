@@ -58,7 +58,8 @@ impl KafkaTarget {
             Some(proxy) => format!("kafka://127.0.0.1:{}", proxy.port),
             None => self.url.clone(),
         };
-        let limits = KafkaLimits { patience_ms: 2_000, ..KafkaLimits::default() };
+        let mut limits = KafkaLimits::default();
+        limits.patience_ms = 2_000;
         let config = KafkaConfig::from_url(&format!("{url}/{topic}?{}", self.options));
         let mut config = config.expect("a URL without a topic").with_limits(limits);
         if let Some(password) = &self.password {

@@ -92,7 +92,8 @@ impl NatsTarget {
         }
         let join = if url.contains('?') { '&' } else { '?' };
         let url = format!("{url}{join}stream={stream}");
-        let limits = NatsLimits { patience_ms: 2_000, ..NatsLimits::default() };
+        let mut limits = NatsLimits::default();
+        limits.patience_ms = 2_000;
         let mut config =
             NatsConfig::from_url(&url).expect("a URL with a stream").with_limits(limits);
         if let Some(password) = &self.password {

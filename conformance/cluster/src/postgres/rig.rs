@@ -73,7 +73,8 @@ impl PostgresTarget {
         }
         let mode = if self.tls.is_some() { "verify-full" } else { "disable" };
         let url = format!("{url}?table={table}&sslmode={mode}");
-        let limits = PostgresLimits { patience_ms: 2_000, ..PostgresLimits::default() };
+        let mut limits = PostgresLimits::default();
+        limits.patience_ms = 2_000;
         let mut config =
             PostgresConfig::from_url(&url).expect("a URL with a table").with_limits(limits);
         if let Some(password) = &self.password {

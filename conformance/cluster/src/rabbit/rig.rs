@@ -68,7 +68,8 @@ impl RabbitTarget {
             Some(proxy) => self.url.replacen(self.hosts(), &format!("127.0.0.1:{}", proxy.port), 1),
             None => self.url.clone(),
         };
-        let limits = AmqpLimits { patience_ms: 2_000, ..AmqpLimits::default() };
+        let mut limits = AmqpLimits::default();
+        limits.patience_ms = 2_000;
         let config = AmqpConfig::from_url(&format!("{url}?stream={stream}"));
         let mut config = config.expect("a URL without options").with_limits(limits);
         if let Some(password) = &self.password {

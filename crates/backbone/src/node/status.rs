@@ -9,6 +9,7 @@ use crate::entry::Evidence;
 
 /// The figures of a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// Whether the engine can be reached.
     pub is_up: bool,

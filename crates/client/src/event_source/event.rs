@@ -42,6 +42,7 @@ impl fmt::Debug for SourceEvent<'_> {
 
 /// The head of a response that is an event stream.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceOpened {
     /// Where it came from, after all redirects: the origin of its events.
     pub url: Url,

@@ -86,6 +86,7 @@ impl ClockTrouble {
 
 /// Tells an operator of a disagreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClockNotice {
     /// What it is.
     pub trouble: ClockTrouble,
@@ -97,6 +98,7 @@ pub struct ClockNotice {
 
 /// The figures of a [`LogClock`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClockState {
     /// The disagreement that lasts; it is reported for an hour at most.
     pub trouble: Option<ClockTrouble>,

@@ -110,7 +110,9 @@ fn redis(config: &BackboneConfig) -> Result<Configured, Failure> {
     let redis = RedisConfig::from_url(&config.url);
     let mut redis = redis.map_err(|why| Failure(format!("url: {why}")))?;
     let patience_ms = config.patience_seconds.saturating_mul(1_000);
-    redis = redis.with_limits(RedisLimits { patience_ms, ..RedisLimits::default() });
+    let mut limits = RedisLimits::default();
+    limits.patience_ms = patience_ms;
+    redis = redis.with_limits(limits);
     if let Some(password) = password(config)? {
         redis = redis.with_password(&password);
     }
@@ -147,7 +149,9 @@ fn kafka(config: &BackboneConfig) -> Result<Configured, Failure> {
     let kafka = KafkaConfig::from_url(&config.url);
     let mut kafka = kafka.map_err(|why| Failure(format!("url: {why}")))?;
     let patience_ms = config.patience_seconds.saturating_mul(1_000);
-    kafka = kafka.with_limits(KafkaLimits { patience_ms, ..KafkaLimits::default() });
+    let mut limits = KafkaLimits::default();
+    limits.patience_ms = patience_ms;
+    kafka = kafka.with_limits(limits);
     if let Some(password) = password(config)? {
         kafka = kafka.with_password(&password);
     }
@@ -188,7 +192,9 @@ fn rabbit(config: &BackboneConfig) -> Result<Configured, Failure> {
     let rabbit = AmqpConfig::from_url(&config.url);
     let mut rabbit = rabbit.map_err(|why| Failure(format!("url: {why}")))?;
     let patience_ms = config.patience_seconds.saturating_mul(1_000);
-    rabbit = rabbit.with_limits(AmqpLimits { patience_ms, ..AmqpLimits::default() });
+    let mut limits = AmqpLimits::default();
+    limits.patience_ms = patience_ms;
+    rabbit = rabbit.with_limits(limits);
     if let Some(password) = password(config)? {
         rabbit = rabbit.with_password(&password);
     }
@@ -223,7 +229,9 @@ fn nats(config: &BackboneConfig) -> Result<Configured, Failure> {
     let nats = NatsConfig::from_url(&config.url);
     let mut nats = nats.map_err(|why| Failure(format!("url: {why}")))?;
     let patience_ms = config.patience_seconds.saturating_mul(1_000);
-    nats = nats.with_limits(NatsLimits { patience_ms, ..NatsLimits::default() });
+    let mut limits = NatsLimits::default();
+    limits.patience_ms = patience_ms;
+    nats = nats.with_limits(limits);
     if let Some(password) = password(config)? {
         nats = nats.with_password(&password);
     }
@@ -276,7 +284,9 @@ fn postgres(config: &BackboneConfig) -> Result<Configured, Failure> {
     let postgres = PostgresConfig::from_url(&config.url);
     let mut postgres = postgres.map_err(|why| Failure(format!("url: {why}")))?;
     let patience_ms = config.patience_seconds.saturating_mul(1_000);
-    postgres = postgres.with_limits(PostgresLimits { patience_ms, ..PostgresLimits::default() });
+    let mut limits = PostgresLimits::default();
+    limits.patience_ms = patience_ms;
+    postgres = postgres.with_limits(limits);
     if let Some(password) = password(config)? {
         postgres = postgres.with_password(&password);
     }
