@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sockeye_backbone::Engine;
 use sockeye_backbone::entry::{
-    Data, Import, ImportedChannel, ImportedKey, ImportedMessage, ImportedPart, ImportedRun, Payload,
+    Body, Data, Entry, Import, Imported, ImportedChannel, ImportedKey, ImportedMessage,
+    ImportedPart, ImportedRun, Payload,
 };
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_backbone::node::import::{ImportError, Importer, Offered, Progress};
@@ -63,6 +64,7 @@ fn begin(
             break;
         }
     }
+    importer.flush();
     importer.step()?;
     importer.step()
 }
@@ -162,6 +164,7 @@ fn a_part_of_an_import_is_waited_for() {
     assert_eq!(begin(&log, import(), &parts()[..2]), Ok(Progress::Feeds(2)));
     let mut machine = Machine::new(&log, 1);
     let before = log.entries().len();
+    assert_eq!(before, 3);
     let events = machine.settle(2_000);
     assert!(restored(&events).is_none() && log.entries().len() == before, "it writes nothing");
     assert_eq!(machine.node.find_objection(), Some(Objection::Importing));
@@ -170,6 +173,29 @@ fn a_part_of_an_import_is_waited_for() {
     let again = Import { nonce: 8, time_ms: 5, check: 99, ..import() };
     assert_eq!(begin(&log, again, &parts()), Ok(Progress::Done));
     assert_eq!(log.entries().len(), 1 + parts().len(), "each part is there once");
+    let events = machine.settle(2_000);
+    assert_eq!(restored(&events).map(|it| it.messages.len()), Some(2));
+    assert_eq!(machine.node.find_objection(), None);
+}
+
+#[test]
+fn a_part_counts_once_and_in_order() {
+    let log = MemoryLog::default();
+    begin(&log, import(), &parts()[..2]).expect("the log is empty");
+    let write = |nonce, number, part| {
+        log.write(Entry::new(Body::Imported(Imported { nonce, number, part })).encode());
+    };
+    // Behind a hole, again, and of another life of the log.
+    let [first, .., channels, keys, end] = parts();
+    write(7, 4, end.clone());
+    write(7, 0, first);
+    write(8, 2, end.clone());
+    let mut machine = Machine::new(&log, 1);
+    assert!(restored(&machine.settle(2_000)).is_none());
+    assert_eq!(machine.node.find_objection(), Some(Objection::Importing));
+    for (number, part) in [(2, channels), (3, keys), (4, end)] {
+        write(7, number, part);
+    }
     let events = machine.settle(2_000);
     assert_eq!(restored(&events).map(|it| it.messages.len()), Some(2));
     assert_eq!(machine.node.find_objection(), None);
