@@ -3,6 +3,7 @@
 mod certificates;
 mod dialect;
 pub mod engine;
+mod inlet;
 mod payload;
 pub mod sequencing;
 mod service;
@@ -15,6 +16,7 @@ pub use engine::access::{Access, Entropy, Guard};
 pub use engine::limits::{CompressedAnswers, Compression, Limits};
 pub use engine::namespaces::{Namespaces, Publishers, Readers, Rules};
 pub use engine::reload::Reloaded;
+pub use inlet::{Inlet, InletAnswer, Publisher, SourceStanding, SourceState};
 pub use sequencing::{Health, Log, LogState, NoRoom, Record};
 use service::Pending;
 pub use service::{Holdings, PendingStream, Service};

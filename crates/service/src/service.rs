@@ -21,7 +21,7 @@ use crate::dialect::held::HeldRequests;
 use crate::dialect::notices::RefusedCredential;
 use crate::dialect::openings::Opening;
 use crate::dialect::outlet::{Delivery, V1};
-use crate::dialect::publishing::Jobs;
+use crate::dialect::publishing::{Jobs, Offers};
 use crate::dialect::redemptions::{Redeeming, Redemptions};
 use crate::dialect::reply::{self, json};
 use crate::dialect::surveys::Survey;
@@ -31,6 +31,7 @@ use crate::dialect::{add_cors, cors_headers, routes::Resource};
 use crate::engine::reload::Reloaded;
 use crate::engine::work::Payer;
 use crate::engine::{Access, Delivery as _, Engine, Limits, Namespaces, Principal, Watch};
+use crate::inlet::Inlet;
 use crate::sequencing::{
     Archive, Backbone, Log, LogClock, LogTime, Sequencing, Storage, StorageLines, Ticket,
 };
@@ -63,6 +64,8 @@ pub struct Service {
     pub(crate) storage: Option<Arc<dyn Storage>>,
     /// The server's certificates, if it speaks TLS.
     pub(crate) certificates: Option<Arc<CertificateState>>,
+    /// The publications of sources, if this service publishes them.
+    pub(crate) offers: Option<Offers>,
 }
 
 /// What a request leaves for the stream that its answer opens.
@@ -109,6 +112,7 @@ impl Service {
             survey: Survey::alone(),
             storage: None,
             certificates: None,
+            offers: None,
         }
     }
 
@@ -163,6 +167,18 @@ impl Service {
     pub fn with_certificates(mut self, certificates: Arc<CertificateState>) -> Self {
         self.certificates = Some(certificates);
         self
+    }
+
+    /// Has the service publish what the sources of its process offer. One service of a process does.
+    #[must_use]
+    pub fn with_inlet(mut self, inlet: Inlet) -> Self {
+        self.offers = Some(Offers::new(inlet));
+        self
+    }
+
+    /// Whether sources still publish through this service.
+    pub fn has_sources(&self) -> bool {
+        self.offers.as_ref().is_some_and(|it| it.inlet.is_open())
     }
 
     /// What the namespaces have on disk.
@@ -388,6 +404,7 @@ impl App for Service {
         self.engine.deliver_burst(context);
         self.engine.begin_to_drop();
         self.follow(context);
+        self.take_offers(context);
         self.end_waits();
         // [service:turn-yields] The log's answers have 3/8 of the application's part, hearing the archive 1/8.
         let all = context.part_units();

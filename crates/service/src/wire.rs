@@ -3,7 +3,7 @@
 //! Outgoing: [`message`], [`bare`] and [`event`] write an entry of the log, [`Control`] everything
 //! else that a stream says; [`PollBody`] and the functions of [`reply`] write the bodies of responses.
 //! Incoming: [`Command`] reads `sockeye.v1.json`, [`Query`] and [`path_segment`] read targets,
-//! [`publish_raw`], [`publish_json`] and [`Batch`] read publications. What is refused is a [`Problem`].
+//! [`publish_raw`], [`publish_value`], [`publish_json`] and [`Batch`] read publications. What is refused is a [`Problem`].
 
 mod batch;
 mod close;
@@ -39,6 +39,6 @@ pub(crate) use payload::is_end;
 pub use poll::{PollBody, Rest};
 pub use problem::{Code, Problem};
 pub(crate) use problem::{channel_name, target};
-pub use publish::{Channels, Expect, Options, Publish, publish_json, publish_raw};
+pub use publish::{Channels, Expect, Options, Publish, publish_json, publish_raw, publish_value};
 pub(crate) use query::CURSORS;
 pub use query::{Query, path_segment, resume};

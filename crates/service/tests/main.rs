@@ -26,6 +26,7 @@ mod figures;
 mod gunzip;
 mod half_close;
 mod held_requests;
+mod inlet;
 mod keys;
 mod limits;
 mod log;

@@ -1,6 +1,8 @@
 //! `GET /metrics`: what is counted, for Prometheus. Every set of labels is closed: nothing that a
 //! client chooses (a channel, a user, a code of its own) makes one more.
 
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sockeye_auth::Refusal;
@@ -15,6 +17,7 @@ use crate::engine::archive::ReadingCounters;
 use crate::engine::bounds::Rejections;
 use crate::engine::counters::Counters;
 use crate::engine::openings::OpeningCounters;
+use crate::inlet::SourceFigures;
 use crate::sequencing::{ClockState, Figures, Health, StorageLines};
 use crate::wire::{CloseReason, Code};
 
@@ -41,6 +44,7 @@ pub(crate) struct Tally {
     openings: OpeningCounters,
     storage: StorageLines,
     certificates: Option<CertificateFigures>,
+    sources: Vec<SourceFigures>,
 }
 
 impl Service {
@@ -63,6 +67,7 @@ impl Service {
             openings: self.engine.openings.counters,
             storage: self.storage_lines(),
             certificates: self.certificates.as_ref().map(|it| it.figures()),
+            sources: self.offers.as_ref().map(|it| it.inlet.figures()).unwrap_or_default(),
         }
     }
 }
@@ -95,6 +100,10 @@ impl Tally {
         self.clock.off_ms = self.clock.off_ms.max(other.clock.off_ms);
         // And have the same certificates.
         self.certificates = self.certificates.or(other.certificates);
+        // One of them publishes for all sources.
+        if self.sources.is_empty() {
+            self.sources = other.sources.clone();
+        }
         // And one disk.
         if self.storage.is_empty() {
             self.storage = other.storage.clone();
@@ -113,6 +122,7 @@ impl Tally {
         self.resumes(&mut page);
         self.log_state(&mut page);
         self.shared_log(&mut page);
+        sources::write(&self.sources, &mut page);
         self.archive(&mut page);
         self.storage(&mut page);
         self.clock(&mut page);

@@ -1,6 +1,7 @@
 //! Publishing: takes publications from requests and commands, and answers their publishers.
 
 mod job;
+mod offers;
 mod pace;
 mod parked;
 mod steps;
@@ -23,6 +24,7 @@ use crate::wire::{Channels, Control, Payload, Problem, Publish, channel_name};
 use crate::{Pending, Service};
 pub(crate) use job::{Asker, Shape};
 use job::{Begun, Item, Job};
+pub(crate) use offers::Offers;
 use pace::Pace;
 use parked::ParkedJobs;
 
@@ -270,6 +272,10 @@ impl Service {
                 let _ = context.respond(*stream, job.reply(self.engine.spread_ms()));
             }
             Asker::Request(None) => {}
+            Asker::Source { line, ticket } => {
+                let result = job.items.iter().find_map(|item| item.result.clone());
+                line.answer(*ticket, result.expect("told once all is settled"));
+            }
             Asker::Socket { stream, id } => {
                 self.engine.deliver_before(*stream, context);
                 let to = Recipient::socket(*stream);

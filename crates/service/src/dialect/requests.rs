@@ -184,7 +184,9 @@ impl Service {
         // [service:certificates]
         let now_s = context.unix_ms() / 1_000;
         let certificates = self.certificates.as_ref().map(|it| it.troubles(now_s));
-        clock.into_iter().chain(certificates.into_iter().flatten())
+        // [service:source-trouble]
+        let sources = self.offers.as_ref().and_then(|it| it.inlet.trouble());
+        clock.into_iter().chain(certificates.into_iter().flatten()).chain(sources)
     }
 
     /// How far the reading of a shared log is, while it is read.

@@ -148,6 +148,16 @@ impl fmt::Debug for Principal {
 }
 
 impl Principal {
+    /// A source of this process, which may publish where `publish` says. It has no address: its number stands for one,
+    /// so that each source pays for itself.
+    pub(crate) fn of_source(number: u64, name: &str, publish: Grants) -> Self {
+        let user = Some(format!("source:{name}"));
+        let identity = Identity { user, publish, ..Identity::anonymous() };
+        // Addresses of this prefix are nobody's (RFC 6666).
+        let origin = Ipv6Addr::from_bits(u128::from(number) | 0x100 << 112);
+        Self { origin, ..Somebody::of(identity, Shown::ApiKey, None, None).into() }
+    }
+
     /// The same principal at this address.
     pub(crate) fn at(self, origin: IpAddr) -> Self {
         let origin = match origin {

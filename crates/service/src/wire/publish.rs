@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sockeye_hub::{ChannelName, Cursor, Reason, Seq};
 
 use super::fields::{Fields, quoted};
-use super::json::utf8;
+use super::json::{self, utf8};
 use super::problem::channel_name;
 use super::{Code, Data, EventName, Limits, Payload, Problem, Query};
 
@@ -190,6 +190,24 @@ pub fn publish_raw<'t>(
     }
     let data = if is_json { Data::json(text, limits)? } else { Data::text(text) };
     finish(Channels::One(channel), data, options)
+}
+
+/// Reads a publication whose parts are known apart, and whose content is the text of a JSON value: what stands as `data`
+/// in `POST /v1/publish`. A string is a text, every other value is itself.
+///
+/// # Errors
+/// [`Problem`] says what is wrong: 400.
+pub fn publish_value<'t>(
+    channel: Cow<'t, str>,
+    data: &str,
+    options: Options<'t>,
+    limits: &Limits,
+) -> Result<Publish<'t>, Problem> {
+    if let Err(expected) = check_ttl(options.ttl_ms, limits) {
+        return Err(Problem::new(Code::BadRequest, format!("ttl_ms has to be {expected}")));
+    }
+    let value = json::value(data, limits.json_depth_max)?;
+    finish(Channels::One(channel), Data::member(value, limits)?, options)
 }
 
 /// Reads `POST /v1/publish`: an object with `channel` or `channels`, `data`, and what is optional.

@@ -94,6 +94,11 @@ impl Running {
         take.recv_timeout(PATIENCE).expect("the server answers")
     }
 
+    /// What wakes its loop.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
     /// Waits until the service holds so many subscribed streams and polls.
     pub fn wait_for_streams(&self, count: usize) {
         self.wait_until(move |service| service.hub_stats().subscribers == count);

@@ -1,6 +1,7 @@
 //! A job: the publications of one request or command, and the answer to it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use sockeye_hub::Kind;
 use sockeye_server::{Reply, Status, StreamKey};
@@ -8,6 +9,7 @@ use sockeye_server::{Reply, Status, StreamKey};
 use crate::dialect::reply::{json, problem};
 use crate::engine::work::Payer;
 use crate::engine::{Principal, Settled};
+use crate::inlet::Line;
 use crate::wire::reply::{Outcome, published, results};
 use crate::wire::{Batch, Code, Id, Problem, Publish, Receipt};
 
@@ -16,6 +18,8 @@ use crate::wire::{Batch, Code, Id, Problem, Publish, Receipt};
 pub(crate) enum Asker<'p> {
     /// A request. Its stream is known once it is held.
     Request(Option<StreamKey>),
+    /// A source of this process, which has given the publication this number.
+    Source { line: Arc<Line>, ticket: u64 },
     /// A command on a WebSocket.
     Socket {
         /// The stream.
@@ -121,6 +125,7 @@ impl Job<'_> {
         let Self { id, asker, shape, items, unsettled, rest } = self;
         let asker = match asker {
             Asker::Request(stream) => Asker::Request(stream),
+            Asker::Source { line, ticket } => Asker::Source { line, ticket },
             Asker::Socket { stream, id } => Asker::Socket { stream, id: id.map(Id::into_owned) },
         };
         let owned = |Item { line, channel, result }: Item<'_>| Item {
