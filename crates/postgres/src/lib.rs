@@ -6,6 +6,7 @@ mod check;
 mod config;
 mod engine;
 mod link;
+mod outbox;
 mod reader;
 mod session;
 mod shared;
@@ -17,4 +18,5 @@ mod url;
 
 pub use config::{DEFAULT_TABLE, PostgresConfig, PostgresLimits};
 pub use engine::PostgresEngine;
+pub use outbox::{DEFAULT_OUTBOX, Outbox, OutboxConfig, outbox_sql};
 pub use url::UrlError;
