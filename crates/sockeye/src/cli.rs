@@ -15,6 +15,8 @@ use crate::backbone::BackboneAction;
 use crate::cert::CertOptions;
 use crate::config::ListenAddress;
 use crate::history::LogCommand;
+#[cfg(feature = "postgres")]
+use crate::source::SourceAction;
 use crate::token::TokenAction;
 
 /// Real-time delivery: ordered channels over WebSocket, server-sent events and polls, in one binary.
@@ -88,6 +90,12 @@ Examples:
   sockeye serve --listen 127.0.0.1:8443 --cert dev/cert.pem --key dev/key.pem
   curl --cacert dev/ca.pem https://localhost:8443/healthz";
 
+#[cfg(feature = "postgres")]
+const SOURCE_EXAMPLES: &str = "\
+Examples:
+  sockeye source sql | psql shop
+  sockeye source sql --table events_out > migrations/7_events_out.sql";
+
 #[cfg(feature = "man")]
 const MAN_EXAMPLES: &str = "\
 Examples:
@@ -148,6 +156,13 @@ pub(crate) enum Command {
     Backbone {
         #[command(subcommand)]
         action: BackboneAction,
+    },
+    /// Prepare what a source of the configuration reads.
+    #[cfg(feature = "postgres")]
+    #[command(after_help = SOURCE_EXAMPLES)]
+    Source {
+        #[command(subcommand)]
+        action: SourceAction,
     },
     /// Print a script that makes a shell complete this command line.
     #[command(after_help = COMPLETIONS_EXAMPLES)]

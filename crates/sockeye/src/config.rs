@@ -10,6 +10,7 @@ mod listen;
 mod retention;
 mod rules;
 mod source;
+mod sources;
 mod tls;
 mod words;
 
@@ -30,6 +31,7 @@ pub(crate) use retention::DiskConfig;
 use retention::{FullPolicy, Keep};
 use sockeye_terminal::{Failure, OrFail};
 use source::Source;
+pub(crate) use sources::{SourceConfig, SourceConfigs};
 pub(crate) use tls::{CertificateConfig, TlsConfig};
 
 use crate::cert;
@@ -65,6 +67,9 @@ pub(crate) struct Config {
     pub(crate) disk: DiskConfig,
     /// The log that several machines share.
     pub(crate) backbone: Option<BackboneConfig>,
+    /// The buses whose messages are published.
+    #[serde(rename = "source")]
+    pub(crate) sources: SourceConfigs,
     /// The file that was read.
     #[serde(skip)]
     source: Source,
@@ -219,6 +224,7 @@ impl Default for Config {
             log: LogConfig::default(),
             disk: DiskConfig::default(),
             backbone: None,
+            sources: SourceConfigs::new(),
             source: Source::default(),
             listen_source: Source::default(),
             listeners_replaced: 0,
@@ -281,6 +287,7 @@ impl Config {
         if let Some(backbone) = &mut config.backbone {
             backbone.resolve(beside);
         }
+        config.sources.values_mut().for_each(|it| it.resolve(beside));
         if let Some(tls) = &mut config.tls {
             tls.resolve(beside);
         }
@@ -421,6 +428,7 @@ impl Config {
         self.check_rules()?;
         self.check_disk()?;
         self.check_backbone()?;
+        self.check_sources()?;
         match &self.access {
             Some(access) => access.guard().map(|_| ()),
             None => Ok(()),

@@ -18,6 +18,9 @@ mod pages;
 mod progress;
 mod reload;
 mod serve;
+#[cfg(feature = "postgres")]
+mod source;
+mod sources;
 mod tls;
 mod token;
 mod watch;
@@ -61,6 +64,8 @@ fn main() -> ExitCode {
         Command::Token { action } => token::run(&action),
         Command::Log(command) => history::run(&command),
         Command::Backbone { action } => backbone::run(&action),
+        #[cfg(feature = "postgres")]
+        Command::Source { action } => source::run(&action),
         Command::Completions { shell } => complete(shell),
         #[cfg(feature = "man")]
         Command::Man { directory } => manual(&directory),

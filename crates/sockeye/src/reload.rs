@@ -16,6 +16,7 @@ use crate::cli::ServeOptions;
 use crate::config::Config;
 use crate::file::Kind;
 use crate::front::Front;
+use crate::sources::{self, Sources};
 use crate::tls::TlsReloader;
 use crate::{disk, logging, serve};
 
@@ -190,6 +191,7 @@ pub(crate) struct Reloader {
     log: Option<Control>,
     /// The certificates, if the server speaks TLS.
     certificates: Option<TlsReloader>,
+    sources: Arc<Sources>,
     /// Whether credentials are asked for now.
     guarded: Cell<bool>,
 }
@@ -199,11 +201,11 @@ impl Reloader {
         options: &ServeOptions,
         descriptors: u64,
         started: Config,
-        (log, certificates): (Option<Control>, Option<TlsReloader>),
+        (log, certificates, sources): (Option<Control>, Option<TlsReloader>, Arc<Sources>),
     ) -> Self {
         let options = options.clone();
         let guarded = Cell::new(started.access.is_some());
-        Self { options, descriptors, started, log, certificates, guarded }
+        Self { options, descriptors, started, log, certificates, sources, guarded }
     }
 
     /// Reads certificates again whose files have changed.
@@ -244,12 +246,14 @@ impl Reloader {
             (Some(certificates), Some(tls)) => Some(certificates.prepare(tls)?),
             _ => None,
         };
+        let plans = sources::plan(&config.sources)?;
         let logger = logging::prepare(&config.log)?;
         if let Some(log) = &self.log {
             disk::reconfigure(log, &config)?;
         }
         // Nothing fails from here on: a bad file changes nothing.
         logger.apply();
+        self.sources.apply(plans);
         if let (Some(certificates), Some(loaded)) = (&mut self.certificates, certificates) {
             certificates.apply(loaded);
         }

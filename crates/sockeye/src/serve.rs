@@ -4,6 +4,7 @@ mod announce;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,6 +23,7 @@ use crate::file::Kind;
 use crate::front::Front;
 use crate::listen::Bound;
 use crate::reload::{Applied, Reload, ReloadThread, Reloader};
+use crate::sources::{self, Sources};
 use crate::tls::TlsReloader;
 use crate::watch::Watch;
 use crate::{cert, disk, logging, workers};
@@ -31,6 +33,10 @@ const DESCRIPTORS_KEPT: u64 = 16;
 
 /// Descriptors of a loop beside its listeners: the poller and the waker.
 const DESCRIPTORS_OF_LOOP: u64 = 2;
+
+/// How long a drained server waits for its sources, and how often it looks.
+const SOURCES_END_MAX: Duration = Duration::from_secs(5);
+const SOURCES_LOOK: Duration = Duration::from_millis(100);
 
 /// Largest echo message: what the Autobahn suite asks for.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
@@ -136,18 +142,25 @@ fn serve<N: Net>(
     }
     announce(&addresses, &config);
     tell(&addresses, &config, &limits);
+    let (sources, plans) = (Sources::new(), sources::plan(&config.sources)?);
+    service = service.with_inlet(sources.inlet_waking(waker.clone()));
     let demo = config.serves_demo().then(|| Demo::new(config.dev_authority(), config.shown()));
     let front = Front::new(service, demo, parts(&config));
     let mut server = Server::new(net, front, limits).with_listeners(rules(&config));
-    let reloader = Reloader::new(options, descriptors, config, (log, certificates));
+    let parts = (log, certificates, Arc::clone(&sources));
+    let reloader = Reloader::new(options, descriptors, config, parts);
     let reload = ReloadThread::start(reloader, 1, move || {
         let _ = waker.wake();
     })?;
     server.with_app(|front, _| front.answer_challenges(tls.and_then(|it| it.answers)));
     let mut applied = Applied::default();
+    sources.apply(plans);
     turns(&mut server, &asked, Watch::default(), |server| {
         if asked.is_reload() {
             reload.ask();
+        }
+        if asked.ends.load(Ordering::Relaxed) > 0 {
+            sources.stop();
         }
         for one in Reload::all(reload.take()) {
             applied.apply(one, server);
@@ -169,8 +182,9 @@ pub(crate) fn turns<N: Net>(
     // A log from the future is told at once, and not with the first request.
     server.with_app(|front, context| front.service().look_at_the_clock(context));
     watch.look(server);
-    while !server.is_drained() {
-        let patience = watch.patience(server);
+    let mut sources_end = None;
+    while !is_over(server, &mut sources_end) {
+        let patience = patience_of(&watch, server);
         server.turn(patience).or_fail(|| "the poller failed".into())?;
         watch.look(server);
         between(server);
@@ -185,6 +199,20 @@ pub(crate) fn turns<N: Net>(
         }
     }
     Ok(())
+}
+
+/// Whether a drain is over. Sources that acknowledge what they have published are waited for, for a while.
+fn is_over<N: Net>(server: &mut Server<N, Front>, sources_end: &mut Option<Instant>) -> bool {
+    if !server.is_drained() {
+        return false;
+    }
+    let late = *sources_end.get_or_insert_with(|| Instant::now() + SOURCES_END_MAX);
+    !server.app_mut().service().has_sources() || Instant::now() >= late
+}
+
+/// How long the next turn may wait.
+fn patience_of<N: Net>(watch: &Watch, server: &mut Server<N, Front>) -> Option<Duration> {
+    if server.is_drained() { Some(SOURCES_LOOK) } else { watch.patience(server) }
 }
 
 /// Makes a new epoch: a log in memory ends with the process.

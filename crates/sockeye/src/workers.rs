@@ -6,6 +6,7 @@
 
 mod pool;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,6 +26,7 @@ use crate::listen::Bound;
 use crate::progress::Progress;
 use crate::reload::{Reload, ReloadThread, Reloader};
 use crate::serve::{self, Asked};
+use crate::sources::{self, Sources};
 use crate::tls::TlsReloader;
 use crate::watch;
 
@@ -71,7 +73,9 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let archives = opened.as_ref().map(Opened::archives).transpose()?;
     let log_parts = (epoch, archives, log.as_ref().map(disk::storage));
     let tls = certificates.as_ref().map(TlsReloader::tls);
-    let mut pool = WorkerPool::start(&config, descriptors, (log_parts, tls), &backbone, &asked)?;
+    let (sources, plans) = (Sources::new(), sources::plan(&config.sources)?);
+    let parts = (log_parts, tls, sources.inlet());
+    let mut pool = WorkerPool::start(&config, descriptors, parts, &backbone, &asked)?;
     decides =
         decides.begin(opened, &progress, (&pool, &backbone), || look(&backbone, start), &asked)?;
     pool.wait_until_ready()?;
@@ -82,10 +86,12 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     pool.wake();
     serve::announce(&addresses, &config);
     serve::tell(&addresses, &config, &serve::limits(descriptors, &config));
-    let reloader = Reloader::new(options, descriptors, config, (log, certificates));
+    let parts = (log, certificates, Arc::clone(&sources));
+    let reloader = Reloader::new(options, descriptors, config, parts);
     let me = std::thread::current();
     let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;
-    run_sequencer(&backbone, &mut decides, &mut pool, (&reload, &asked, start))?;
+    sources.apply(plans);
+    run_sequencer(&backbone, &mut decides, &mut pool, (&reload, &asked, &sources, start))?;
     log::info!("bye");
     Ok(())
 }
@@ -95,7 +101,7 @@ fn run_sequencer(
     backbone: &LoopBackbone,
     decides: &mut Decides,
     pool: &mut WorkerPool,
-    (reload, asked, start): (&ReloadThread, &Asked, Instant),
+    (reload, asked, sources, start): (&ReloadThread, &Asked, &Sources, Instant),
 ) -> Result<(), Failure> {
     let mut ends_seen = 0;
     loop {
@@ -112,6 +118,7 @@ fn run_sequencer(
         }
         let ends = asked.ends.load(Ordering::Relaxed);
         if core::mem::replace(&mut ends_seen, ends) < ends {
+            sources.stop();
             pool.wake();
         }
         if pool.has_ended()? {

@@ -332,7 +332,7 @@ fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConf
     feature = "postgres",
     feature = "redis"
 ))]
-fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
+pub(crate) fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
     let text = crate::file::read_text(path, crate::file::Kind::Regular);
     let text = text.or_fail(|| format!("{key} {}", path.display()))?;
     let text = text.trim_end_matches(['\r', '\n']);

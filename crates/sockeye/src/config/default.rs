@@ -34,6 +34,22 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # other_rules = "refuse"       # the log has other entries, message_bytes, key_seconds than this file: do not start; or
 #                              # "replace" them there, and nodes with the former ones publish nothing
 
+# Messages of a database or a queue, which are published: docs/sources.md. Any number of these, each with a name.
+# [source.shop]
+# url = "postgres://USER@HOST/DATABASE?table=sockeye_outbox"   # (a program with the feature postgres); or
+#                              # redis://HOST?stream=KEY&group=NAME, redis://HOST?list=KEY&pop=left; rediss://, redis-sentinel://
+# password_file = "shop.secret"   # or SOCKEYE_SOURCE_SHOP_PASSWORD has the password itself
+# ca_file = "ca.pem"           # the authorities that vouch for the server, with TLS
+# channel = "orders:{customer}"   # {customer} is a field, {/a/b} a value in the JSON content; an outbox has its column
+# data = "{/payload}"          # what is published, if not the whole content (of a stream: the field data)
+# event = "{type}"             # the name of the event
+# format = "text"              # or "json"; an outbox has JSON
+# publish = ["orders:*"]       # where it may publish; if this is left out, what `channel` can become
+# on_bad = "stop"              # a message that can never be published: wait there; or "skip": acknowledge it and go on
+# in_flight = 256              # messages that were taken and are not acknowledged, and their bytes
+# in_flight_bytes = 4194304
+# patience_seconds = 5         # how long the bus may be silent until it counts as away
+
 # Loops that serve together, each on a thread of its own (Linux); one core each, and one log.
 workers = 1                    # 1 to 64; SOCKEYE_WORKERS, --workers
 

@@ -8,7 +8,7 @@ use std::thread::Thread;
 use sockeye_hub::Epoch;
 use sockeye_server::{ConnectionQuota, MioNet, Net, Server, Waker};
 use sockeye_service::sequencing::{LoopBackbone, Member, Storage};
-use sockeye_service::{Service, SharedState};
+use sockeye_service::{Inlet, Service, SharedState};
 use sockeye_terminal::{Failure, OrFail};
 
 use crate::archive::Archives;
@@ -19,6 +19,7 @@ use crate::disk::Kept;
 use crate::front::Front;
 use crate::reload::{Applied, Reload, Settings};
 use crate::serve::{self, Asked};
+use crate::sources;
 use crate::tls::Tls;
 use crate::watch::Watch;
 
@@ -58,7 +59,7 @@ impl WorkerPool {
     pub(super) fn start(
         config: &Config,
         descriptors: u64,
-        ((epoch, archives, storage), tls): (LogParts, Option<Tls>),
+        ((epoch, archives, storage), tls, inlet): (LogParts, Option<Tls>, Inlet),
         backbone: &Arc<LoopBackbone>,
         asked: &Arc<Asked>,
     ) -> Result<Self, Failure> {
@@ -86,6 +87,8 @@ impl WorkerPool {
                 member: backbone.member(number),
                 quota: quota.clone(),
                 shared_state: shared_state.clone(),
+                // One worker publishes for the sources.
+                inlet: (number == 0).then(|| inlet.clone()),
                 watch: watch.for_another(),
                 number,
                 kept,
@@ -201,6 +204,7 @@ struct WorkerTask {
     member: Member,
     quota: ConnectionQuota,
     shared_state: SharedState,
+    inlet: Option<Inlet>,
     watch: Watch,
     number: usize,
     kept: Receiver<Kept>,
@@ -236,7 +240,10 @@ impl WorkerTask {
             service = service.with_certificates(Arc::clone(&tls.state));
         }
         let service = service.with_backbone(Box::new(self.member));
-        let service = service.with_shared_state(&self.shared_state, self.number);
+        let mut service = service.with_shared_state(&self.shared_state, self.number);
+        if let Some(inlet) = self.inlet {
+            service = service.with_inlet(sources::waking(inlet, net.waker()));
+        }
         let config = &self.config;
         let demo = config.serves_demo().then(|| Demo::new(config.dev_authority(), config.shown()));
         let mut front = Front::new(service, demo, serve::parts(&self.config));

@@ -1,0 +1,136 @@
+//! The bus that a URL names.
+
+use sockeye_source::Bus;
+use sockeye_terminal::Failure;
+
+use crate::config::SourceConfig;
+
+/// A bus that can be asked for, and what of the mapping it decides.
+pub(super) enum Prepared {
+    #[cfg(feature = "redis")]
+    Redis(sockeye_redis::RedisSourceConfig),
+    #[cfg(feature = "postgres")]
+    Outbox(sockeye_postgres::OutboxConfig),
+}
+
+/// The parts of the mapping that a file need not say.
+pub(super) struct Defaults {
+    /// What it is, for messages.
+    pub(super) what: &'static str,
+    pub(super) channel: Option<&'static str>,
+    pub(super) data: Option<&'static str>,
+    pub(super) event: Option<&'static str>,
+    /// Whether the content is JSON, whatever the file says.
+    pub(super) is_json: bool,
+}
+
+impl Prepared {
+    /// Reads the URL, the password and the authorities.
+    pub(super) fn new(name: &str, config: &SourceConfig) -> Result<Self, Failure> {
+        let (scheme, _) = config.url.split_once("://").unwrap_or_default();
+        match scheme.to_ascii_lowercase().as_str() {
+            "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(name, config),
+            "postgres" | "postgresql" => outbox(name, config),
+            _ => Err(Failure(
+                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, postgres and postgresql"
+                    .into(),
+            )),
+        }
+    }
+
+    pub(super) fn defaults(&self) -> Defaults {
+        match *self {
+            #[cfg(feature = "redis")]
+            Self::Redis(ref redis) if redis.is_stream() => Defaults {
+                what: "a stream",
+                channel: None,
+                data: Some("{data}"),
+                event: None,
+                is_json: false,
+            },
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => {
+                Defaults { what: "a list", channel: None, data: None, event: None, is_json: false }
+            }
+            #[cfg(feature = "postgres")]
+            Self::Outbox(_) => Defaults {
+                what: "an outbox",
+                channel: Some("{channel}"),
+                data: None,
+                event: Some("{event}"),
+                is_json: true,
+            },
+        }
+    }
+
+    /// The bus, which connects when it is opened.
+    pub(super) fn bus(self) -> Box<dyn Bus + Send> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis(config) => Box::new(sockeye_redis::RedisSource::new(config)),
+            #[cfg(feature = "postgres")]
+            Self::Outbox(config) => Box::new(sockeye_postgres::Outbox::new(config)),
+        }
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis(_: &str, _: &SourceConfig) -> Result<Prepared, Failure> {
+    Err(Failure("url: this program was built without the driver for Redis (feature redis)".into()))
+}
+
+#[cfg(feature = "redis")]
+fn redis(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
+    let redis = sockeye_redis::RedisSourceConfig::from_url(&config.url);
+    let mut redis = redis.map_err(|why| Failure(format!("url: {why}")))?;
+    redis = redis.with_patience_ms(config.patience_seconds.saturating_mul(1_000));
+    if let Some(password) = password(name, config)? {
+        redis = redis.with_password(&password);
+    }
+    if redis.uses_tls() {
+        redis = redis.with_tls(trusting(config)?);
+    }
+    Ok(Prepared::Redis(redis))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn outbox(_: &str, _: &SourceConfig) -> Result<Prepared, Failure> {
+    Err(Failure(
+        "url: this program was built without the driver for PostgreSQL (feature postgres)".into(),
+    ))
+}
+
+#[cfg(feature = "postgres")]
+fn outbox(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
+    let outbox = sockeye_postgres::OutboxConfig::from_url(&config.url);
+    let mut outbox = outbox.map_err(|why| Failure(format!("url: {why}")))?;
+    outbox = outbox.with_patience_ms(config.patience_seconds.saturating_mul(1_000));
+    if let Some(password) = password(name, config)? {
+        outbox = outbox.with_password(&password);
+    }
+    if outbox.uses_tls() {
+        outbox = outbox.with_tls(trusting(config)?);
+    }
+    Ok(Prepared::Outbox(outbox))
+}
+
+/// The password of a file, or of the source's variable in the environment.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+fn password(name: &str, config: &SourceConfig) -> Result<Option<String>, Failure> {
+    match &config.password_file {
+        Some(file) => crate::backbone::secret(file, "password_file").map(Some),
+        None => {
+            let name = name.to_ascii_uppercase().replace('-', "_");
+            let password = std::env::var(format!("SOCKEYE_SOURCE_{name}_PASSWORD"));
+            Ok(password.ok().filter(|it| !it.is_empty()))
+        }
+    }
+}
+
+/// How TLS begins, and whom it trusts.
+#[cfg(any(feature = "redis", feature = "postgres"))]
+fn trusting(config: &SourceConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
+    let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
+    let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
+    crate::acme::trusting(file)
+}
