@@ -228,6 +228,8 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     }
     let on_kafka = full_program.clone().filter(|_| kafka::PROGRAM.get().is_some());
     for (program, checks) in [
+        (program.clone(), program::sources::CHECKS),
+        (full_program.clone(), program::sources::FULL_CHECKS),
         (program, program::CHECKS),
         (full_program, program::FULL_CHECKS),
         (on_kafka, program::KAFKA_CHECKS),

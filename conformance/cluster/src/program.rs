@@ -2,6 +2,7 @@
 
 mod import;
 mod presence;
+pub(crate) mod sources;
 mod upgrade;
 mod users;
 
