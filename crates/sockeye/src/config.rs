@@ -405,7 +405,8 @@ impl Config {
             let count = self.listeners_replaced;
             format!("--listen (or SOCKEYE_LISTEN) replaces all [[listen]] of the file: {count}, with their rules")
         });
-        replaced.into_iter().chain(self.http_01_warning()).chain(self.shares_warning()).collect()
+        let others = self.http_01_warning().into_iter().chain(self.shares_warning());
+        replaced.into_iter().chain(others).chain(self.sources_warning()).collect()
     }
 
     /// Whether it can be run: what every part says fits together.

@@ -115,7 +115,7 @@ fn configurations_in_the_documents_could_be_served() {
         let embedded = manifest.split("sockeye.toml: |\n").nth(1).expect("a configuration");
         embedded.split("\n---").next().expect("an end").replace("\n    ", "\n")
     });
-    let operations = read("operations.md");
+    let (operations, sources) = (read("operations.md"), read("sources.md"));
     let mut checked = 0;
     // The check opens files of certificates: those of the documents are beside the file here.
     assert!(place.bash("sockeye cert --out .", "127.0.0.1:0").0, "a certificate is made");
@@ -124,8 +124,9 @@ fn configurations_in_the_documents_could_be_served() {
         Some(("key", _)) => "key = \"key.pem\"\n".to_owned(),
         _ => format!("{line}\n"),
     };
-    let all =
-        blocks(&operations, "toml").into_iter().chain(embedded.iter().map(|it| it.trim_start()));
+    let pages = [operations, sources];
+    let in_pages = pages.iter().flat_map(|page| blocks(page, "toml"));
+    let all = in_pages.chain(embedded.iter().map(|it| it.trim_start()));
     for config in all {
         let config: String = config.lines().map(here).collect();
         fs::write(place.0.join("sockeye.toml"), &config).expect("written");
@@ -134,7 +135,7 @@ fn configurations_in_the_documents_could_be_served() {
         assert!(succeeded, "{problem}\n{config}");
         checked += 1;
     }
-    assert_eq!(checked, 9);
+    assert_eq!(checked, 10);
     // The drain has to end before the pod is killed.
     let number = |text: &str, name: &str| {
         let value =
@@ -167,6 +168,13 @@ fn alerts_ask_for_what_is_counted_and_are_explained() {
     let nowhere = format!("redis://{}", unused_addr());
     let shared = ["serve", "--listen", "127.0.0.1:0", "--backbone", &nowhere];
     let (_, more) = serve(sockeye(&shared)).connect().fetch("GET", "/metrics");
+    let page = page + &more;
+    // A source, too, also while nobody is there.
+    let text = format!("[source.a]\nurl = \"{nowhere}?list=l\"\nchannel = \"c\"\n");
+    fs::write(&config, text).expect("written");
+    let file = config.to_str().expect("UTF-8");
+    let source = serve(sockeye(&["serve", "--listen", "127.0.0.1:0", "--config", file]));
+    let (_, more) = source.connect().fetch("GET", "/metrics");
     let page = page + &more;
     let is_name = |it: char| it.is_ascii_lowercase() || it == '_';
     let asked = rules.match_indices("sockeye_").map(|(at, _)| {

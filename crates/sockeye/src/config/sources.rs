@@ -122,6 +122,15 @@ impl SourceConfig {
 }
 
 impl Config {
+    /// A server that forgets its keys when it is killed may publish a message twice.
+    pub(super) fn sources_warning(&self) -> Option<String> {
+        let forgets = self.data.is_none() && self.backbone.is_none();
+        (forgets && !self.sources.is_empty()).then(|| {
+            "[source.…] without data or [backbone]: a message whose receipt was given right before a kill comes twice"
+                .to_owned()
+        })
+    }
+
     /// Whether all sources can be asked for.
     pub(super) fn check_sources(&self) -> Result<(), Failure> {
         for (name, config) in &self.sources {
@@ -201,6 +210,10 @@ mod tests {
     #[test]
     fn a_url_and_a_channel_are_enough() {
         let text = "[source.a]\nurl = \"redis://h?stream=s\"\nchannel = \"c:{id}\"\n";
-        Config::parse(text).expect("it can be read").check().expect("it can be asked for");
+        let config = Config::parse(text).expect("it can be read");
+        config.check().expect("it can be asked for");
+        assert!(config.warnings().concat().contains("comes twice"), "{:?}", config.warnings());
+        let config = Config::parse(&format!("data = \"d\"\n{text}")).expect("it can be read");
+        assert_eq!(config.warnings(), Vec::<String>::new());
     }
 }
