@@ -84,7 +84,7 @@ impl<'s, 'c> Appender<'s, 'c> {
     async fn send(&mut self) -> Result<(), Trouble> {
         let mut sent = 0;
         while self.flights.len() < FLIGHT_ENTRIES_MAX {
-            let (is_alone, room) = (self.flights.is_empty(), FLIGHT_BYTES_MAX - self.bytes);
+            let (is_alone, room) = (self.flights.is_empty(), room(self.bytes));
             let fits = |job: &Job| match job {
                 Job::Entry(..) => is_alone || job.bytes() <= room,
                 // Its requests are answered in their order, too.
@@ -237,6 +237,11 @@ impl<'s, 'c> Appender<'s, 'c> {
     }
 }
 
+/// The bytes for which there is room beside those on their way. A large entry that goes alone has more than the bound.
+const fn room(bytes: usize) -> usize {
+    FLIGHT_BYTES_MAX.saturating_sub(bytes)
+}
+
 /// Why appends were dropped whose channel was closed; `None` if it is a reason to connect anew.
 fn rejection(closed: &Closed) -> Option<Rejection> {
     match closed.code {
@@ -252,6 +257,12 @@ fn rejection(closed: &Closed) -> Option<Rejection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_goes_beside_a_large_entry() {
+        assert_eq!(room(0), FLIGHT_BYTES_MAX);
+        assert_eq!(room(FLIGHT_BYTES_MAX + 1), 0);
+    }
 
     #[test]
     fn a_closed_channel_tells_why_an_append_was_dropped() {

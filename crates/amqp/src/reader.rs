@@ -156,7 +156,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.check_progress(messages.unwrap_or_default())?;
         let look = self.look.as_ref();
         let ends = look.map_or_else(LogEnds::default, |look| look.ends(self.place.high));
-        if self.ends.note(ends, self.place.next.is_some()) {
+        if self.ends.note(ends, self.place.next.map(position)) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         look.and_then(|look| look.life.as_ref())

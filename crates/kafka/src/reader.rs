@@ -135,7 +135,7 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.is_outside = false;
         let ends = look.as_ref().map(Look::ends).unwrap_or_default();
         self.life = look.as_ref().map(|look| look.topic.life);
-        if self.ends.note(ends, self.place.next.is_some()) {
+        if self.ends.note(ends, self.place.next.map(position)) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         if let Some(look) = &look {

@@ -149,7 +149,7 @@ impl<'s> Reader<'s> {
         if self.ends.known().identity != ends.identity || self.stalls(ends) {
             self.begin_anew();
         }
-        if self.ends.note(ends, self.place.next.is_some()) {
+        if self.ends.note(ends, self.place.next.map(position)) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         described.iter().for_each(|it| self.shared.tell_subject(&it.subject));

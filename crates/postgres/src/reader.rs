@@ -112,7 +112,7 @@ impl<'s> Reader<'s> {
         let (_, ends) = table::describe(self.link, self.sql).await?;
         self.asks_at = Instant::now() + ASK_EVERY;
         let ends = ends.unwrap_or_default();
-        if self.ends.note(ends, self.place.next.is_some()) {
+        if self.ends.note(ends, self.place.next) {
             self.shared.tasks.queues.tell(Event::State(State::Up(ends)));
         }
         // An announcement may be lost.

@@ -38,9 +38,9 @@ impl KnownEnds {
         self.known = LogEnds::default();
     }
 
-    /// Notes the ends that the engine tells; `reads` says whether the owner reads. True if the log is gone, or is another
+    /// Notes the ends that the engine tells an owner that reads at `next`, if it reads. True if the log is gone, or is another
     /// one: the owner has to be told that the engine is [up](crate::State::Up) with these ends.
-    pub fn note(&mut self, ends: LogEnds, reads: bool) -> bool {
+    pub fn note(&mut self, ends: LogEnds, next: Option<Position>) -> bool {
         let before = core::mem::replace(&mut self.known, ends);
         let is_gone = before.last.is_some() && ends.last.is_none();
         let is_other = ![0, ends.identity].contains(&self.identity) && ends.identity != 0;
@@ -51,7 +51,7 @@ impl KnownEnds {
         // Ends that are not reached yet stay: a reader that is behind would never reach newer ones.
         let stays = !is_new && self.waiting.is_some_and(|waiting| waiting.last <= ends.last);
         if !stays {
-            self.waiting = reads.then_some(ends);
+            self.waiting = next.map(|_| ends);
         }
         is_new
     }
@@ -78,31 +78,31 @@ mod tests {
     #[test]
     fn ends_are_told_once_all_entries_up_to_them_were_given() {
         let mut known = KnownEnds::new(ends(7, 3));
-        assert!(!known.note(ends(7, 3), true));
+        assert!(!known.note(ends(7, 3), next(1)));
         assert_eq!(known.take_reached(next(3)), None);
         // Newer ones do not take the place of those that are nearer.
-        assert!(!known.note(ends(7, 9), true));
+        assert!(!known.note(ends(7, 9), next(1)));
         assert_eq!(known.take_reached(next(4)), Some(ends(7, 3)));
         assert_eq!(known.take_reached(next(10)), None, "once");
-        assert!(!known.note(ends(7, 9), false), "nobody reads");
+        assert!(!known.note(ends(7, 9), None), "nobody reads");
         assert!(!known.waits());
     }
 
     #[test]
     fn a_lost_tail_is_told_instead_of_ends_that_are_never_reached() {
         let mut known = KnownEnds::new(ends(7, 9));
-        known.note(ends(7, 9), true);
-        known.note(ends(7, 5), true);
+        known.note(ends(7, 9), next(1));
+        known.note(ends(7, 5), next(1));
         assert_eq!(known.take_reached(next(6)), Some(ends(7, 5)));
     }
 
     #[test]
     fn a_log_that_is_gone_or_another_one_is_news() {
         let mut known = KnownEnds::new(ends(7, 9));
-        assert!(known.note(LogEnds::default(), true), "it is gone");
+        assert!(known.note(LogEnds::default(), next(1)), "it is gone");
         assert_eq!(known.take_reached(next(1)), Some(LogEnds::default()));
-        assert!(!known.note(LogEnds::default(), true), "that is known");
-        assert!(known.note(ends(8, 2), true), "another one came");
-        assert!(!known.note(ends(8, 4), true));
+        assert!(!known.note(LogEnds::default(), next(1)), "that is known");
+        assert!(known.note(ends(8, 2), next(1)), "another one came");
+        assert!(!known.note(ends(8, 4), next(1)));
     }
 }
