@@ -1,7 +1,10 @@
 //! Logs that are deleted, replaced, and written to by strangers.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
+use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{LogEnds, Position, Rejection};
 
 use super::{RabbitServer, beginning, node};
@@ -111,7 +114,8 @@ fn fenced() {
     assert!(client.delete(server.stream()), "the stream was there");
     let mut other = super::node("b", &server.url());
     other.begin();
-    // The owner takes no event between the deletion and the append.
+    // The owner takes no event between the deletion and the append. The driver of its engine has noticed: it asks in this time.
+    thread::sleep(Duration::from_millis(2 * ENDS_EVERY_MS));
     for _ in 0..100 {
         node.engine.append(0, &[Arc::from(*b"late")]).expect("little waits");
     }
