@@ -19,8 +19,9 @@ const READY_MAX: Duration = Duration::from_secs(60);
 /// The programs of Debian's package, without the wrapper that asks for its user.
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 
-/// How old a server is before it is killed: a stream that is killed in the seconds after its creation never comes back.
-const AGE_MIN: Duration = Duration::from_secs(12);
+/// How long a server has been ready before it is killed: a stream that is killed in the seconds after its creation never
+/// comes back.
+const AGE_MIN: Duration = Duration::from_secs(15);
 
 /// The server that checks share which do nothing to it.
 static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
@@ -43,7 +44,8 @@ struct Broker {
     has_tls: bool,
     epmd: Mutex<Child>,
     process: Mutex<Option<Child>>,
-    begun: Instant,
+    /// When it was ready for the first time.
+    ready: Mutex<Option<Instant>>,
 }
 
 impl RabbitServer {
@@ -126,10 +128,11 @@ impl Broker {
             has_tls: certificates.is_some(),
             epmd: Mutex::new(epmd),
             process: Mutex::new(None),
-            begun: Instant::now(),
+            ready: Mutex::new(None),
         };
         broker.configure(settings, certificates);
         broker.run();
+        *broker.ready.lock().expect("no poison") = Some(Instant::now());
         broker
     }
 
@@ -239,7 +242,8 @@ impl LogServer for RabbitServer {
     }
 
     fn kill(&mut self) {
-        thread::sleep(AGE_MIN.saturating_sub(self.broker.begun.elapsed()));
+        let ready = self.broker.ready.lock().expect("no poison").expect("it was ready");
+        thread::sleep(AGE_MIN.saturating_sub(ready.elapsed()));
         self.broker.kill();
     }
 
