@@ -85,7 +85,9 @@ pub fn serve_events<F: Future<Output = Result<Vec<String>, Box<dyn Error>>>>(
                 let (mut stream, _) = listener.accept().await.expect("a client comes");
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
-                    stream.read_buf(&mut head).await.expect("it asks");
+                    if stream.read_buf(&mut head).await.expect("it asks") == 0 {
+                        return;
+                    }
                 }
                 stream.write_all(answer).await.expect("it reads");
             }

@@ -9,6 +9,8 @@ type Patience = Option<Duration>;
 
 /// The abilities of a stream beside reading and writing, as far as they are known.
 pub(crate) struct Hooks<S> {
+    /// A write of several slices is one write.
+    pub(crate) is_vectored: bool,
     /// Ends our side of the stream.
     pub(crate) half_close: Option<fn(&mut S) -> io::Result<()>>,
     /// Tells how long a read waits.
@@ -19,11 +21,13 @@ pub(crate) struct Hooks<S> {
 
 impl<S> Hooks<S> {
     /// Those of a stream that only reads and writes.
-    pub(crate) const NONE: Self = Self { half_close: None, patience: None, set_patience: None };
+    pub(crate) const NONE: Self =
+        Self { is_vectored: false, half_close: None, patience: None, set_patience: None };
 }
 
 impl Hooks<TcpStream> {
     pub(crate) const TCP: Self = Self {
+        is_vectored: true,
         half_close: Some(|stream| stream.shutdown(Shutdown::Write)),
         patience: Some(TcpStream::read_timeout),
         set_patience: Some(|stream, patience| stream.set_read_timeout(patience)),

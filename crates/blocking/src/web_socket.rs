@@ -260,7 +260,12 @@ impl<S: Read + Write> WebSocket<S> {
     /// [`Error::Full`] while `unsent_bytes_max` bytes wait; [`Error::Usage`] once the connection closes.
     pub fn queue<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         self.check_room()?;
-        Ok(self.endpoint.send_outgoing(message.into(), &mut self.output)?)
+        // In two writes the frame's head would be a packet of its own.
+        match self.hooks.is_vectored {
+            true => self.endpoint.send_outgoing(message.into(), &mut self.output)?,
+            false => self.endpoint.send(message.into().as_message(), self.output.end())?,
+        }
+        Ok(())
     }
 
     /// Sends a part of a message as a frame of its own, uncompressed. The parts of a text are texts.

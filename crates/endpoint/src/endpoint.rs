@@ -290,7 +290,7 @@ impl Endpoint {
         self.connection.send(message, out)
     }
 
-    /// As [`send`](Self::send). A large message that is handed over is not copied, unless it is compressed.
+    /// As [`send`](Self::send). A message of 8 KiB or more that is handed over is not copied, unless compression was agreed on.
     ///
     /// # Errors
     /// As [`send`](Self::send).

@@ -2,7 +2,8 @@
 
 use sockeye_websocket::{Message as MessageRef, OwnedMessage as Message};
 
-/// A message to send: lent, or handed over. A large message that is handed over is not copied.
+/// A message to send: lent, or handed over. A message of 8 KiB or more that is handed over is not copied, unless the connection
+/// agreed on compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outgoing<'m> {

@@ -9,11 +9,11 @@ const IDLE_BYTES_MAX: usize = 1024;
 /// Encoded bytes that are not sent: frames in one buffer, and between them payloads in buffers of their own.
 #[derive(Default)]
 pub struct Output {
-    /// Buffers that are full, in front of `bytes`. Few outputs have any.
+    /// Buffers that take no more bytes, and are sent before `bytes`. Few outputs have any.
     sealed: VecDeque<Vec<u8>>,
     sealed_len: usize,
     bytes: Vec<u8>,
-    /// The bytes of the first buffer that are sent.
+    /// How many bytes of the first buffer are sent.
     sent: usize,
 }
 

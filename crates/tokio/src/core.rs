@@ -1,4 +1,5 @@
-//! A connection on its stream, as polls. The futures of the public types only call these, and hold nothing.
+//! A connection on its stream, as polls. The futures of the public types only call these, and hold nothing but the
+//! caller's message.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -344,7 +345,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// The same for a message that was promised room: a receiver on another task may have queued answers since.
     pub(crate) fn queue_promised(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.check_open()?;
-        self.endpoint.send_outgoing(message, &mut self.output)?;
+        // In two writes the frame's head would be a packet of its own.
+        match self.stream.is_write_vectored() {
+            true => self.endpoint.send_outgoing(message, &mut self.output)?,
+            false => self.endpoint.send(message.as_message(), self.output.end())?,
+        }
         self.queued += 1;
         Ok(())
     }

@@ -140,7 +140,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// As there.
     pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         let mut message = Some(message.into());
-        self.queue_by(|core| message.take().map_or(Ok(()), |message| core.queue(message))).await
+        self.queue_by(|core| {
+            core.queue(message.take().expect("this runs once: the poll that ran it was ready"))
+        })
+        .await
     }
 
     /// As [`WebSocket::send_part`](crate::WebSocket::send_part).

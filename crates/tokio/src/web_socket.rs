@@ -23,14 +23,14 @@ use crate::split::{self, Receiver, Sender};
 /// waits also sends what is queued.
 ///
 /// # Cancel safety
-/// The futures hold nothing: all progress is kept in the connection. Each may be dropped at any point, and the next call
-/// goes on from there. No message is lost, cut or sent twice.
+/// The futures hold nothing but the caller's message: all progress is kept in the connection. Each may be dropped at any
+/// point, and the next call goes on from there. No message is cut or sent twice.
 ///
 /// | future | when it is dropped |
 /// |---|---|
 /// | [`receive`](Self::receive), [`receive_part`](Self::receive_part), [`receive_any`](Self::receive_any), `Stream::next` | no message was taken |
 /// | [`ready`](Self::ready), [`flush`](Self::flush) | nothing has changed; the queue is as long, or shorter |
-/// | [`send`](Self::send), [`send_part`](Self::send_part), [`ping`](Self::ping) | the message is queued as a whole, or not at all: [`queued`](Self::queued) tells |
+/// | [`send`](Self::send), [`send_part`](Self::send_part), [`ping`](Self::ping) | the message is queued as a whole, or not at all: [`queued`](Self::queued) tells. One that was handed over and not queued is gone: lend it if it may have to be sent again |
 /// | [`close`](Self::close) | the Close frame is queued; a receiver or another `close` goes on |
 pub struct WebSocket<S> {
     core: Core<S>,
@@ -109,10 +109,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Queues a message, compressed if that was agreed on and helps. All that is queued goes out in one write, with
-    /// [`flush`](Self::flush) or when a receiver has to wait. A large message that is handed over is not copied.
+    /// [`flush`](Self::flush) or when a receiver has to wait. A message of 8 KiB or more that
+    /// is handed over is not copied, unless compression was agreed on, or the stream takes no several slices.
     ///
     /// # Errors
-    /// [`Error::Full`] while `unsent_bytes_max` bytes wait; [`Error::Usage`] once the connection closes, or inside a
+    /// [`Error::Full`] while `unsent_bytes_max` bytes wait: a message that was handed over is dropped then; [`Error::Usage`] once the connection closes, or inside a
     /// message of [`send_part`](Self::send_part).
     pub fn queue<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         self.core.queue(message.into())

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-/// A handler of the application, which tells everybody who looks.
+/// Publishes what becomes of an order.
 async fn order(State(hub): State<Hub>, Path(number): Path<u32>) -> StatusCode {
     let request = Request::post("http://localhost/v1/channels/orders");
     let request = request.body(Full::from(format!("order {number} is on its way")));

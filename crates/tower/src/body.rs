@@ -10,14 +10,14 @@ use hyper::body::Incoming;
 /// Why the content of an answer ended early: the loop has cut its stream.
 pub type BodyError = hyper::Error;
 
-/// The content of an answer, as it comes from the loop. Who drops it ends the stream.
+/// The content of an answer, as it comes from the loop. Dropping it ends the stream.
 #[derive(Debug)]
 pub struct Body(Content);
 
 #[derive(Debug)]
 enum Content {
     Loop(Incoming),
-    /// Words of this crate.
+    /// A text of this crate: a refusal, or nothing.
     Text(Option<Bytes>),
 }
 

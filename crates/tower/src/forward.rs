@@ -19,7 +19,7 @@ const OF_THE_CONNECTION: [HeaderName; 9] = [
     UPGRADE,
 ];
 
-/// How the client opens what it asks for.
+/// What a request begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// A request and an answer, which may be a stream of events.
@@ -33,11 +33,13 @@ pub(crate) enum Opening {
 
 /// Makes the head of a request one of HTTP/1.1 for the loop.
 pub(crate) fn request(head: &mut request::Parts) -> Opening {
-    let upgrade = head.headers.get(UPGRADE).cloned();
+    let upgrade = upgrade(&head.headers);
     remove_connection_fields(&mut head.headers);
     // The server in front has answered it already.
     head.headers.remove(EXPECT);
-    if let (None, Some(authority)) = (head.headers.get(HOST), head.uri.authority())
+    // The target's authority counts (RFC 9112 §3.2.2, RFC 9113 §8.3.1). Two lines are the loop's to refuse.
+    if head.headers.get_all(HOST).iter().count() < 2
+        && let Some(authority) = head.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
         head.headers.insert(HOST, host);
@@ -45,7 +47,9 @@ pub(crate) fn request(head: &mut request::Parts) -> Opening {
     let opening = opening(head, upgrade.as_ref());
     let path = head.uri.path_and_query().cloned();
     head.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
-    head.version = Version::HTTP_11;
+    if head.version > Version::HTTP_11 {
+        head.version = Version::HTTP_11;
+    }
     match opening {
         Opening::Answer => {}
         Opening::Upgrade => ask_for(&mut head.headers, upgrade),
@@ -53,12 +57,19 @@ pub(crate) fn request(head: &mut request::Parts) -> Opening {
         Opening::Connect => {
             head.method = Method::GET;
             ask_for(&mut head.headers, Some(HeaderValue::from_static("websocket")));
-            // It shows that the answer belongs to the request, and here nobody is in between.
+            // The key guards against intermediaries that do not know WebSockets. The connection in memory has none, so
+            // any key will do.
             let key = HeaderValue::from_static("AAAAAAAAAAAAAAAAAAAAAA==");
             head.headers.insert(http::header::SEC_WEBSOCKET_KEY, key);
         }
     }
     opening
+}
+
+/// `Upgrade`, if `Connection` names it, too: without that it is for nobody (RFC 9110 §7.8).
+fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let is_named = connection_options(headers).any(|name| name == UPGRADE);
+    headers.get(UPGRADE).filter(|_| is_named).cloned()
 }
 
 fn opening(head: &request::Parts, upgrade: Option<&HeaderValue>) -> Opening {
@@ -80,8 +91,9 @@ fn ask_for(headers: &mut HeaderMap, protocol: Option<HeaderValue>) {
     headers.extend(protocol.map(|protocol| (UPGRADE, protocol)));
 }
 
-/// Makes the head of the loop's answer one for the client. Returns whether a stream of bytes follows in both directions.
-pub(crate) fn response(head: &mut response::Parts, opening: Opening) -> bool {
+/// Makes the head of the loop's answer one for a client whose request had this version. Returns whether a stream of bytes
+/// follows in both directions.
+pub(crate) fn response(head: &mut response::Parts, opening: Opening, version: Version) -> bool {
     let is_switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
     match opening {
         Opening::Upgrade if is_switched => return true,
@@ -94,24 +106,33 @@ pub(crate) fn response(head: &mut response::Parts, opening: Opening) -> bool {
         #[cfg(feature = "http2")]
         Opening::Connect => {}
     }
+    let upgrade = head.headers.get(UPGRADE).cloned();
     remove_connection_fields(&mut head.headers);
-    // The version in front is another connection's.
+    // The client's connection has a version of its own.
     head.version = Version::default();
+    if head.status == StatusCode::UPGRADE_REQUIRED {
+        match version {
+            // It names what would be served (RFC 9110 §15.5.22).
+            Version::HTTP_11 => ask_for(&mut head.headers, upgrade),
+            // There is nothing to upgrade to: RFC 8441 has CONNECT.
+            _ => head.status = StatusCode::BAD_REQUEST,
+        }
+    }
     is_switched
 }
 
 /// RFC 9110 §7.6.1: fields that `Connection` names end here, and so do those that everybody knows.
 fn remove_connection_fields(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    let named: Vec<HeaderName> = connection_options(headers).collect();
     for name in named.iter().chain(&OF_THE_CONNECTION) {
         headers.remove(name);
     }
+}
+
+/// The names in `Connection`.
+fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -183,10 +204,54 @@ mod tests {
             .body(())
             .expect("it is an answer")
             .into_parts();
-        assert!(response(&mut answer, Opening::Upgrade));
+        assert!(response(&mut answer, Opening::Upgrade, Version::HTTP_11));
         assert_eq!(answer.headers[UPGRADE], "websocket");
         // Nobody asked for it.
-        assert!(response(&mut answer, Opening::Answer));
+        assert!(response(&mut answer, Opening::Answer, Version::HTTP_11));
         assert!(answer.headers.is_empty());
+    }
+
+    #[test]
+    fn an_upgrade_that_connection_does_not_name_is_for_nobody() {
+        let fields = [("connection", "keep-alive"), ("upgrade", "websocket")];
+        let mut request_head = head(Version::HTTP_11, "/v1/ws", &fields);
+        assert_eq!(request(&mut request_head), Opening::Answer);
+        assert!(request_head.headers.is_empty());
+    }
+
+    #[test]
+    fn a_426_says_what_is_served_where_something_can_be_upgraded() {
+        for (version, status, lines) in [
+            (Version::HTTP_11, 426, &["connection", "upgrade"][..]),
+            (Version::HTTP_10, 400, &[]),
+            (Version::HTTP_2, 400, &[]),
+        ] {
+            let mut answer = http::Response::builder()
+                .status(426)
+                .header(UPGRADE, "websocket")
+                .header(CONNECTION, "upgrade")
+                .body(())
+                .expect("it is an answer")
+                .into_parts()
+                .0;
+            assert!(!response(&mut answer, Opening::Answer, version));
+            assert_eq!((answer.status.as_u16(), &names(&answer.headers)[..]), (status, lines));
+        }
+    }
+
+    #[test]
+    fn the_authority_of_the_target_counts_and_two_hosts_are_left_to_the_loop() {
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            let mut one = head(version, "http://a.example/v1/sse", &[("host", "b.example")]);
+            request(&mut one);
+            assert_eq!(one.headers[HOST], "a.example");
+            let two = [("host", "a.example"), ("host", "b.example")];
+            let mut two = head(version, "http://a.example/v1/sse", &two);
+            request(&mut two);
+            assert_eq!(two.headers.get_all(HOST).iter().count(), 2);
+        }
+        let mut old = head(Version::HTTP_10, "/healthz", &[]);
+        request(&mut old);
+        assert_eq!((old.version, old.headers.len()), (Version::HTTP_10, 0));
     }
 }

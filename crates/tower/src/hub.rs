@@ -22,6 +22,7 @@ use sockeye_service::Service;
 use tokio::sync::watch;
 
 use crate::net::{Gate, NoConnection, PipeNet};
+use crate::pipe::Gone;
 use crate::{Body, Limits, ServerLimits, forward};
 
 /// An answer of the hub.
@@ -29,7 +30,7 @@ pub type Response = http::Response<Body>;
 
 type PeerOf = dyn Fn(&Extensions) -> Option<SocketAddr> + Send + Sync;
 
-/// A hub on a thread of its own, as a tower service. A clone is the same hub. Where the last clone is dropped, the hub
+/// A hub on a thread of its own, as a tower service. A clone is the same hub. When the last clone is dropped, the hub
 /// tells its streams to go, and ends.
 ///
 /// It answers below `/v1`, and `/healthz`, `/readyz` and `/metrics`: route what you want to show. Everything else is 404.
@@ -72,13 +73,13 @@ impl Hub {
     /// A hub of the service that `make` makes, on the thread of the loop.
     ///
     /// # Errors
-    /// The system's error if it has no thread or no poller.
+    /// The system's error if it has no thread or no poller; one of kind `Other` if `make` panics.
     pub fn start(
         limits: ServerLimits,
         make: impl FnOnce() -> Service + Send + 'static,
     ) -> io::Result<Self> {
         let net = PipeNet::new()?;
-        let (gate, closing, waker) = (net.gate(), net.gate(), net.waker());
+        let (gate, waker) = (net.gate(), net.waker());
         let (tell_handle, handle) = std::sync::mpsc::sync_channel(1);
         let (tell_end, ended) = watch::channel(false);
         std::thread::Builder::new().name("sockeye-hub".into()).spawn(move || {
@@ -87,10 +88,9 @@ impl Hub {
             // An error means that the poller is broken: all streams end with the loop.
             let _ = server.run();
             drop(server);
-            closing.close();
             tell_end.send_replace(true);
         })?;
-        // `make` has panicked, or a program that aborts is gone.
+        // The sender is dropped only if `make` panics.
         let handle = handle.recv().map_err(|_| io::Error::other("the service was not made"))?;
         Ok(Self { inner: Arc::new(Inner { gate, handle, ended }), peer_of: None })
     }
@@ -108,8 +108,8 @@ impl Hub {
         self
     }
 
-    /// Tells all streams to go, as [`ServerLimits`] says, and waits until the last one has gone. Requests get 503 from
-    /// then on.
+    /// Tells all streams to go, as [`ServerLimits`] says, and waits until the last one has gone. Requests are answered for
+    /// `drain_accept_ms`, by default 0, and get 503 after it.
     ///
     /// A server in front that waits for its connections, as axum's graceful shutdown does, should call it first.
     ///
@@ -132,6 +132,7 @@ impl Hub {
         let of_client = hyper::upgrade::on(&mut request);
         let (mut head, body) = request.into_parts();
         let peer = self.peer_of.as_ref().and_then(|peer_of| peer_of(&head.extensions));
+        let version = head.version;
         let opening = forward::request(&mut head);
         let request = Request::from_parts(head, body);
         let pipe = match self.inner.gate.connect(peer.unwrap_or(UNIX_PEER)) {
@@ -139,15 +140,20 @@ impl Hub {
             Err(NoConnection::Closed) => return refuse("the hub is shutting down\n"),
             Err(NoConnection::Busy) => return refuse("too many requests wait for the hub\n"),
         };
+        let gone = pipe.gone();
         let Ok((mut sender, connection)) = http1::handshake(TokioIo::new(pipe)).await else {
             return refuse(CUT);
         };
         tokio::spawn(connection.with_upgrades());
-        let Ok(mut answer) = sender.send_request(request).await else { return refuse(CUT) };
+        let mut answer = match sender.send_request(request).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_user() || error.is_body_write_aborted() => return cut_content(),
+            Err(_) => return refuse(CUT),
+        };
         let of_loop = hyper::upgrade::on(&mut answer);
         let (mut head, body) = answer.into_parts();
-        if forward::response(&mut head, opening) {
-            tokio::spawn(join(of_client, of_loop));
+        if forward::response(&mut head, opening, version) {
+            tokio::spawn(join(of_client, of_loop, gone));
             return Response::from_parts(head, Body::text(""));
         }
         Response::from_parts(head, Body::of_loop(body))
@@ -157,13 +163,27 @@ impl Hub {
 /// What a request gets that the loop could not answer.
 const CUT: &str = "the hub ended the connection\n";
 
-/// Copies between both sides of a WebSocket until one has ended.
-async fn join(of_client: OnUpgrade, of_loop: OnUpgrade) {
+/// Copies between both sides of a WebSocket until both have ended, or the loop has dropped its end: a client may neither
+/// read nor close, and the loop's deadlines hold for it, too.
+async fn join(of_client: OnUpgrade, of_loop: OnUpgrade, gone: Gone) {
     // An error means that one side has gone in the meantime, and then so does the other.
     let Ok(of_loop) = of_loop.await else { return };
     let Ok(of_client) = of_client.await else { return };
     let (mut client, mut hub) = (TokioIo::new(of_client), TokioIo::new(of_loop));
-    let _ = tokio::io::copy_bidirectional(&mut client, &mut hub).await;
+    tokio::select! {
+        // The last bytes first.
+        biased;
+        _ = tokio::io::copy_bidirectional(&mut client, &mut hub) => {}
+        () = gone => {}
+    }
+}
+
+/// The answer where the request's own content failed: a layer in front has bounded it, or the client is gone.
+fn cut_content() -> Response {
+    let mut answer = refuse("the content of the request ended early\n");
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer.headers_mut().remove(RETRY_AFTER);
+    answer
 }
 
 fn refuse(why: &'static str) -> Response {

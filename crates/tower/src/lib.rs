@@ -10,5 +10,6 @@ mod pipe;
 pub use body::{Body, BodyError};
 pub use hub::{Hub, Response};
 
+pub use sockeye_hub::{Config, Epoch};
 pub use sockeye_server::Limits as ServerLimits;
-pub use sockeye_service::{Guard, Limits, Namespaces, Service};
+pub use sockeye_service::{Access, Guard, Limits, Namespaces, Service};

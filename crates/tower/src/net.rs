@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use sockeye_reactor::{Accepted, Key, MioNet, Net, Ready, Time, Waker};
@@ -19,8 +19,8 @@ const BACKLOG_MAX: usize = 1_024;
 pub(crate) struct Gate {
     arrivals: Mutex<Arrivals>,
     /// Connections with news for the loop.
-    listed: Mutex<Vec<Arc<Pipe>>>,
-    /// The loop is woken, or awake, and will look.
+    listed: Mutex<Vec<Weak<Pipe>>>,
+    /// The loop was woken since it last looked.
     is_woken: AtomicBool,
     waker: Waker,
 }
@@ -69,8 +69,8 @@ impl Gate {
         drop(waiting);
     }
 
-    pub(crate) fn list(&self, pipe: Arc<Pipe>) {
-        lock(&self.listed).push(pipe);
+    pub(crate) fn list(&self, pipe: &Arc<Pipe>) {
+        lock(&self.listed).push(Arc::downgrade(pipe));
         self.wake();
     }
 
@@ -121,6 +121,13 @@ impl PipeNet {
     }
 }
 
+/// Also where the loop panics: nobody waits for it.
+impl Drop for PipeNet {
+    fn drop(&mut self) {
+        self.gate.close();
+    }
+}
+
 impl Net for PipeNet {
     type Socket = LoopEnd;
 
@@ -140,7 +147,8 @@ impl Net for PipeNet {
         let timeout = if self.gate.is_quiet() { timeout } else { Some(Duration::ZERO) };
         self.mio.poll(timeout, ready)?;
         let listed = core::mem::take(&mut *lock(&self.gate.listed));
-        ready.extend(listed.iter().filter_map(|pipe| pipe.take_news()));
+        // A pipe that is gone has no end at the loop.
+        ready.extend(listed.iter().filter_map(|pipe| pipe.upgrade()?.take_news()));
         Ok(())
     }
 
@@ -260,5 +268,24 @@ mod tests {
         net.stop_listening();
         assert_eq!(net.gate().connect(PEER).err(), Some(NoConnection::Closed));
         assert!(!net.accept_ready());
+        // A loop that has panicked closes nothing.
+        let gate = PipeNet::new().expect("there is a poller").gate();
+        assert_eq!(gate.connect(PEER).err(), Some(NoConnection::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_task_learns_that_the_loop_has_dropped_its_end() {
+        let (net, mut task_end, loop_end) = connected();
+        let gone = tokio::spawn(task_end.gone());
+        tokio::task::yield_now().await;
+        assert!(!gone.is_finished());
+        drop(loop_end);
+        gone.await.expect("it has not panicked");
+        assert_eq!(task_end.read(&mut [0; 8]).await.ok(), Some(0));
+        assert_eq!(task_end.write(b"a").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        // What is listed and never taken keeps nothing alive.
+        let gate = net.gate();
+        drop((net, task_end));
+        assert_eq!(Arc::strong_count(&gate), 1);
     }
 }

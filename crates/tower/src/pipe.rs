@@ -14,6 +14,9 @@ use crate::net::Gate;
 /// Bytes that a direction holds at the most, as the buffer of a socket would.
 const DIRECTION_BYTES: usize = 64 * 1024;
 
+/// An idle direction keeps no larger buffer.
+const IDLE_BYTES_MAX: usize = 4 * 1024;
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -30,6 +33,8 @@ struct State {
     /// The task, where it waits for bytes, or for room.
     reader: Option<Waker>,
     writer: Option<Waker>,
+    /// Who waits for the end of the loop's end.
+    watcher: Option<Waker>,
     /// What the loop has still to be told.
     news: News,
     /// The loop found no room.
@@ -72,8 +77,25 @@ impl Direction {
         let from_second = second.len().min(buffer.len() - from_first);
         buffer[..from_first].copy_from_slice(&first[..from_first]);
         buffer[from_first..from_first + from_second].copy_from_slice(&second[..from_second]);
-        self.bytes.drain(..from_first + from_second);
-        from_first + from_second
+        self.drop_front(from_first + from_second)
+    }
+
+    /// Moves bytes behind what `buffer` has, as many as it has room for.
+    fn take_into(&mut self, buffer: &mut ReadBuf<'_>) -> usize {
+        let (first, second) = self.bytes.as_slices();
+        let from_first = first.len().min(buffer.remaining());
+        buffer.put_slice(&first[..from_first]);
+        let from_second = second.len().min(buffer.remaining());
+        buffer.put_slice(&second[..from_second]);
+        self.drop_front(from_first + from_second)
+    }
+
+    fn drop_front(&mut self, len: usize) -> usize {
+        self.bytes.drain(..len);
+        if self.bytes.is_empty() && self.bytes.capacity() > IDLE_BYTES_MAX {
+            self.bytes = VecDeque::new();
+        }
+        len
     }
 }
 
@@ -94,7 +116,7 @@ impl Pipe {
             return;
         }
         drop(state);
-        self.gate.list(Arc::clone(self));
+        self.gate.list(self);
     }
 
     /// The news, for the loop; `None` once it has closed the connection.
@@ -128,7 +150,7 @@ impl Drop for LoopEnd {
         state.to_task.is_ended = true;
         state.to_loop.is_abandoned = true;
         state.to_loop.bytes = VecDeque::new();
-        let wakers = [state.reader.take(), state.writer.take()];
+        let wakers = [state.reader.take(), state.writer.take(), state.watcher.take()];
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
@@ -183,6 +205,30 @@ impl Socket for LoopEnd {
 #[derive(Debug)]
 pub(crate) struct TaskEnd(Arc<Pipe>);
 
+impl TaskEnd {
+    /// Ready once the loop has dropped its end.
+    pub(crate) fn gone(&self) -> Gone {
+        Gone(Arc::clone(&self.0))
+    }
+}
+
+/// Waits for the loop to drop its end of a connection.
+#[derive(Debug)]
+pub(crate) struct Gone(Arc<Pipe>);
+
+impl Future for Gone {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        if state.to_loop.is_abandoned {
+            return Poll::Ready(());
+        }
+        state.watcher = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
 impl AsyncRead for TaskEnd {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -190,8 +236,7 @@ impl AsyncRead for TaskEnd {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
-        let len = state.to_task.take(buffer.initialize_unfilled());
-        buffer.advance(len);
+        let len = state.to_task.take_into(buffer);
         if len == 0 && buffer.remaining() > 0 && !state.to_task.is_ended {
             state.reader = Some(context.waker().clone());
             return Poll::Pending;
