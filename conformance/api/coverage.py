@@ -9,7 +9,7 @@ PROTOCOL = ROOT / "docs" / "protocol.md"
 # Where the reasons of /readyz stand.
 READINESS = [ROOT / "crates" / it for it in (
     "service/src/dialect/requests.rs", "service/src/certificates.rs", "service/src/sequencing/health.rs",
-    "service/src/sequencing/clock.rs", "backbone/src/engine.rs", "backbone/src/node/status.rs")]
+    "service/src/sequencing/clock.rs", "service/src/inlet.rs", "backbone/src/engine.rs", "backbone/src/node/status.rs")]
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 PROBED = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 
@@ -36,7 +36,7 @@ def codes(text):
 
 
 def reasons(source):
-    return set(re.findall(r'"(draining|(?:log|certificate|calendar|backbone)_\w+)"', source))
+    return set(re.findall(r'"(draining|(?:log|certificate|calendar|backbone|source)_\w+)"', source))
 
 
 def run(report, contract, hub):
