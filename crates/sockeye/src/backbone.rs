@@ -15,8 +15,6 @@ use sockeye_service::sequencing::LoopBackbone;
 use sockeye_service::wire::Level;
 use sockeye_terminal::{Failure, OrFail as _};
 
-#[cfg(any(feature = "redis", feature = "postgres"))]
-pub(crate) use self::engine::secret;
 pub(crate) use self::engine::{check, open};
 pub(crate) use self::import::{BackboneAction, run};
 use crate::config::{BackboneConfig, OtherRules};

@@ -14,6 +14,14 @@ mod front;
 mod history;
 mod listen;
 mod logging;
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "postgres",
+    feature = "redis"
+))]
+mod login;
 mod pages;
 mod progress;
 mod reload;

@@ -2,6 +2,8 @@
 
 use sockeye_backbone::Engine;
 use sockeye_terminal::Failure;
+
+use crate::config::BackboneConfig;
 #[cfg(any(
     feature = "amqp",
     feature = "kafka",
@@ -9,9 +11,7 @@ use sockeye_terminal::Failure;
     feature = "postgres",
     feature = "redis"
 ))]
-use sockeye_terminal::OrFail as _;
-
-use crate::config::BackboneConfig;
+use crate::login;
 
 /// The environment variable that has the password, if no file has it.
 #[cfg(any(
@@ -75,6 +75,7 @@ pub(crate) fn open(config: &BackboneConfig) -> Result<Box<dyn Engine>, Failure> 
     feature = "redis"
 ))]
 fn started(engine: std::io::Result<impl Engine + 'static>) -> Result<Box<dyn Engine>, Failure> {
+    use sockeye_terminal::OrFail as _;
     Ok(Box::new(engine.or_fail(|| "cannot start the threads of the backbone".into())?))
 }
 
@@ -103,28 +104,27 @@ fn redis(_: &BackboneConfig) -> Result<Configured, Failure> {
 fn redis(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_redis::{RedisConfig, RedisLimits};
 
-    if config.credentials_file.is_some() {
-        let why = "credentials_file: Redis takes a password, not credentials: remove this setting";
-        return Err(Failure(why.into()));
-    }
+    refuse(&[(
+        config.credentials_file.is_some(),
+        "credentials_file: Redis takes a password, not credentials: remove this setting",
+    )])?;
     let redis = RedisConfig::from_url(&config.url);
     let mut redis = redis.map_err(|why| Failure(format!("url: {why}")))?;
-    let patience_ms = config.patience_seconds.saturating_mul(1_000);
     let mut limits = RedisLimits::default();
-    limits.patience_ms = patience_ms;
+    limits.patience_ms = config.patience_ms();
     redis = redis.with_limits(limits);
-    if let Some(password) = password(config)? {
+    if let Some(password) = config.password()? {
         redis = redis.with_password(&password);
     }
     if let Some(file) = &config.sentinel_password_file {
-        let password = secret(file, "sentinel_password_file")?;
+        let password = login::secret(file, "sentinel_password_file")?;
         redis = redis.with_sentinel_login(config.sentinel_user.as_deref(), &password);
     }
     if let Some(replicas) = config.replicas {
         redis = redis.with_replicas(replicas);
     }
     if redis.uses_tls() {
-        redis = redis.with_tls(trusting(config)?);
+        redis = redis.with_tls(config.trusting()?);
     }
     Ok(Configured::Redis(redis))
 }
@@ -138,33 +138,33 @@ fn kafka(_: &BackboneConfig) -> Result<Configured, Failure> {
 fn kafka(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_kafka::{KafkaConfig, KafkaLimits};
 
-    if config.credentials_file.is_some() {
-        let why = "credentials_file: Kafka has no credentials, but a password: take it away";
-        return Err(Failure(why.into()));
-    }
-    if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
-        let why = "sentinel_user, sentinel_password_file: Kafka has no Sentinels: take them away";
-        return Err(Failure(why.into()));
-    }
+    refuse(&[
+        (
+            config.credentials_file.is_some(),
+            "credentials_file: Kafka has no credentials, but a password: take it away",
+        ),
+        (
+            config.has_sentinels(),
+            "sentinel_user, sentinel_password_file: Kafka has no Sentinels: take them away",
+        ),
+    ])?;
     let kafka = KafkaConfig::from_url(&config.url);
     let mut kafka = kafka.map_err(|why| Failure(format!("url: {why}")))?;
-    let patience_ms = config.patience_seconds.saturating_mul(1_000);
     let mut limits = KafkaLimits::default();
-    limits.patience_ms = patience_ms;
+    limits.patience_ms = config.patience_ms();
     kafka = kafka.with_limits(limits);
-    if let Some(password) = password(config)? {
+    if let Some(password) = config.password()? {
         kafka = kafka.with_password(&password);
     }
     if kafka.user().is_some() && !kafka.has_password() {
         return Err(Failure(NO_PASSWORD.into()));
     }
-    if let Some(replicas) = config.replicas {
-        let why = "replicas: a topic of Kafka has 9 copies at the most here";
-        let replicas = u16::try_from(replicas).ok().filter(|count| *count <= 9);
-        kafka = kafka.with_replicas(replicas.ok_or_else(|| Failure(why.into()))?);
+    let why = "replicas: a topic of Kafka has 9 copies at the most here";
+    if let Some(replicas) = few_replicas(config, why)? {
+        kafka = kafka.with_replicas(replicas);
     }
     if kafka.uses_tls() {
-        kafka = kafka.with_tls(trusting(config)?);
+        kafka = kafka.with_tls(config.trusting()?);
     }
     Ok(Configured::Kafka(kafka))
 }
@@ -180,34 +180,33 @@ fn rabbit(_: &BackboneConfig) -> Result<Configured, Failure> {
 fn rabbit(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_amqp::{AmqpConfig, AmqpLimits};
 
-    if config.credentials_file.is_some() {
-        let why = "credentials_file: RabbitMQ has no credentials, but a password: take it away";
-        return Err(Failure(why.into()));
-    }
-    if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
-        let why =
-            "sentinel_user, sentinel_password_file: RabbitMQ has no Sentinels: take them away";
-        return Err(Failure(why.into()));
-    }
+    refuse(&[
+        (
+            config.credentials_file.is_some(),
+            "credentials_file: RabbitMQ has no credentials, but a password: take it away",
+        ),
+        (
+            config.has_sentinels(),
+            "sentinel_user, sentinel_password_file: RabbitMQ has no Sentinels: take them away",
+        ),
+    ])?;
     let rabbit = AmqpConfig::from_url(&config.url);
     let mut rabbit = rabbit.map_err(|why| Failure(format!("url: {why}")))?;
-    let patience_ms = config.patience_seconds.saturating_mul(1_000);
     let mut limits = AmqpLimits::default();
-    limits.patience_ms = patience_ms;
+    limits.patience_ms = config.patience_ms();
     rabbit = rabbit.with_limits(limits);
-    if let Some(password) = password(config)? {
+    if let Some(password) = config.password()? {
         rabbit = rabbit.with_password(&password);
     }
     if rabbit.lacks_password() {
         return Err(Failure(NO_PASSWORD.into()));
     }
-    if let Some(replicas) = config.replicas {
-        let why = "replicas: a stream of RabbitMQ has 9 copies at the most here";
-        let replicas = u16::try_from(replicas).ok().filter(|count| *count <= 9);
-        rabbit = rabbit.with_replicas(replicas.ok_or_else(|| Failure(why.into()))?);
+    let why = "replicas: a stream of RabbitMQ has 9 copies at the most here";
+    if let Some(replicas) = few_replicas(config, why)? {
+        rabbit = rabbit.with_replicas(replicas);
     }
     if rabbit.uses_tls() {
-        rabbit = rabbit.with_tls(trusting(config)?);
+        rabbit = rabbit.with_tls(config.trusting()?);
     }
     Ok(Configured::Rabbit(rabbit))
 }
@@ -221,23 +220,21 @@ fn nats(_: &BackboneConfig) -> Result<Configured, Failure> {
 fn nats(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_nats::{NatsConfig, NatsLimits};
 
-    if config.sentinel_user.is_some() || config.sentinel_password_file.is_some() {
-        let why =
-            "sentinel_user, sentinel_password_file: NATS has no Sentinels: remove these settings";
-        return Err(Failure(why.into()));
-    }
+    refuse(&[(
+        config.has_sentinels(),
+        "sentinel_user, sentinel_password_file: NATS has no Sentinels: remove these settings",
+    )])?;
     let nats = NatsConfig::from_url(&config.url);
     let mut nats = nats.map_err(|why| Failure(format!("url: {why}")))?;
-    let patience_ms = config.patience_seconds.saturating_mul(1_000);
     let mut limits = NatsLimits::default();
-    limits.patience_ms = patience_ms;
+    limits.patience_ms = config.patience_ms();
     nats = nats.with_limits(limits);
-    if let Some(password) = password(config)? {
+    if let Some(password) = config.password()? {
         nats = nats.with_password(&password);
     }
     let credentials = match &config.credentials_file {
-        Some(file) => Some(secret(file, "credentials_file")?),
-        None => std::env::var(CREDENTIALS).ok().filter(|it| !it.is_empty()),
+        Some(file) => Some(login::secret(file, "credentials_file")?),
+        None => login::variable_text(CREDENTIALS),
     };
     if let Some(text) = credentials {
         nats =
@@ -247,7 +244,7 @@ fn nats(config: &BackboneConfig) -> Result<Configured, Failure> {
         nats = nats.with_replicas(replicas);
     }
     if nats.uses_tls() {
-        nats = nats.with_tls(trusting(config)?);
+        nats = nats.with_tls(config.trusting()?);
     }
     Ok(Configured::Nats(nats))
 }
@@ -263,39 +260,39 @@ fn postgres(_: &BackboneConfig) -> Result<Configured, Failure> {
 fn postgres(config: &BackboneConfig) -> Result<Configured, Failure> {
     use sockeye_postgres::{PostgresConfig, PostgresLimits};
 
-    let strange = [
+    refuse(&[
         (
             config.credentials_file.is_some(),
-            "credentials_file: PostgreSQL has no credentials, but a password",
+            "credentials_file: PostgreSQL has no credentials, but a password: take it away",
         ),
-        (config.sentinel_user.is_some(), "sentinel_user: PostgreSQL has no Sentinels"),
+        (
+            config.sentinel_user.is_some(),
+            "sentinel_user: PostgreSQL has no Sentinels: take it away",
+        ),
         (
             config.sentinel_password_file.is_some(),
-            "sentinel_password_file: PostgreSQL has no Sentinels",
+            "sentinel_password_file: PostgreSQL has no Sentinels: take it away",
         ),
         (
             config.replicas.is_some(),
-            "replicas: with PostgreSQL the server says which standbys confirm (synchronous_standby_names)",
+            "replicas: with PostgreSQL the server says which standbys confirm (synchronous_standby_names): take it away",
         ),
-    ];
-    if let Some((_, why)) = strange.into_iter().find(|(is_set, _)| *is_set) {
-        return Err(Failure(format!("{why}: take it away")));
-    }
+    ])?;
     let postgres = PostgresConfig::from_url(&config.url);
     let mut postgres = postgres.map_err(|why| Failure(format!("url: {why}")))?;
-    let patience_ms = config.patience_seconds.saturating_mul(1_000);
     let mut limits = PostgresLimits::default();
-    limits.patience_ms = patience_ms;
+    limits.patience_ms = config.patience_ms();
     postgres = postgres.with_limits(limits);
-    if let Some(password) = password(config)? {
+    if let Some(password) = config.password()? {
         postgres = postgres.with_password(&password);
     }
     if postgres.uses_tls() {
-        postgres = postgres.with_tls(trusting(config)?);
+        postgres = postgres.with_tls(config.trusting()?);
     }
     Ok(Configured::Postgres(postgres))
 }
 
+/// A setting of another engine is a mistake.
 #[cfg(any(
     feature = "amqp",
     feature = "kafka",
@@ -303,28 +300,21 @@ fn postgres(config: &BackboneConfig) -> Result<Configured, Failure> {
     feature = "postgres",
     feature = "redis"
 ))]
-fn password(config: &BackboneConfig) -> Result<Option<String>, Failure> {
-    match &config.password_file {
-        Some(file) => secret(file, "password_file").map(Some),
-        None => Ok(std::env::var(PASSWORD).ok().filter(|it| !it.is_empty())),
+fn refuse(strange: &[(bool, &str)]) -> Result<(), Failure> {
+    match strange.iter().find(|(is_set, _)| *is_set) {
+        Some((_, why)) => Err(Failure((*why).into())),
+        None => Ok(()),
     }
 }
 
-/// How TLS begins, and whom it trusts.
-#[cfg(any(
-    feature = "amqp",
-    feature = "kafka",
-    feature = "nats",
-    feature = "postgres",
-    feature = "redis"
-))]
-fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
-    let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
-    let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
-    crate::acme::trusting(file)
+/// The setting `replicas`, where an engine has nine at the most.
+#[cfg(any(feature = "amqp", feature = "kafka"))]
+fn few_replicas(config: &BackboneConfig, why: &str) -> Result<Option<u16>, Failure> {
+    let Some(replicas) = config.replicas else { return Ok(None) };
+    let few = u16::try_from(replicas).ok().filter(|count| *count <= 9);
+    few.map(Some).ok_or_else(|| Failure(why.into()))
 }
 
-/// A secret without the end of its line.
 #[cfg(any(
     feature = "amqp",
     feature = "kafka",
@@ -332,13 +322,23 @@ fn trusting(config: &BackboneConfig) -> Result<std::sync::Arc<rustls::ClientConf
     feature = "postgres",
     feature = "redis"
 ))]
-pub(crate) fn secret(path: &std::path::Path, key: &str) -> Result<String, Failure> {
-    let text = crate::file::read_text(path, crate::file::Kind::Regular);
-    let text = text.or_fail(|| format!("{key} {}", path.display()))?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    match text.is_empty() {
-        true => Err(Failure(format!("{key} {}: it is empty", path.display()))),
-        false => Ok(text.to_owned()),
+impl BackboneConfig {
+    fn patience_ms(&self) -> u64 {
+        self.patience_seconds.saturating_mul(1_000)
+    }
+
+    #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats"))]
+    fn has_sentinels(&self) -> bool {
+        self.sentinel_user.is_some() || self.sentinel_password_file.is_some()
+    }
+
+    fn password(&self) -> Result<Option<String>, Failure> {
+        login::password(self.password_file.as_deref(), PASSWORD)
+    }
+
+    /// How TLS begins, and whom it trusts.
+    fn trusting(&self) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
+        login::trusting(self.ca_file.as_deref())
     }
 }
 

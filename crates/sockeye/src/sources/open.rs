@@ -4,6 +4,8 @@ use sockeye_source::Bus;
 use sockeye_terminal::Failure;
 
 use crate::config::SourceConfig;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use crate::login;
 
 /// A bus that can be asked for, and what of the mapping it decides.
 pub(super) enum Prepared {
@@ -88,7 +90,7 @@ fn redis(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
         redis = redis.with_password(&password);
     }
     if redis.uses_tls() {
-        redis = redis.with_tls(trusting(config)?);
+        redis = redis.with_tls(login::trusting(config.ca_file.as_deref())?);
     }
     Ok(Prepared::Redis(redis))
 }
@@ -109,7 +111,7 @@ fn outbox(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
         outbox = outbox.with_password(&password);
     }
     if outbox.uses_tls() {
-        outbox = outbox.with_tls(trusting(config)?);
+        outbox = outbox.with_tls(login::trusting(config.ca_file.as_deref())?);
     }
     Ok(Prepared::Outbox(outbox))
 }
@@ -117,20 +119,7 @@ fn outbox(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
 /// The password of a file, or of the source's variable in the environment.
 #[cfg(any(feature = "redis", feature = "postgres"))]
 fn password(name: &str, config: &SourceConfig) -> Result<Option<String>, Failure> {
-    match &config.password_file {
-        Some(file) => crate::backbone::secret(file, "password_file").map(Some),
-        None => {
-            let name = name.to_ascii_uppercase().replace('-', "_");
-            let password = std::env::var(format!("SOCKEYE_SOURCE_{name}_PASSWORD"));
-            Ok(password.ok().filter(|it| !it.is_empty()))
-        }
-    }
-}
-
-/// How TLS begins, and whom it trusts.
-#[cfg(any(feature = "redis", feature = "postgres"))]
-fn trusting(config: &SourceConfig) -> Result<std::sync::Arc<rustls::ClientConfig>, Failure> {
-    let why = "url: TLS needs a ca_file, the authorities that vouch for the server in PEM";
-    let file = config.ca_file.as_ref().ok_or_else(|| Failure(why.into()))?;
-    crate::acme::trusting(file)
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    let variable = format!("SOCKEYE_SOURCE_{name}_PASSWORD");
+    login::password(config.password_file.as_deref(), &variable)
 }
