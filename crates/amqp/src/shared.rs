@@ -36,21 +36,7 @@ pub(crate) struct Shared {
 }
 
 /// An append that waits.
-#[derive(Clone, Debug)]
-pub(crate) enum Job {
-    /// An entry, and the life of the log that the owner knew of. `None` if it knew of none.
-    Entry(Option<Life>, Arc<[u8]>),
-    /// The first entry of a log.
-    Begin(Arc<[u8]>),
-}
-
-impl driver::Job for Job {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Entry(_, entry) | Self::Begin(entry) => entry.len(),
-        }
-    }
-}
+pub(crate) type Job = driver::Append<Life>;
 
 /// A position of an offset: numbers begin with 1.
 pub(crate) const fn position(offset: u64) -> Position {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, UrlParts, percent_decoded, url_options};
 
 use crate::config::{AmqpConfig, AmqpLimits, DEFAULT_STREAM, DEFAULT_VHOST};
 
@@ -69,16 +69,14 @@ impl From<AddressError> for UrlError {
 }
 
 pub(crate) fn parse(text: &str) -> Result<AmqpConfig, UrlError> {
-    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-    let (uses_tls, port) = match scheme.to_ascii_lowercase().as_str() {
+    let parts = UrlParts::split(text).ok_or(UrlError::Scheme)?;
+    let (uses_tls, port) = match &*parts.scheme {
         "amqp" => (false, PORT),
         "amqps" => (true, PORT_TLS),
         _ => return Err(UrlError::Scheme),
     };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let Authority { user, servers } = Authority::parse(authority, port)?;
-    let vhost = match path {
+    let Authority { user, servers } = Authority::parse(parts.authority, port)?;
+    let vhost = match parts.path {
         "" => DEFAULT_VHOST.into(),
         name => percent_decoded(name)?,
     };
@@ -94,13 +92,12 @@ pub(crate) fn parse(text: &str) -> Result<AmqpConfig, UrlError> {
         keep_bytes: None,
         limits: AmqpLimits::default(),
     };
-    options(query, &mut config)?;
+    options(parts.query, &mut config)?;
     Ok(config)
 }
 
 fn options(query: &str, config: &mut AmqpConfig) -> Result<(), UrlError> {
-    for option in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    for (name, value) in url_options(query) {
         let wrong = || UrlError::Option(name.into());
         match name {
             "stream" => {

@@ -12,10 +12,10 @@ pub mod stream;
 #[cfg(feature = "tokio")]
 mod tasks;
 
-pub use address::{AddressError, Authority, Server, percent_decoded};
+pub use address::{AddressError, Authority, Server, UrlParts, percent_decoded, url_options};
 pub use attempts::Attempts;
 pub use ends::KnownEnds;
-pub use queues::{Job, QueueLimits, Queues, Told, Trim, Turn};
+pub use queues::{Append, Job, QueueLimits, Queues, Told, Trim, Turn};
 #[cfg(feature = "tokio")]
 pub use tasks::{Taken, Tasks};
 

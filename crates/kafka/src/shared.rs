@@ -1,7 +1,7 @@
 //! What the owner and the thread of an engine share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
@@ -25,22 +25,8 @@ pub(crate) struct Shared {
     trims_never: AtomicBool,
 }
 
-/// An append that waits.
-#[derive(Clone, Debug)]
-pub(crate) enum Job {
-    /// An entry, and the topic that the owner knew of. `None` if it knew of none.
-    Entry(Option<Life>, Arc<[u8]>),
-    /// The first entry of a log.
-    Begin(Arc<[u8]>),
-}
-
-impl driver::Job for Job {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Entry(_, entry) | Self::Begin(entry) => entry.len(),
-        }
-    }
-}
+/// An append that waits. A life of the log is a topic.
+pub(crate) type Job = driver::Append<Life>;
 
 impl Shared {
     pub(crate) fn new(config: KafkaConfig) -> Self {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, UrlParts, percent_decoded, url_options};
 
 use crate::config::{DEFAULT_TOPIC, KafkaConfig, KafkaLimits, Mechanism};
 
@@ -72,16 +72,14 @@ impl From<AddressError> for UrlError {
 }
 
 pub(crate) fn parse(text: &str) -> Result<KafkaConfig, UrlError> {
-    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-    let uses_tls = match scheme.to_ascii_lowercase().as_str() {
+    let parts = UrlParts::split(text).ok_or(UrlError::Scheme)?;
+    let uses_tls = match &*parts.scheme {
         "kafka" => false,
         "kafkas" => true,
         _ => return Err(UrlError::Scheme),
     };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let Authority { user, servers } = Authority::parse(authority, PORT)?;
-    let topic = match path {
+    let Authority { user, servers } = Authority::parse(parts.authority, PORT)?;
+    let topic = match parts.path {
         "" => DEFAULT_TOPIC.into(),
         name => Some(percent_decoded(name)?).filter(|name| is_name(name)).ok_or(UrlError::Topic)?,
     };
@@ -96,13 +94,12 @@ pub(crate) fn parse(text: &str) -> Result<KafkaConfig, UrlError> {
         replicas: 0,
         limits: KafkaLimits::default(),
     };
-    options(query, &mut config)?;
+    options(parts.query, &mut config)?;
     Ok(config)
 }
 
 fn options(query: &str, config: &mut KafkaConfig) -> Result<(), UrlError> {
-    for option in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    for (name, value) in url_options(query) {
         let wrong = || UrlError::Option(name.into());
         match name {
             "replicas" => {

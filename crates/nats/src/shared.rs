@@ -22,22 +22,8 @@ pub(crate) struct Shared {
     subject: Mutex<Option<Arc<str>>>,
 }
 
-/// An append that waits.
-#[derive(Clone, Debug)]
-pub(crate) enum Job {
-    /// An entry, and the subject of the stream that the owner knew of. `None` if it knew of none.
-    Entry(Option<Arc<str>>, Arc<[u8]>),
-    /// The first entry of a log.
-    Begin(Arc<[u8]>),
-}
-
-impl driver::Job for Job {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Entry(_, entry) | Self::Begin(entry) => entry.len(),
-        }
-    }
-}
+/// An append that waits. A life of the log is a subject.
+pub(crate) type Job = driver::Append<Arc<str>>;
 
 /// A position of a log without fences.
 pub(crate) const fn position(sequence: u64) -> Position {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, UrlParts, percent_decoded, url_options};
 
 use crate::config::{DEFAULT_STREAM, Login, NatsConfig, NatsLimits};
 
@@ -69,18 +69,16 @@ impl From<AddressError> for UrlError {
 }
 
 pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
-    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-    let uses_tls = match scheme.to_ascii_lowercase().as_str() {
+    let parts = UrlParts::split(text).ok_or(UrlError::Scheme)?;
+    let uses_tls = match &*parts.scheme {
         "nats" => false,
         "tls" => true,
         _ => return Err(UrlError::Scheme),
     };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !path.is_empty() {
+    if !parts.path.is_empty() {
         return Err(UrlError::Path);
     }
-    let Authority { user, servers } = Authority::parse(authority, PORT)?;
+    let Authority { user, servers } = Authority::parse(parts.authority, PORT)?;
     let mut config = NatsConfig {
         servers,
         uses_tls,
@@ -90,13 +88,12 @@ pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
         replicas: 0,
         limits: NatsLimits::default(),
     };
-    options(query, &mut config)?;
+    options(parts.query, &mut config)?;
     Ok(config)
 }
 
 fn options(query: &str, config: &mut NatsConfig) -> Result<(), UrlError> {
-    for option in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    for (name, value) in url_options(query) {
         let wrong = || UrlError::Option(name.into());
         match name {
             "stream" => {

@@ -65,7 +65,7 @@ impl PostgresConfig {
     /// # Errors
     /// As [`UrlError`].
     pub fn from_url(text: &str) -> Result<Self, UrlError> {
-        url::parse(text)
+        url::parse(text, DEFAULT_TABLE)
     }
 
     /// Sets the user's password.

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, UrlParts, percent_decoded, url_options};
 
-use crate::config::{DEFAULT_TABLE, PostgresConfig, PostgresLimits};
+use crate::config::{PostgresConfig, PostgresLimits};
 
 const PORT: u16 = 5432;
 
@@ -63,16 +63,15 @@ impl From<AddressError> for UrlError {
     }
 }
 
-pub(crate) fn parse(text: &str) -> Result<PostgresConfig, UrlError> {
-    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-    if !matches!(scheme.to_ascii_lowercase().as_str(), "postgres" | "postgresql") {
+/// Reads a URL; a table that it does not name is `table`.
+pub(crate) fn parse(text: &str, table: &str) -> Result<PostgresConfig, UrlError> {
+    let parts = UrlParts::split(text).ok_or(UrlError::Scheme)?;
+    if !matches!(&*parts.scheme, "postgres" | "postgresql") {
         return Err(UrlError::Scheme);
     }
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let Authority { user, servers } = Authority::parse(authority, PORT)?;
+    let Authority { user, servers } = Authority::parse(parts.authority, PORT)?;
     let user = user.ok_or(UrlError::User)?;
-    let database = match database {
+    let database = match parts.path {
         "" => user.clone(),
         name => percent_decoded(name)?,
     };
@@ -81,18 +80,17 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, UrlError> {
         user,
         password: None,
         database,
-        table: DEFAULT_TABLE.into(),
+        table: table.into(),
         uses_tls: false,
         tls: None,
         limits: PostgresLimits::default(),
     };
-    options(query, &mut config)?;
+    options(parts.query, &mut config)?;
     Ok(config)
 }
 
 fn options(query: &str, config: &mut PostgresConfig) -> Result<(), UrlError> {
-    for option in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    for (name, value) in url_options(query) {
         let wrong = || UrlError::Option(name.into());
         match name {
             "table" => {

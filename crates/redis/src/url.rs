@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use sockeye_backbone::driver::{AddressError, Authority, percent_decoded};
+use sockeye_backbone::driver::{AddressError, Authority, UrlParts, percent_decoded, url_options};
 
 use crate::config::{DEFAULT_KEY, Login, RedisConfig, RedisLimits};
 
@@ -71,26 +71,24 @@ impl From<AddressError> for UrlError {
 }
 
 pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
-    let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-    let (uses_tls, is_sentinel) = match scheme.to_ascii_lowercase().as_str() {
+    let parts = UrlParts::split(text).ok_or(UrlError::Scheme)?;
+    let (uses_tls, is_sentinel) = match &*parts.scheme {
         "redis" => (false, false),
         "rediss" => (true, false),
         "redis-sentinel" => (false, true),
         "rediss-sentinel" => (true, true),
         _ => return Err(UrlError::Scheme),
     };
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let default_port = if is_sentinel { SENTINEL_PORT } else { REDIS_PORT };
-    let Authority { user, servers } = Authority::parse(authority, default_port)?;
+    let Authority { user, servers } = Authority::parse(parts.authority, default_port)?;
     if servers.len() > 1 && !is_sentinel {
         return Err(UrlError::Hosts);
     }
     let (primary_name, database) = if is_sentinel {
-        let (name, database) = path.split_once('/').unwrap_or((path, ""));
+        let (name, database) = parts.path.split_once('/').unwrap_or((parts.path, ""));
         (Some(percent_decoded(name)?).filter(|name| !name.is_empty()), database)
     } else {
-        (None, path)
+        (None, parts.path)
     };
     if is_sentinel && primary_name.is_none() {
         return Err(UrlError::PrimaryName);
@@ -107,7 +105,7 @@ pub(crate) fn parse(text: &str) -> Result<RedisConfig, UrlError> {
         replicas: 0,
         limits: RedisLimits::default(),
     };
-    options(query, &mut config)?;
+    options(parts.query, &mut config)?;
     Ok(config)
 }
 
@@ -116,8 +114,7 @@ fn number(database: &str) -> Result<u32, UrlError> {
 }
 
 fn options(query: &str, config: &mut RedisConfig) -> Result<(), UrlError> {
-    for option in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    for (name, value) in url_options(query) {
         let wrong = || UrlError::Option(name.into());
         match name {
             "key" => {

@@ -21,6 +21,35 @@ pub struct Authority {
     pub servers: Vec<Server>,
 }
 
+/// The parts of `SCHEME://AUTHORITY[/PATH][?QUERY]`. What is not there is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlParts<'u> {
+    /// The scheme, in small letters.
+    pub scheme: String,
+    /// The user and the servers: see [`Authority::parse`].
+    pub authority: &'u str,
+    /// The path without its first `/`.
+    pub path: &'u str,
+    /// The query: see [`url_options`].
+    pub query: &'u str,
+}
+
+impl<'u> UrlParts<'u> {
+    /// Splits a URL; `None` if it has no `://`.
+    pub fn split(text: &'u str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        Some(Self { scheme: scheme.to_ascii_lowercase(), authority, path, query })
+    }
+}
+
+/// The options of a query, `NAME=VALUE` or `NAME`, as they are written.
+pub fn url_options(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let options = query.split('&').filter(|option| !option.is_empty());
+    options.map(|option| option.split_once('=').unwrap_or((option, "")))
+}
+
 /// The part of an address that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {

@@ -26,6 +26,23 @@ pub trait Job {
     fn bytes(&self) -> usize;
 }
 
+/// An append for an engine without fences; `L` names a life of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Append<L> {
+    /// An entry, and the life that the owner knew of. `None` if it knew of none.
+    Entry(Option<L>, Arc<[u8]>),
+    /// The first entry of a log.
+    Begin(Arc<[u8]>),
+}
+
+impl<L> Job for Append<L> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Entry(_, entry) | Self::Begin(entry) => entry.len(),
+        }
+    }
+}
+
 /// A piece of news from the thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told<M> {

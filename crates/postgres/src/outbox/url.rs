@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 
 use crate::config::{PostgresConfig, PostgresLimits};
-use crate::url::UrlError;
+use crate::url::{self, UrlError};
 
 /// The name of the table, if the URL names none.
 pub const DEFAULT_OUTBOX: &str = "sockeye_outbox";
@@ -23,12 +23,7 @@ impl OutboxConfig {
     /// # Errors
     /// As [`UrlError`].
     pub fn from_url(text: &str) -> Result<Self, UrlError> {
-        let mut postgres = PostgresConfig::from_url(text)?;
-        let query = text.split_once('?').map_or("", |(_, query)| query);
-        if !query.split('&').any(|option| option.starts_with("table=")) {
-            postgres.table = DEFAULT_OUTBOX.into();
-        }
-        Ok(Self { postgres })
+        Ok(Self { postgres: url::parse(text, DEFAULT_OUTBOX)? })
     }
 
     /// The name of the table.

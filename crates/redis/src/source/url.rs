@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use sockeye_backbone::driver::percent_decoded;
+use sockeye_backbone::driver::{percent_decoded, url_options};
 
 use crate::config::{RedisConfig, RedisLimits};
 use crate::url::UrlError;
@@ -42,8 +42,7 @@ impl RedisSourceConfig {
     pub fn from_url(text: &str) -> Result<Self, SourceUrlError> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let (mut stream, mut list, mut group, mut pop) = (None, None, None, None);
-        for option in query.split('&').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        for (name, value) in url_options(query) {
             let wrong = || SourceUrlError::Option(name.into());
             let slot = match name {
                 "stream" => &mut stream,
