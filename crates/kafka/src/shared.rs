@@ -1,7 +1,7 @@
 //! What the owner and the thread of an engine share.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
