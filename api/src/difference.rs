@@ -1,4 +1,4 @@
-//! What came and what went between two listings.
+//! The lines that came and went between two listings.
 
 /// The lines that only one of two sorted or unsorted listings has: `- ` then, `+ ` now.
 pub(crate) fn differences(then: &str, now: &str) -> Vec<String> {

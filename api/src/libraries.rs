@@ -35,17 +35,17 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// Where the listings lie.
+    /// The directory of the listings.
     pub(crate) fn listings(&self) -> PathBuf {
         self.root.join("api")
     }
 
-    /// Where the listing of a library lies.
+    /// The file of a library's listing.
     pub(crate) fn listing(&self, library: &Library) -> PathBuf {
         self.listings().join(format!("{}.txt", library.package))
     }
 
-    /// What rustdoc says of a library.
+    /// The file of rustdoc's JSON about a library.
     pub(crate) fn json(&self, library: &Library) -> PathBuf {
         self.target.join("doc").join(format!("{}.json", library.name))
     }

@@ -268,7 +268,7 @@ impl<'c> Link<'c> {
     }
 }
 
-/// What this side can do. Without these a server says less.
+/// The abilities of this side. A server tells less to a client without them.
 fn properties_of_ours() -> Table {
     let capabilities = [
         "authentication_failure_close",

@@ -42,7 +42,7 @@ impl Look {
     }
 }
 
-/// What was found.
+/// The state of the log at a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There is no queue of this name.

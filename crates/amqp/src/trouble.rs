@@ -8,7 +8,7 @@ use sockeye_backbone::{Trouble, TroubleKind};
 use crate::config::AmqpConfig;
 use crate::method::{Closed, code};
 
-/// Who was asked: the server, and the configuration that it has.
+/// The server that was asked, and its configuration.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'c> {
     pub(crate) server: &'c Server,

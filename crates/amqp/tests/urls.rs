@@ -2,7 +2,7 @@
 
 use sockeye_amqp::{AmqpConfig, DEFAULT_STREAM, UrlError};
 
-/// What a configuration shows.
+/// A configuration's text for people.
 fn shown(url: &str) -> String {
     format!("{:?}", AmqpConfig::from_url(url).unwrap_or_else(|error| panic!("{url}: {error}")))
 }

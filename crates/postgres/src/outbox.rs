@@ -118,7 +118,7 @@ impl Outbox {
         link.answer(prepared).await?.map_err(|error| self.of_error(&error, link.place))
     }
 
-    /// What an error means for the table.
+    /// The trouble that an error of the table means.
     fn of_error(&self, error: &Error, place: Place<'_>) -> Trouble {
         let table = self.config.table();
         let what = match error.code().map_or("", |it| it.code()) {

@@ -1,5 +1,5 @@
-//! What a server outside of this program is shown, and by whom it is vouched for: passwords of files or the environment,
-//! and authorities.
+//! Passwords for servers outside of this program, of files or the environment, and the authorities that vouch for those
+//! servers.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -28,7 +28,7 @@ pub(crate) struct Sources {
 
 /// A source that runs, or ends.
 struct Running {
-    /// What it was started with: the settings, and the contents of their files.
+    /// The settings that it was started with, and the contents of their files.
     config: (SourceConfig, Vec<Vec<u8>>),
     is_stopping: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -90,7 +90,7 @@ pub(crate) fn prepare(name: &str, config: &SourceConfig) -> Result<Plan, Failure
     Ok(Plan { config: (config.clone(), files), settings, publish, bus })
 }
 
-/// Where the source may publish.
+/// The channels where the source may publish.
 fn grants(config: &SourceConfig, channel: &Template) -> Result<Grants, Failure> {
     let pattern = channel.pattern();
     if Target::new(&pattern).is_err() {

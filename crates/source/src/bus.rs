@@ -12,7 +12,7 @@ pub type Id = Box<str>;
 pub struct Message {
     /// Its name.
     pub id: Id,
-    /// What tells it from all others of the bus for ever, if its name may come again.
+    /// A text that tells it from all others of the bus for ever, if its name may come again.
     pub key: Option<Box<str>>,
     /// Its content.
     pub body: Vec<u8>,
@@ -56,7 +56,7 @@ impl Room {
     }
 }
 
-/// What opening has led to.
+/// The result of opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opened {
     /// Messages can be taken.

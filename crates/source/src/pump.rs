@@ -57,9 +57,9 @@ pub enum OnBad {
 /// The settings of a [`Pump`].
 #[derive(Clone, Debug)]
 pub struct PumpSettings {
-    /// What messages are as publications.
+    /// The mapping of messages to publications.
     pub mapping: Mapping,
-    /// What is done with those that are none.
+    /// The treatment of messages that cannot be publications.
     pub on_bad: OnBad,
     /// Bounds of what was taken and is not acknowledged.
     pub limits: WindowLimits,
@@ -119,7 +119,7 @@ pub enum Note<'n> {
         id: &'n str,
         /// Why.
         why: &'n str,
-        /// What is done with it.
+        /// The treatment of such a message.
         on_bad: OnBad,
     },
     /// A message was deleted at the bus before it was published.

@@ -36,7 +36,7 @@ struct World {
     dice: Dice,
     /// Messages that are not acknowledged: name and channel.
     queue: VecDeque<(Id, String)>,
-    /// What was published in each channel.
+    /// The messages that were published in each channel.
     log: HashMap<String, Vec<String>>,
     keys: HashSet<Box<str>>,
     /// Offers that are not answered.

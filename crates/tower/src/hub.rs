@@ -160,7 +160,7 @@ impl Hub {
     }
 }
 
-/// What a request gets that the loop could not answer.
+/// The answer to a request that the loop could not answer.
 const CUT: &str = "the hub ended the connection\n";
 
 /// Copies between both sides of a WebSocket until both have ended, or the loop has dropped its end: a client may neither

@@ -283,7 +283,7 @@ mod tests {
         gone.await.expect("it has not panicked");
         assert_eq!(task_end.read(&mut [0; 8]).await.ok(), Some(0));
         assert_eq!(task_end.write(b"a").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        // What is listed and never taken keeps nothing alive.
+        // A pipe that is listed and never taken keeps nothing alive.
         let gate = net.gate();
         drop((net, task_end));
         assert_eq!(Arc::strong_count(&gate), 1);

@@ -33,9 +33,9 @@ struct State {
     /// The task, where it waits for bytes, or for room.
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// Who waits for the end of the loop's end.
+    /// The task that waits until the loop has dropped its end.
     watcher: Option<Waker>,
-    /// What the loop has still to be told.
+    /// The news that the loop has still to be told.
     news: News,
     /// The loop found no room.
     is_loop_blocked: bool,

@@ -147,7 +147,7 @@ fn command(program: &Path, data: &str, server: &dyn LogServer) -> Command {
     command
 }
 
-/// What an import says, and whether it was done.
+/// An import's output, and whether it was done.
 fn import(program: &Path, data: &str, server: &dyn LogServer) -> (bool, String) {
     let Output { status, stdout, stderr } =
         command(program, data, server).output().expect("it can be started");

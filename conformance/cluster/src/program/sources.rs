@@ -236,7 +236,7 @@ fn once(program: &Path, feed: &mut dyn Feed) {
             }
             2 => feed.proxy().cut(),
             _ => {
-                // What is acknowledged meanwhile is not known to be.
+                // The program does not learn which messages are acknowledged meanwhile.
                 feed.proxy().hold(Holds::Replies);
                 thread::sleep(Duration::from_millis(300));
                 feed.proxy().cut();
@@ -382,7 +382,7 @@ fn reloaded(program: &Path) {
     signal("TERM", &id);
     let status = node.process.take().expect("it ran").wait().expect("it is ours");
     assert!(status.success(), "it ends in order: {status}");
-    // What it has published is acknowledged: nothing comes again, and nothing is missing.
+    // Everything that it published is acknowledged: nothing comes again, and nothing is missing.
     node.run();
     let mut events = follower.wait_for(400);
     events.retain(|event| event.kind != "$goaway");

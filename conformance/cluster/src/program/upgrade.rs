@@ -48,7 +48,7 @@ pub(super) fn upgraded(program: &Path, server: &dyn LogServer) {
     let mut publisher = Publisher::new(ports);
     publisher.publish_to(20);
     for (at, last) in [(0, 60), (1, 100), (2, 140)] {
-        // What came since the former release waits for its last node.
+        // The kinds of entries since the former release wait for its last node.
         let refused = users::post(ports[(at + 2) % 3], "/v1/users/ann/disconnect", "");
         assert!(refused.status == 503 && refused.body.contains("unavailable"), "{}", refused.body);
         thread::scope(|scope| {

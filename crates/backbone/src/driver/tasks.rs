@@ -20,7 +20,7 @@ pub struct Tasks<J, M> {
     is_stopping: Notify,
 }
 
-/// What the owner has taken from the tasks, and was not given yet.
+/// Events that the owner has taken from the tasks, and was not given yet.
 #[derive(Debug)]
 pub struct Taken<M> {
     told: VecDeque<Told<M>>,

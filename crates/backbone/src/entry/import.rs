@@ -1,4 +1,4 @@
-//! What another log had: that of a single machine, which the cluster goes on with.
+//! Entries with the parts of another log: that of a single machine, from which the cluster goes on.
 //!
 //! ```text
 //!  Import │ Imported 0 │ Imported 1 │ … │ Imported n: the end │ Config, Node, Offer …
@@ -66,12 +66,12 @@ pub struct Imported<'b> {
     /// The part's number, from 0 on. Another number than the next one means nothing.
     #[n(1)]
     pub number: u64,
-    /// What it has.
+    /// Its content.
     #[b(2)]
     pub part: ImportedPart<'b>,
 }
 
-/// What a part has.
+/// The content of a part.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ImportedPart<'b> {
     /// A message. They come in the order of their positions.

@@ -47,14 +47,14 @@ pub enum Progress {
     Done,
 }
 
-/// What became of an offered part.
+/// The fate of an offered part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
     /// It is under way, or in the log.
     Taken,
     /// Too much is under way. Step, and offer it again.
     Full,
-    /// What was under way may be lost. Step until [`Progress::Feeds`] says where to go on.
+    /// Messages that were under way may be lost. Step until [`Progress::Feeds`] says where to go on.
     Again,
 }
 

@@ -41,7 +41,7 @@ impl Sql {
     }
 }
 
-/// What makes the table, its trigger, and the rights that are needed: a script for psql.
+/// A script for psql that makes the table and its trigger, and lists the rights that are needed.
 ///
 /// The name is one that [`OutboxConfig::from_url`](super::OutboxConfig::from_url) takes, or it needs quotes.
 pub fn outbox_sql(table: &str) -> String {

@@ -33,7 +33,7 @@ const TAKE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 /// The list, and what was taken from it.
 pub(super) struct List {
     key: Box<str>,
-    /// Where a single element waits that was moved before its number was given.
+    /// The key of a single element that was moved before its number was given.
     moved: String,
     pending: String,
     number: String,

@@ -6,7 +6,7 @@ use sockeye_hub::{ChannelName, Flow, Hub, Misuse, Publication, Run, Seq};
 
 use super::{Sequenced, restore};
 
-/// What another log had, in whose epoch a shared log goes on: the state of its hubs before the first entry of their own.
+/// The state of another log, in whose epoch a shared log goes on: that of its hubs before the first entry of their own.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
     /// Channels that are not named may have had messages up to here.
@@ -94,7 +94,7 @@ mod tests {
         RestoredChannel { name: name.into(), floor: Seq(floor), last: Seq(last), ended: false }
     }
 
-    /// What a client that comes with a cursor gets of a channel: positions, and the end of the gap.
+    /// The part of a channel that a client with a cursor gets: positions, and the end of the gap.
     fn resume(hub: &mut Hub<u64>, name: &str, after: Cursor) -> (Vec<u64>, Vec<(Reason, u64)>) {
         let key = hub.connect().expect("there is room");
         let mut subscriber = hub.subscriber(key).expect("it is there");
@@ -148,7 +148,7 @@ mod tests {
             assert_eq!(resume(&mut hub, name, at(seq, old)), wanted, "{name} after {seq}");
         }
         assert!(hub.channel(ChannelName::new("ended").expect("a name")).ended);
-        // Who has gone on with the other log has a cursor of another run.
+        // A client that has gone on with the other log has a cursor of another run.
         let forked = resume(&mut hub, "whole", at(101, old));
         assert_eq!(forked.1.first().map(|gap| gap.0), Some(Reason::Forked), "{forked:?}");
         assert_eq!(hub.position(), at(101, new));

@@ -94,7 +94,7 @@ impl Running {
         take.recv_timeout(PATIENCE).expect("the server answers")
     }
 
-    /// What wakes its loop.
+    /// The waker of its loop.
     pub fn waker(&self) -> Arc<Waker> {
         Arc::clone(&self.waker)
     }

@@ -51,7 +51,7 @@ pub(crate) struct SourceConfig {
     pub(crate) format: Option<Format>,
     /// The channels and patterns where it may publish; if it is not said, what the channel's template can become.
     pub(crate) publish: Option<Vec<String>>,
-    /// What is done with messages that can never be published.
+    /// The treatment of messages that can never be published.
     #[serde(deserialize_with = "OnBadName::read")]
     pub(crate) on_bad: OnBad,
     /// Messages that were taken and are not acknowledged.

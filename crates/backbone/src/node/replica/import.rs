@@ -1,4 +1,4 @@
-//! What another log had, in a log that goes on from it.
+//! The parts of another log, in a log that goes on from it.
 //!
 //! | the log has | what follows |
 //! |---|---|
@@ -15,7 +15,7 @@ use super::memory::{Entry, Memory};
 use super::{Effect, Replica, Told};
 use crate::entry::{Import, Imported, ImportedMessage, ImportedPart};
 
-/// What is known of the other log; nothing, if there is none.
+/// The known parts of the other log; none, if there is no other log.
 #[derive(Debug, Default)]
 pub(super) struct Origin {
     /// The parts that are still to come.
@@ -54,7 +54,7 @@ impl Origin {
         Self { under_way: Some(Box::new(under_way)), runs, horizon, head }
     }
 
-    /// Where unknown channels may have had messages up to, if everything up to a place is forgotten.
+    /// The position up to which unknown channels may have had messages, if everything up to a place is forgotten.
     pub(super) const fn floor(&self, through: u64) -> u64 {
         if through > self.head { through } else { self.horizon }
     }

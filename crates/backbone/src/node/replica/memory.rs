@@ -33,7 +33,7 @@ pub(super) struct Entry {
     fact: Fact,
 }
 
-/// What an entry tells of its message.
+/// The parts of an entry that tell of its message.
 #[derive(Debug)]
 enum Fact {
     /// It is the newest one of its channel so far, and perhaps its key.

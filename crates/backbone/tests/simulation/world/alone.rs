@@ -26,7 +26,7 @@ struct Kept {
     time_ms: u64,
 }
 
-/// What is imported: the first entry, and the others.
+/// The entries of an import: the first one, and the others.
 pub(super) struct Origin {
     import: Import,
     parts: Vec<Arc<[u8]>>,
@@ -140,7 +140,7 @@ impl World {
         }
     }
 
-    /// What is brought: some messages of each channel, and of one perhaps nothing.
+    /// The messages to bring: some of each channel, and of one perhaps none.
     fn export<'a>(&mut self, alone: &'a Alone) -> (Import, Vec<ImportedPart<'a>>) {
         let mut floors = [0; CHANNELS.len()];
         for (channel, floor) in floors.iter_mut().enumerate() {

@@ -26,7 +26,7 @@ pub(super) struct Bounds {
     pub(super) entry_bytes: usize,
 }
 
-/// What a log has, and what is brought of it.
+/// The parts of a log, and those that are brought.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Survey {
     epoch: u64,

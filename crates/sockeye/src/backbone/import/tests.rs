@@ -1,4 +1,4 @@
-//! What is brought of a log on disk, and an import into the engine in memory.
+//! The parts of a log on disk that are brought, and an import into the engine in memory.
 
 use std::path::PathBuf;
 
