@@ -70,27 +70,14 @@ impl Direction {
         len
     }
 
-    /// Moves bytes into `buffer`, as many as it has room for.
-    fn take(&mut self, buffer: &mut [u8]) -> usize {
-        let (first, second) = self.bytes.as_slices();
-        let from_first = first.len().min(buffer.len());
-        let from_second = second.len().min(buffer.len() - from_first);
-        buffer[..from_first].copy_from_slice(&first[..from_first]);
-        buffer[from_first..from_first + from_second].copy_from_slice(&second[..from_second]);
-        self.drop_front(from_first + from_second)
-    }
-
     /// Moves bytes behind what `buffer` has, as many as it has room for.
-    fn take_into(&mut self, buffer: &mut ReadBuf<'_>) -> usize {
+    fn take(&mut self, buffer: &mut ReadBuf<'_>) -> usize {
         let (first, second) = self.bytes.as_slices();
         let from_first = first.len().min(buffer.remaining());
         buffer.put_slice(&first[..from_first]);
         let from_second = second.len().min(buffer.remaining());
         buffer.put_slice(&second[..from_second]);
-        self.drop_front(from_first + from_second)
-    }
-
-    fn drop_front(&mut self, len: usize) -> usize {
+        let len = from_first + from_second;
         self.bytes.drain(..len);
         if self.bytes.is_empty() && self.bytes.capacity() > IDLE_BYTES_MAX {
             self.bytes = VecDeque::new();
@@ -159,7 +146,7 @@ impl Drop for LoopEnd {
 impl Socket for LoopEnd {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        let len = state.to_loop.take(buffer);
+        let len = state.to_loop.take(&mut ReadBuf::new(buffer));
         if len == 0 {
             let is_over = state.to_loop.is_ended || buffer.is_empty();
             return if is_over { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
@@ -236,7 +223,7 @@ impl AsyncRead for TaskEnd {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
-        let len = state.to_task.take_into(buffer);
+        let len = state.to_task.take(buffer);
         if len == 0 && buffer.remaining() > 0 && !state.to_task.is_ended {
             state.reader = Some(context.waker().clone());
             return Poll::Pending;
