@@ -77,8 +77,8 @@ pub(crate) struct Offered {
 #[derive(Debug, Default)]
 pub struct SourceState {
     name: Box<str>,
-    /// Whether a source of this name runs.
-    is_open: AtomicBool,
+    /// Publishers of this name: two, while one takes another's place.
+    open: AtomicU64,
     standing: AtomicU64,
     published: AtomicU64,
     repeats: AtomicU64,
@@ -136,7 +136,7 @@ impl Inlet {
             state.sources.push(Arc::clone(&source));
             source
         });
-        source.is_open.store(true, Ordering::Relaxed);
+        source.open.fetch_add(1, Ordering::Relaxed);
         let line = Arc::new(Line {
             number: state.next,
             publish,
@@ -170,7 +170,7 @@ impl Inlet {
     /// The figures of all sources that run.
     pub(crate) fn figures(&self) -> Vec<SourceFigures> {
         let state = self.0.lock();
-        let open = state.sources.iter().filter(|it| it.is_open.load(Ordering::Relaxed));
+        let open = state.sources.iter().filter(|it| it.open.load(Ordering::Relaxed) > 0);
         open.map(|it| it.figures()).collect()
     }
 
@@ -231,7 +231,7 @@ impl Publisher {
 /// Tells the service, which may wait for the end of its sources.
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.line.state.is_open.store(false, Ordering::Relaxed);
+        self.line.state.open.fetch_sub(1, Ordering::Relaxed);
         self.queue.open.fetch_sub(1, Ordering::AcqRel);
         self.queue.wake();
     }

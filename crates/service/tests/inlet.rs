@@ -112,8 +112,12 @@ fn an_operator_sees_sources_and_their_troubles() {
     assert!(!metrics().contains("sockeye_source_"), "it is no source any more");
     let again = inlet.publisher("shop", grants(&["news"]));
     assert!(metrics().contains("sockeye_source_refused_total{source=\"shop\"} 1\n"), "it goes on");
+    let follower = inlet.publisher("shop", grants(&["news"]));
     drop(again);
+    assert!(metrics().contains("sockeye_source_up{source=\"shop\"}"), "the follower is there");
+    drop(follower);
     assert!(!inlet.is_open());
+    assert!(!metrics().contains("sockeye_source_"));
 }
 
 #[test]

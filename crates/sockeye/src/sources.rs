@@ -158,8 +158,9 @@ impl Sources {
     fn start(&self, name: &str, plan: Plan, former: Option<Running>) -> std::io::Result<Running> {
         let Plan { config, settings, publish, bus } = plan;
         let is_stopping = Arc::new(AtomicBool::new(false));
-        let (inlet, stop, own_name) =
-            (self.inlet.clone(), Arc::clone(&is_stopping), name.to_owned());
+        // Its figures are there from now on.
+        let outlet = Outlet::new(self.inlet.publisher(name, publish), name);
+        let stop = Arc::clone(&is_stopping);
         let former = former.map(|it| {
             it.is_stopping.store(true, Ordering::Release);
             it.thread
@@ -170,7 +171,6 @@ impl Sources {
             if stop.load(Ordering::Acquire) {
                 return;
             }
-            let outlet = Outlet::new(inlet.publisher(&own_name, publish), &own_name);
             Pump::new(bus.bus(), outlet, settings, stop).run();
         };
         let thread = thread::Builder::new().name(format!("source {name}")).spawn(run)?;

@@ -81,6 +81,7 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     pool.wait_until_ready()?;
     drop(progress);
     let (nets, _files) = bound.listen(|| MioNet::new().map(|net| net.counting_from(start)))?;
+    sources.apply(plans);
     pool.serve(nets, &backbone);
     // What a shared log has told before found no waker.
     pool.wake();
@@ -90,7 +91,6 @@ pub(crate) fn run(options: &ServeOptions, config: Config, descriptors: u64) -> R
     let reloader = Reloader::new(options, descriptors, config, parts);
     let me = std::thread::current();
     let reload = ReloadThread::start(reloader, backbone.workers(), move || me.unpark())?;
-    sources.apply(plans);
     run_sequencer(&backbone, &mut decides, &mut pool, (&reload, &asked, &sources, start))?;
     log::info!("bye");
     Ok(())
