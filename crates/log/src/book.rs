@@ -5,12 +5,14 @@
 
 mod channels;
 mod rules;
+mod shared;
 mod space;
 
 use std::collections::HashMap;
 
 use self::channels::Channels;
 pub(crate) use self::channels::{AtWork, Channel, Figures};
+pub(crate) use self::shared::SharedBook;
 pub use self::space::SpaceUse;
 pub(crate) use self::space::is_over;
 use self::space::{Pool, Space};

@@ -1,22 +1,22 @@
 //! The configuration and the figures of a log that is at work.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crate::book::{Book, Totals};
+use crate::book::{SharedBook, Totals};
 use crate::queue::Queue;
 use crate::{Error, Limits, Policy, SpaceUse};
 
 /// A handle to a log for those who configure and watch it. Its calls never wait for the disk.
 #[derive(Clone, Debug)]
 pub struct Control {
-    book: Arc<Mutex<Book>>,
+    book: SharedBook,
     queue: Arc<Queue>,
     /// The limits that the log was opened with.
     limits: Limits,
 }
 
 impl Control {
-    pub(crate) const fn new(book: Arc<Mutex<Book>>, queue: Arc<Queue>, limits: Limits) -> Self {
+    pub(crate) const fn new(book: SharedBook, queue: Arc<Queue>, limits: Limits) -> Self {
         Self { book, queue, limits }
     }
 
@@ -34,7 +34,7 @@ impl Control {
         let limits = self.limits.with_totals(limits);
         limits.check()?;
         policy.check(&limits)?;
-        self.book().reconfigure(policy, &limits);
+        self.book.lock().reconfigure(policy, &limits);
         self.queue.lock().limits = Some(limits);
         self.queue.notify();
         Ok(())
@@ -48,16 +48,11 @@ impl Control {
     /// The use of each namespace: first of all that have no rule of their own, then in the policy's
     /// order.
     pub fn uses(&self) -> Vec<SpaceUse> {
-        self.book().uses()
+        self.book.lock().uses()
     }
 
     /// The figures of the whole log.
     pub fn totals(&self) -> Totals {
-        self.book().totals()
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        // No code panics while it changes the book.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().totals()
     }
 }

@@ -11,7 +11,7 @@ use std::{fmt, io};
 
 pub(crate) use self::channels::{Channels, row};
 use self::page::Answered;
-use crate::book::Book;
+use crate::book::SharedBook;
 use crate::open::DATABASE;
 use crate::schema::connect_to_read;
 use crate::{Error, Store};
@@ -157,7 +157,7 @@ impl Readers {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let (path, epoch) = (store.dir().join(DATABASE), store.epoch());
-        let book = Arc::clone(store.shared_book());
+        let book = store.shared_book().clone();
         let thread = Builder::new().name("log reader".into());
         let thread = thread.spawn(move || serve(&path, (epoch, &book), &theirs))?;
         Ok(Self(Arc::new(Thread { shared, thread: Mutex::new(Some(thread)) })))
@@ -272,7 +272,7 @@ impl Shared {
     }
 }
 
-fn serve(path: &Path, (epoch, book): (u64, &Mutex<Book>), shared: &Shared) {
+fn serve(path: &Path, (epoch, book): (u64, &SharedBook), shared: &Shared) {
     let mut db = None;
     let mut channels = Channels::default();
     while let Some((id, query)) = shared.next() {

@@ -10,7 +10,7 @@ mod trim;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::ffi;
@@ -18,7 +18,7 @@ use rusqlite::ffi;
 pub use self::read::{Channel, Key};
 use self::stage::Stage;
 use self::trim::DROPS_MAX;
-use crate::book::{Book, Totals};
+use crate::book::{SharedBook, Totals};
 use crate::mark::{Mark, MarkFile};
 use crate::open::{self, Found, Opening, Purpose, wal_path};
 use crate::queue::Queue;
@@ -72,7 +72,7 @@ pub struct Store {
     /// The position of the newest record ever written.
     tail: u64,
     state: State,
-    book: Arc<Mutex<Book>>,
+    book: SharedBook,
     /// What a writer, and those who configure it, share with its thread.
     queue: Arc<Queue>,
     /// Channels by the first record that their rows do not count.
@@ -130,7 +130,7 @@ impl Store {
             head: recovered.head,
             tail: loaded.tail,
             state: loaded.state,
-            book: Arc::new(Mutex::new(loaded.book)),
+            book: SharedBook::new(loaded.book),
             queue: Arc::default(),
             unsaved: loaded.unsaved,
             runs,
@@ -154,7 +154,7 @@ impl Store {
     pub fn append(&mut self, records: &[Record]) -> Result<u64, Error> {
         let mut reserved = 0;
         let has_room = records.iter().all(|record| {
-            let mut book = self.book();
+            let mut book = self.book.lock();
             let body_bytes = record.body.len() as u64;
             let room = book.room(&record.channel, body_bytes, record.key.is_some());
             if room.is_ok() {
@@ -166,7 +166,7 @@ impl Store {
         if has_room {
             return self.append_reserved(records);
         }
-        self.book().release(&records[..reserved]);
+        self.book.lock().release(&records[..reserved]);
         let newest = records.last().map_or(self.head, |record| record.seq);
         let done = self.check(records).and(Err(Error::Full));
         self.settle_failure(done, newest).map(|()| newest)
@@ -178,7 +178,7 @@ impl Store {
         let done = self.try_append(records);
         // If only the mark could not be written, they are committed and wait no longer.
         if done.is_err() && self.tail < newest.seq {
-            self.book().release(records);
+            self.book.lock().release(records);
         }
         self.settle_failure(done, newest.seq).map(|()| newest.seq)
     }
@@ -225,7 +225,7 @@ impl Store {
         self.check(records)?;
         self.bound_wal()?;
         let mut stage = Stage::default();
-        stage.add(&mut self.book(), records);
+        stage.add(&mut self.book.lock(), records);
         let done = self.commit(records, stage, |store, db, stage| {
             store.trim_grown(db, stage)?;
             store.trim_full(db, stage, u64::MAX)
@@ -265,7 +265,7 @@ impl Store {
         let max = u32::try_from(DROPS_MAX).unwrap_or(u32::MAX);
         let keys = table::expired_keys(self.table.db(), now_ms, max)?;
         let has_work = {
-            let book = self.book();
+            let book = self.book.lock();
             let is_full = || book.slots().into_iter().any(|slot| book.excess(slot) > 0);
             !book.to_trim(now_ms, 1).is_empty() || !book.to_forget(1).is_empty() || is_full()
         };
@@ -337,13 +337,13 @@ impl Store {
 
     /// The figures of the whole log.
     pub fn totals(&self) -> Totals {
-        self.book().totals()
+        self.book.lock().totals()
     }
 
     /// The use of each namespace: first of all that have no rule of their own, then in the policy's
     /// order.
     pub fn uses(&self) -> Vec<SpaceUse> {
-        self.book().uses()
+        self.book.lock().uses()
     }
 
     /// Whether an earlier failure stops it from taking records.
@@ -356,7 +356,7 @@ impl Store {
         self.failure.unwrap_or(Error::Broken)
     }
 
-    pub(crate) const fn shared_book(&self) -> &Arc<Mutex<Book>> {
+    pub(crate) const fn shared_book(&self) -> &SharedBook {
         &self.book
     }
 
@@ -371,11 +371,6 @@ impl Store {
 
     pub(crate) const fn db(&self) -> &Connection {
         self.table.db()
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        // No code panics while it changes the book.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self, records: &[Record]) -> Result<(), Error> {
@@ -468,7 +463,7 @@ impl Store {
         let mut floors: Vec<_> = floors.map(|(id, touched)| (*id, touched.stats.floor)).collect();
         floors.sort_unstable();
         table::delete_records(db, &floors)?;
-        let book = self.book();
+        let book = self.book.lock();
         stage.forgotten = book.to_forget(stage.places.len().max(FORGOTTEN_MAX));
         stage.forgotten.retain(|id| !stage.channels.contains_key(id));
         let last =

@@ -1,10 +1,10 @@
 //! The log on its own thread, for a loop that must not wait for the disk.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::{fmt, io};
 
-use crate::book::{Book, NoRoom};
+use crate::book::{NoRoom, SharedBook};
 use crate::queue::{Queue, Settled, Work};
 use crate::record::kept_bytes;
 use crate::{Error, Limits, Record, Store};
@@ -90,7 +90,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Writer {
     queue: Arc<Queue>,
-    book: Arc<Mutex<Book>>,
+    book: SharedBook,
     thread: Option<JoinHandle<Store>>,
     limits: Limits,
     /// The last position that was queued.
@@ -111,7 +111,7 @@ impl Writer {
         let queue = Arc::clone(store.queue());
         queue.reopen();
         let theirs = Arc::clone(&queue);
-        let book = Arc::clone(store.shared_book());
+        let book = store.shared_book().clone();
         let stopped = store.is_broken();
         let thread = Builder::new().name("log".into()).spawn(move || {
             let alive = Alive { queue: &theirs, wake: &wake };
@@ -134,7 +134,7 @@ impl Writer {
     pub fn room(&self, channel: &str, key: Option<&str>, body_bytes: u64) -> Result<(), Refused> {
         let key_bytes = key.map_or(0, |key| key.len() as u64);
         self.queue_room(kept_bytes(channel, body_bytes).saturating_add(key_bytes))?;
-        self.book().room(channel, body_bytes, key.is_some()).map_err(|no_room| match no_room {
+        self.book.lock().room(channel, body_bytes, key.is_some()).map_err(|no_room| match no_room {
             NoRoom::Bytes => Refused::Full,
             NoRoom::Channels => Refused::Channels,
             NoRoom::Keys => Refused::Keys,
@@ -144,7 +144,7 @@ impl Writer {
     /// Notes that a record with such a body had no [`room`](Self::room) in its namespace, for
     /// [`SpaceUse`](crate::SpaceUse).
     pub fn note_refused(&self, channel: &str, body_bytes: u64) {
-        self.book().note_refused(channel, body_bytes);
+        self.book.lock().note_refused(channel, body_bytes);
     }
 
     const fn queue_room(&self, record_bytes: u64) -> Result<(), Refused> {
@@ -186,7 +186,7 @@ impl Writer {
         self.last = record.seq;
         self.counts.pending += 1;
         self.counts.pending_bytes += record.bytes();
-        self.book().reserve(&record);
+        self.book.lock().reserve(&record);
         let mut inner = self.queue.lock();
         inner.waiting.push_back(record);
         // With others in the queue the thread has been notified already.
@@ -226,11 +226,6 @@ impl Writer {
     pub fn expire(&self, now_ms: u64) {
         self.queue.lock().expire = Some(now_ms);
         self.queue.notify();
-    }
-
-    fn book(&self) -> MutexGuard<'_, Book> {
-        // No code panics while it changes the book.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The figures.

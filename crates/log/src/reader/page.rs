@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use super::channels::{self, Channels};
 use super::{Entry, Page, Query, Range, Target};
 use crate::Error;
-use crate::book::Book;
+use crate::book::SharedBook;
 use crate::rows::RecordRow;
 use crate::schema::{CORRUPT, error, number, stored};
 use crate::table::{self, limit};
@@ -29,7 +29,7 @@ pub(super) enum Answered {
 /// Answers a question, or a part of it.
 pub(super) fn answer(
     db: &Connection,
-    (epoch, book): (u64, &Mutex<Book>),
+    (epoch, book): (u64, &SharedBook),
     channels: &mut Channels,
     query: &Query,
 ) -> Result<Answered, Error> {
@@ -48,9 +48,8 @@ pub(super) fn answer(
 
 /// The newest records of the channels that are named. They were committed before, so a snapshot that is made
 /// after this call has them, unless they were dropped.
-fn newest_of(book: &Mutex<Book>, targets: &[Target]) -> HashMap<Box<str>, u64> {
-    // No code panics while it changes the book.
-    let book = book.lock().unwrap_or_else(PoisonError::into_inner);
+fn newest_of(book: &SharedBook, targets: &[Target]) -> HashMap<Box<str>, u64> {
+    let book = book.lock();
     let names = targets.iter().filter_map(|target| match target {
         Target::Name(name) => Some(name),
         Target::Matching(_) => None,

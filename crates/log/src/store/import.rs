@@ -11,11 +11,11 @@ use crate::{Error, Record, table};
 impl Store {
     /// Appends records at positions that were given out elsewhere. If it fails, they are not void.
     pub(crate) fn import_records(&mut self, records: &[Record]) -> Result<(), Error> {
-        records.iter().for_each(|record| self.book().reserve(record));
+        records.iter().for_each(|record| self.book.lock().reserve(record));
         let done = self.try_append(records);
         // If only the mark could not be written, they are committed and wait no longer.
         if done.is_err() && records.last().is_some_and(|newest| self.tail < newest.seq) {
-            self.book().release(records);
+            self.book.lock().release(records);
         }
         self.note(done);
         done
@@ -23,11 +23,11 @@ impl Store {
 
     /// Enters what another log knew of channels. Their records up to their floors go.
     pub(crate) fn import_channels(&mut self, channels: &[ChannelState]) -> Result<(), Error> {
-        let ids: Vec<u32> = channels.iter().map(|it| self.book().adopt(&it.name)).collect();
+        let ids: Vec<u32> = channels.iter().map(|it| self.book.lock().adopt(&it.name)).collect();
         let done = self.commit(&[], Stage::default(), |store, db, stage| {
             for (id, channel) in ids.into_iter().zip(channels) {
                 store.trim_through(db, stage, id, channel.floor)?;
-                let touched = stage.touch(&store.book(), id);
+                let touched = stage.touch(&store.book.lock(), id);
                 // Its row is written in any case.
                 touched.old_floor = u64::MAX;
                 let stats = &mut touched.stats;
@@ -47,7 +47,7 @@ impl Store {
         let mut rows = Vec::with_capacity(keys.len());
         for KeyState { channel: name, key, seq, until_ms } in keys {
             let (seq, until_ms) = (*seq, *until_ms);
-            let channel = self.book().id_of(name).ok_or(Error::Damaged { seq })?;
+            let channel = self.book.lock().id_of(name).ok_or(Error::Damaged { seq })?;
             rows.push(NewKey { seq, channel, name, key, until_ms });
         }
         table::insert_keys(&db, self.last.epoch, rows.into_iter())?;
@@ -56,7 +56,7 @@ impl Store {
 
     /// Whether it knows a channel.
     pub(crate) fn knows(&self, channel: &str) -> bool {
-        self.book().id_of(channel).is_some()
+        self.book.lock().id_of(channel).is_some()
     }
 
     /// Enters what another log knew of itself.

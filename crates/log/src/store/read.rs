@@ -46,7 +46,7 @@ impl Store {
     pub fn replay(&self, mut each: impl FnMut(Record)) -> Result<(), Error> {
         let done = table::records(self.db(), 0, |found| {
             let seq = found.seq;
-            let channel = self.book().channel(found.channel).map(|it| it.name.to_owned());
+            let channel = self.book.lock().channel(found.channel).map(|it| it.name.to_owned());
             let channel = channel.ok_or(Error::Damaged { seq })?;
             found.check(self.epoch(), &channel)?;
             let RecordRow { time_ms, kind, body, .. } = found;
@@ -64,7 +64,7 @@ impl Store {
     pub fn newest(&self) -> Result<Option<Record>, Error> {
         let newest = table::newest(self.db())?;
         Ok(newest.and_then(|found| {
-            let channel = self.book().channel(found.channel)?.name.to_owned();
+            let channel = self.book.lock().channel(found.channel)?.name.to_owned();
             found.check(self.epoch(), &channel).ok()?;
             let RecordRow { seq, time_ms, kind, body, .. } = found;
             Some(Record { seq, time_ms, kind, channel, key: None, body })
@@ -73,7 +73,7 @@ impl Store {
 
     /// Passes all channels to `each`, in no order.
     pub fn channels(&self, mut each: impl FnMut(Channel<'_>)) {
-        let book = self.book();
+        let book = self.book.lock();
         for channel in book.all() {
             let stats = channel.figures.stats;
             each(Channel {
@@ -95,7 +95,7 @@ impl Store {
     pub fn keys(&self, mut each: impl FnMut(Key<'_>)) -> Result<u64, Error> {
         let mut skipped = 0;
         let read = table::keys(self.db(), |row| {
-            let book = self.book();
+            let book = self.book.lock();
             let channel = book.channel(row.channel).map_or("", |channel| channel.name);
             if row.is_sound(self.epoch(), channel) {
                 let KeyRow { seq, ref key, until_ms, .. } = row;

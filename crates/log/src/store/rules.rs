@@ -27,7 +27,7 @@ impl Store {
         limits.check()?;
         policy.check(&limits)?;
         self.set_limits(limits)?;
-        self.book().reconfigure(policy, &limits);
+        self.book.lock().reconfigure(policy, &limits);
         Ok(())
     }
 
@@ -35,19 +35,19 @@ impl Store {
     pub(crate) fn set_limits(&mut self, limits: Limits) -> Result<(), Error> {
         self.limits = limits;
         // SQLite would refuse everything in a file without free pages.
-        let kept = self.book().totals().bytes;
+        let kept = self.book.lock().totals().bytes;
         self.table.set_pages_max(limits.pages_max_beside(kept))
     }
 
     /// Looks at some channels after a change of the rules. Returns whether any are left.
     pub(crate) fn sweep(&self) -> bool {
-        let mut book = self.book();
+        let mut book = self.book.lock();
         book.sweep(SWEPT_MAX);
         book.is_sweeping()
     }
 
     /// A handle that changes the rules and reads the figures while a writer is at work.
     pub fn control(&self) -> Control {
-        Control::new(Arc::clone(&self.book), Arc::clone(&self.queue), self.limits)
+        Control::new(self.book.clone(), Arc::clone(&self.queue), self.limits)
     }
 }

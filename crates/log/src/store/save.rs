@@ -2,7 +2,6 @@
 //! otherwise some with each commit.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -43,7 +42,7 @@ impl Store {
             ids.extend(oldest.filter(|id| !stage.forgotten.contains(id)));
         }
         let rows: Vec<Saved> = {
-            let book = self.book();
+            let book = self.book.lock();
             let row = |id: &u32| {
                 let touched = stage.touch(&book, *id);
                 let (before, has_row) = (*touched, touched.has_row);
@@ -89,8 +88,8 @@ impl Store {
 
     /// Enters a commit in the book.
     pub(super) fn enter(&mut self, records: &[Record], stage: Stage) {
-        let book = Arc::clone(&self.book);
-        let mut book = book.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let book = self.book.clone();
+        let mut book = book.lock();
         book.settle_all(records);
         for (id, touched) in stage.channels {
             let before = book.channel(id).map_or(0, |it| it.figures.at_work.unsaved);

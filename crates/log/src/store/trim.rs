@@ -47,7 +47,7 @@ impl Store {
     /// Drops the oldest records of channels that the commit has made too large.
     pub(super) fn trim_grown(&self, db: &Connection, stage: &mut Stage) -> Result<(), Error> {
         let mut grown: Vec<u32> = {
-            let book = self.book();
+            let book = self.book.lock();
             let large = stage
                 .channels
                 .iter()
@@ -71,7 +71,7 @@ impl Store {
         stage: &mut Stage,
         now_ms: u64,
     ) -> Result<(), Error> {
-        let ids = self.book().to_trim(now_ms, CHANNELS_MAX);
+        let ids = self.book.lock().to_trim(now_ms, CHANNELS_MAX);
         for id in ids {
             self.trim_channel(db, stage, id, Some(now_ms))?;
             if stage.dropped >= DROPS_MAX {
@@ -90,7 +90,7 @@ impl Store {
         id: u32,
         now_ms: Option<u64>,
     ) -> Result<(), Error> {
-        let mut trim = Trim::new(&mut self.book(), stage, id);
+        let mut trim = Trim::new(&mut self.book.lock(), stage, id);
         while trim.stats.records > 0 && stage.dropped + trim.dropped < DROPS_MAX {
             let Some(old) = trim.oldest(db, CHUNK)? else { break };
             let expired = now_ms.is_some_and(|now_ms| is_expired(&trim.rule, old.time_ms, now_ms));
@@ -110,7 +110,7 @@ impl Store {
         id: u32,
         through: u64,
     ) -> Result<(), Error> {
-        let mut trim = Trim::new(&mut self.book(), stage, id);
+        let mut trim = Trim::new(&mut self.book.lock(), stage, id);
         while trim.oldest(db, CHUNK)?.is_some_and(|old| old.seq <= through) {
             trim.drop_oldest();
         }
@@ -125,9 +125,9 @@ impl Store {
         stage: &mut Stage,
         drops_max: u64,
     ) -> Result<(), Error> {
-        let slots = self.book().slots();
+        let slots = self.book.lock().slots();
         for slot in slots {
-            let excess = self.book().excess(slot);
+            let excess = self.book.lock().excess(slot);
             if excess > 0 && stage.dropped < drops_max {
                 self.trim_namespace(db, stage, slot, (excess, drops_max))?;
             }
@@ -144,7 +144,7 @@ impl Store {
         slot: usize,
         (excess, drops_max): (u64, u64),
     ) -> Result<(), Error> {
-        let firsts = self.book().oldest(slot, FIRSTS_MAX);
+        let firsts = self.book.lock().oldest(slot, FIRSTS_MAX);
         let mut firsts = firsts.into_iter().peekable();
         let mut trims: HashMap<u32, Trim> = HashMap::new();
         let mut heap = BinaryHeap::new();
@@ -157,7 +157,8 @@ impl Store {
             };
             let next = if is_next { firsts.next() } else { heap.pop().map(|Reverse(it)| it) };
             let Some((_, id)) = next else { break };
-            let trim = trims.entry(id).or_insert_with(|| Trim::new(&mut self.book(), stage, id));
+            let trim =
+                trims.entry(id).or_insert_with(|| Trim::new(&mut self.book.lock(), stage, id));
             // The rules have changed since, and it is in another namespace.
             if trim.slot != slot {
                 continue;
