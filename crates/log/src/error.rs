@@ -24,6 +24,9 @@ pub enum Error {
     /// The disk, or the log's part of it, is full. No record of the batch was kept. A later batch
     /// may succeed.
     Full,
+    /// The system refused a write to the database: the file has reached a limit (`RLIMIT_FSIZE`) or a
+    /// quota, or the disk fails. No record of the batch was kept. A later batch may succeed.
+    WriteRefused,
     /// The database, or a file beside it, cannot be written. Reading needs that, too: a reader and a
     /// writer agree by a file.
     ReadOnly,
@@ -57,7 +60,12 @@ impl Error {
     /// Otherwise it may or may not be; only opening the directory again tells.
     pub const fn is_certain(self) -> bool {
         match self {
-            Self::Full | Self::Order { .. } | Self::TooLarge | Self::Broken | Self::Limits => true,
+            Self::Full
+            | Self::WriteRefused
+            | Self::Order { .. }
+            | Self::TooLarge
+            | Self::Broken
+            | Self::Limits => true,
             Self::Locked
             | Self::Format(_)
             | Self::Absent
@@ -96,6 +104,10 @@ impl fmt::Display for Error {
                 "the directory, or a file in it, cannot be written, which reading needs, too",
             ),
             Self::Full => f.write_str("the disk, or the log's share of it, is full"),
+            Self::WriteRefused => f.write_str(
+                "the system refused to write `log.sqlite`, or a file beside it: a limit of file sizes or a \
+                 quota is reached, or the disk fails",
+            ),
             Self::Database(code) => {
                 write!(f, "{} (SQLite's code {code})", meaning(*code))
             }

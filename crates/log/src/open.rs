@@ -217,7 +217,7 @@ fn compare(existing: &Existing, mark: Mark) -> Result<(), Trouble> {
     }
     // A damaged header may make the file read-only. A full disk is no damage.
     match table::set_state(table.db(), loaded.state) {
-        Ok(()) | Err(Error::Full) => Ok(()),
+        Ok(()) | Err(Error::Full | Error::WriteRefused) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -147,6 +147,10 @@ pub(crate) fn error(error: rusqlite::Error) -> Error {
     match error.sqlite_error() {
         // [log:full]
         Some(why) if why.code == ErrorCode::DiskFull => Error::Full,
+        // [log:full] A write that failed leaves a commit without its last frame, which is no commit. The next one
+        // overwrites its frames. A sync that failed is another matter: the system may have dropped pages, and would
+        // report the next sync of them as done. [log:unknown]
+        Some(why) if why.extended_code == ffi::SQLITE_IOERR_WRITE => Error::WriteRefused,
         Some(why) if why.code == ErrorCode::DatabaseBusy => Error::Locked,
         Some(why) => Error::Database(why.extended_code),
         // A value of another type than was written.

@@ -146,7 +146,7 @@ impl Store {
     /// returns, they are on disk. Returns the highest position.
     ///
     /// # Errors
-    /// [`Error::Full`] also if a namespace has no room. If the error [is
+    /// [`Error::Full`] also if a namespace has no room; [`Error::WriteRefused`]. If the error [is
     /// certain](Error::is_certain), no record was kept, and the positions of the batch are void
     /// ([`Error::Order`]: they were not given out). Otherwise the records may or may not be in the
     /// log, and the store accepts no more. In both cases the positions are not given out again,
@@ -481,7 +481,10 @@ impl Store {
         let times = records.iter().map(|record| record.time_ms);
         self.last.time_ms = times.fold(self.last.time_ms, u64::max);
         // If this fails, the records are on disk, but a loss of them would go unseen.
-        self.mark.write(self.last).map_err(|_| Error::Database(ffi::SQLITE_IOERR_WRITE))
+        self.mark.write(self.last).map_err(|why| match why {
+            Error::Full => Error::Io(std::io::ErrorKind::StorageFull),
+            why => why,
+        })
     }
 }
 

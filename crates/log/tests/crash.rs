@@ -12,14 +12,16 @@ use std::time::Duration;
 
 mod support;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sockeye_log::{Error, Outcome, Policy, Recovered, Rule, Start, Store, Writer};
-use support::{Dir, Numbers, limits, open_by, record, records};
+use support::{Dir, Numbers, batch, limits, open_by, record, records};
 
 /// A new process holds the locks of this one until it runs its own program, and `spawn` may return
 /// shortly before that. So these tests run one after another: each ends the processes that it starts.
 static ALONE: Mutex<()> = Mutex::new(());
 
 const CHILD: &str = "SOCKEYE_LOG_CHILD";
+const LIMITED: &str = "SOCKEYE_LOG_LIMITED";
 const BODY_MAX: u64 = 9_000;
 
 /// Messages that a channel keeps.
@@ -244,4 +246,53 @@ fn a_second_store_of_one_process_is_refused() {
     assert_eq!(refused, Err(Error::Locked));
     drop(store);
     assert!(open_narrow(dir.path(), 2).is_ok());
+}
+
+/// Bounds the size of the files that this process writes.
+fn bound_files(bytes: Option<u64>) {
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    setrlimit(Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
+}
+
+/// Not a test by itself: a process whose files must not grow for a while. It ends as if it was killed.
+#[test]
+fn limited() {
+    let Some(dir) = std::env::var_os(LIMITED).map(PathBuf::from) else { return };
+    let (mut store, _) = open_narrow(&dir, 1).unwrap();
+    assert_eq!(store.append(&[record(1, BODY_MAX)]), Ok(1));
+    let wal_bytes = dir.join("log.sqlite-wal").metadata().unwrap().len();
+    // The first frames of the commit are written, and part of another.
+    bound_files(Some(wal_bytes + 10_000));
+    assert_eq!(store.append(&batch(2, 20, BODY_MAX)), Err(Error::WriteRefused));
+    assert_eq!(store.append(&batch(21, 30, BODY_MAX)), Err(Error::WriteRefused));
+    assert!(Error::WriteRefused.is_certain() && !store.is_broken());
+    if number("SOCKEYE_LOG_RAISED") == Some(1) {
+        bound_files(None);
+        assert_eq!(store.append(&batch(31, 40, BODY_MAX)), Ok(40));
+    }
+    std::process::exit(0);
+}
+
+/// [log:full] [log:head]
+#[test]
+fn a_limit_of_file_sizes_refuses_whole_batches_and_may_be_raised() {
+    let _alone = alone();
+    for (raised, head) in [(0, 30), (1, 40)] {
+        let dir = Dir::new("limited");
+        // The signal that comes with the refusal would end the process.
+        let output = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "limited", "--nocapture"])
+            .env(LIMITED, dir.path())
+            .env("SOCKEYE_LOG_RAISED", raised.to_string())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let (store, recovered) = open_narrow(dir.path(), 2).unwrap();
+        assert_eq!((recovered.start, recovered.epoch), (Start::Resumed, 1));
+        assert_eq!(recovered.head, head);
+        let kept = if raised == 1 { batch(31, 40, BODY_MAX) } else { Vec::new() };
+        assert!(records(&store).into_iter().eq([record(1, BODY_MAX)].into_iter().chain(kept)));
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use signal_hook::consts::SIGXFSZ;
 use sockeye_hub::{ChannelName, Check, Epoch, Run, Seq};
 use sockeye_log::{
     Control, Damage, Limits, Options, Outcome, Readers, Recovered, Refused, Start, Store, Writer,
@@ -148,6 +149,10 @@ const fn remedy(why: sockeye_log::Error) -> &'static str {
         sockeye_log::Error::Full => {
             ": make room on its disk (`df` shows it), or raise the quota; it goes on by itself"
         }
+        sockeye_log::Error::WriteRefused => {
+            ": raise the limit of file sizes (`ulimit -f`, systemd's LimitFSIZE) or the quota, or look for errors of \
+             the disk (`dmesg`); it goes on by itself"
+        }
         _ => "",
     }
 }
@@ -212,6 +217,9 @@ impl Opened {
         }
         let mut options = Options::new(fresh_epoch.0, run_tag()?);
         (options.limits, options.policy) = (log_limits(config), config.retention());
+        // At a limit of file sizes writes fail, and the log says so. This signal comes with it, and would end us.
+        let caught = signal_hook::flag::register(SIGXFSZ, Arc::default());
+        caught.or_fail(|| "cannot catch SIGXFSZ".into())?;
         progress.begin("the log's files", 0);
         let (store, found) = Store::open(dir, &options).or_fail(|| opening(dir))?;
         tell(dir, &found);

@@ -1,6 +1,6 @@
 //! `sockeye log` beside a server, and what a log keeps over a restart.
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 
 use crate::common::child::{bad, good, run_with};
@@ -451,4 +451,35 @@ fn a_damaged_log_is_not_touched_by_maintenance() {
     bad(&run_with(&["log", "import", "--data", &new], line), 1, "the log is damaged");
     assert!(std::fs::read(place.path("new/log.sqlite")).expect("it is there") == database);
     assert!(!std::path::Path::new(&place.path("new/log.sqlite.damaged")).exists());
+}
+
+/// The disk of a server may be bounded by a limit of file sizes, which an operator raises while it runs. [log:full]
+#[test]
+fn a_limit_of_file_sizes_refuses_publications_until_it_is_raised() {
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    let serving = start(&place, "data");
+    let first = publish(&serving, "a", "first");
+    let bound = |current: Option<u64>| {
+        let limit = Rlimit { current, maximum: None };
+        let pid = Pid::from_child(&serving.child);
+        prlimit(Some(pid), Resource::Fsize, limit).expect("it is our child");
+    };
+    let wal = std::fs::metadata(place.path("data/log.sqlite-wal")).expect("it is at work");
+    bound(Some(wal.len() + 10_000));
+    let body = "x".repeat(60_000);
+    for _ in 0..2 {
+        let (status, answer) = request(&serving, "POST", "/v1/channels/a", "", &body);
+        assert!(status == 503, "{status} {answer}");
+    }
+    let logged = place.until_logged("the log refuses publications", 1);
+    assert!(logged.contains("LimitFSIZE"), "{logged}");
+    bound(None);
+    publish(&serving, "a", &body);
+    let cursor = first["cursor"].as_str().expect("a cursor");
+    let target = format!("/v1/poll?channel=a&cursor={cursor}");
+    let (_, answer) = request(&serving, "GET", &target, "", "");
+    let page: Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(page["messages"].as_array().map(Vec::len), Some(1), "{}", page["messages"]);
+    stop(serving);
 }
