@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::unix::SourceFd;
@@ -17,8 +18,11 @@ use super::Problem;
 pub(crate) const SIGNALS: Token = Token(1000);
 pub(crate) const READER: Token = Token(1001);
 
-/// Bytes that a writable pipe takes without blocking (POSIX).
+/// Bytes that a writable pipe takes at once, without blocking (POSIX). A line of so many is never cut.
 const PIPE_BYTES: usize = 4096;
+
+/// How long a longer line may take to its end after a signal.
+const LINE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The reason to stop writing.
 #[derive(Debug)]
@@ -54,8 +58,10 @@ pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
     stdout: File,
     signals: UnixStream,
-    /// Whether a signal was reported: from then on no write waits.
-    is_stopping: bool,
+    /// When a signal was reported. From then on no line is waited for that was not begun before.
+    stopped_at: Option<Instant>,
+    /// Whether the last line that was written has no end yet.
+    is_inside_line: bool,
 }
 
 impl Output {
@@ -72,7 +78,8 @@ impl Output {
         registry.register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
         // Files have no reader that could leave, and cannot be registered.
         let _ = registry.register(&mut SourceFd(&stdout.as_raw_fd()), READER, Interest::WRITABLE);
-        Ok(Self { bytes: Vec::new(), stdout, signals, is_stopping: false })
+        let (bytes, stopped_at, is_inside_line) = (Vec::new(), None, false);
+        Ok(Self { bytes, stdout, signals, stopped_at, is_inside_line })
     }
 
     /// Handles an event of one of the two tokens.
@@ -87,18 +94,25 @@ impl Output {
         }
     }
 
-    /// Writes what was gathered, and waits for the reader where it has to. A signal ends the wait; one that
-    /// came while nothing had to be waited for is told when all is written.
+    /// Writes what was gathered, and waits for the reader where it has to. A signal ends the wait, behind the end of
+    /// a line unless that takes too long. One that came while nothing had to be waited for is told when all is
+    /// written.
     pub(crate) fn flush(&mut self) -> Result<(), Stop> {
         let mut written = 0;
         while written < self.bytes.len() {
-            if !self.wait().map_err(Stop::Failed)? {
+            let is_writable = self.wait().map_err(Stop::Failed)?;
+            let piece = piece(&self.bytes[written..]);
+            let is_whole = piece.ends_with(b"\n") || written + piece.len() == self.bytes.len();
+            let may_begin = self.is_inside_line || self.stopped_at.is_none() || is_whole;
+            if !is_writable || !may_begin {
                 self.bytes.drain(..written);
                 return Err(Stop::Signal);
             }
-            let piece = &self.bytes[written..self.bytes.len().min(written + PIPE_BYTES)];
             match self.stdout.write(piece) {
-                Ok(len) => written += len,
+                Ok(len) => {
+                    self.is_inside_line = len > 0 && piece[len - 1] != b'\n';
+                    written += len;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -108,14 +122,17 @@ impl Output {
             }
         }
         self.bytes.clear();
-        if self.is_stopping { Err(Stop::Signal) } else { Ok(()) }
+        if self.stopped_at.is_some() { Err(Stop::Signal) } else { Ok(()) }
     }
 
-    /// Waits until something can be written, or a signal has come; whether it is the former. Behind a signal it
-    /// only looks.
+    /// Waits until something can be written, or a signal has come; whether it is the former. After a signal it
+    /// only looks, but for the end of a line it waits a while.
     fn wait(&mut self) -> io::Result<bool> {
         loop {
-            let timeout = self.is_stopping.then(Timespec::default);
+            let timeout = self.stopped_at.map(|at| match self.is_inside_line {
+                true => timespec(LINE_PATIENCE.saturating_sub(at.elapsed())),
+                false => Timespec::default(),
+            });
             let mut waited = [
                 PollFd::new(&self.stdout, PollFlags::OUT),
                 PollFd::new(&self.signals, PollFlags::IN),
@@ -128,13 +145,49 @@ impl Output {
             if signals {
                 self.take_signal();
             }
-            return Ok(stdout);
+            if stdout || !signals || !self.is_inside_line {
+                return Ok(stdout);
+            }
         }
     }
 
     /// Only that something came counts.
     fn take_signal(&mut self) {
         let _ = self.signals.read(&mut [0; 64]);
-        self.is_stopping = true;
+        self.stopped_at.get_or_insert_with(Instant::now);
+    }
+}
+
+/// The bytes of the next write: whole lines if the first one has room in it.
+fn piece(bytes: &[u8]) -> &[u8] {
+    let most = &bytes[..bytes.len().min(PIPE_BYTES)];
+    let end = most.iter().rposition(|byte| *byte == b'\n');
+    end.map_or(most, |at| &most[..=at])
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    // It is seconds.
+    let tv_sec = duration.as_secs().try_into().unwrap_or(i64::MAX);
+    Timespec { tv_sec, tv_nsec: duration.subsec_nanos().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_fits_into_a_write_is_not_cut() {
+        let line = |len: usize| [vec![b'x'; len - 1], vec![b'\n']].concat();
+        let [short, full, long] = [10, PIPE_BYTES, PIPE_BYTES + 1].map(line);
+        assert_eq!(piece(&short), short);
+        assert_eq!(piece(&[&*short, &full].concat()), short);
+        assert_eq!(piece(&[&*full, &short].concat()), full);
+        assert_eq!(piece(&[&*short, &short, b"no end"].concat()), [&*short, &short].concat());
+        // The end of a long line goes with the lines behind it.
+        assert_eq!(piece(&long), &long[..PIPE_BYTES]);
+        assert_eq!(
+            piece(&[&long[PIPE_BYTES..], &short, &full].concat()),
+            [b"\n", &*short].concat()
+        );
     }
 }

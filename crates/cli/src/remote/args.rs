@@ -121,7 +121,9 @@ In a pipe, each line is a JSON object with a `type`: message, gap, sync (all tha
 end (of a channel) or error (a channel was refused). Gaps say where messages may be missing.
 
 A lost connection is taken up again where it was. When it is interrupted, it tells the last cursor, with
-which another run goes on.
+which another run goes on. Its output then ends behind a whole line, the one with that cursor: a line of
+up to 4096 bytes is written whole or not at all, and a longer one that was begun is finished if the reader
+takes the rest within 2 seconds.
 
 The exit status is 0 when all channels have ended, --count is reached or nobody reads any more; 1 if it
 failed; 130 after Ctrl-C, 143 after SIGTERM.";

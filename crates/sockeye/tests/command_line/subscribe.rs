@@ -1,10 +1,11 @@
 //! `sockeye subscribe` while its server stays.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::command_line::program::{
@@ -163,10 +164,10 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         assert!(line.contains("\"sync\""), "{line}");
         drop(stdout);
         good(&publish(&serving, &["p", "into the void"]));
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while child.try_wait().expect("our child").is_none() {
             assert!(start.elapsed() < PATIENCE, "{transport}: it does not end");
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
         let output = child.wait_with_output().expect("our child");
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{transport}");
@@ -188,13 +189,13 @@ fn a_reader_that_is_gone_is_noticed_in_silence() {
         stdout.read_line(&mut line).expect("text");
         assert!(line.contains("the only one"), "{line}");
         drop(stdout);
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while child.try_wait().expect("our child").is_none() {
             if start.elapsed() > PATIENCE {
                 child.kill().expect("our child");
                 panic!("{transport}: it does not end");
             }
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
         let output = child.wait_with_output().expect("our child");
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{transport}");
@@ -221,4 +222,52 @@ fn json_of_others_stays_one_line() {
         }
         subscriber.wait_for_good_end();
     }
+}
+
+/// A subscriber whose pipe takes 4096 bytes, with something in it.
+fn into_a_narrow_pipe(serving: &Serving) -> (Child, PipeReader) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let size = rustix::pipe::fcntl_setpipe_size(&writer, 4096).expect("it is empty");
+    assert_eq!(size, 4096);
+    let mut command = client_of(serving, &["subscribe", "--json", "--from", "earliest", "p"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("it starts");
+    let start = Instant::now();
+    while rustix::io::ioctl_fionread(&reader).expect("a pipe") == 0 {
+        assert!(start.elapsed() < PATIENCE, "nothing comes");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    (child, reader)
+}
+
+/// However long the lines are, if the reader takes them.
+#[test]
+fn a_signal_in_front_of_a_full_pipe_cuts_no_line() {
+    for lens in [&[10, 700, 1_500, 3_000][..], &[9_000], &[300, 20_000]] {
+        let serving = serve_anywhere();
+        let lines: String =
+            lens.iter().cycle().take(20).map(|len| "x".repeat(*len) + "\n").collect();
+        good(&publish_from(&serving, &["p"], &lines));
+        let (mut child, mut reader) = into_a_narrow_pipe(&serving);
+        kill_process(Pid::from_child(&child), Signal::INT).expect("it is our child");
+        let mut output = String::new();
+        reader.read_to_string(&mut output).expect("text");
+        assert_eq!(child.wait().expect("our child").signal(), Some(Signal::INT.as_raw()));
+        assert!(output.ends_with("\"}\n"), "a cut line: {:?}", output.lines().last());
+        let last = output.lines().last().expect("a line");
+        let last: serde_json::Value = serde_json::from_str(last).expect(last);
+        let mut told = String::new();
+        child.stderr.take().expect("piped").read_to_string(&mut told).expect("text");
+        let cursor = last["cursor"].as_str().expect("a cursor");
+        assert_eq!(told, format!("sockeye: last cursor: {cursor}\n"), "{lens:?}");
+    }
+}
+
+/// A long line is not waited for without end.
+#[test]
+fn a_signal_is_heard_inside_of_a_long_line_that_nobody_reads() {
+    let serving = serve_anywhere();
+    good(&publish(&serving, &["p", &"x".repeat(20_000)]));
+    let (mut child, _reader) = into_a_narrow_pipe(&serving);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it is our child");
+    assert_eq!(child.wait().expect("our child").signal(), Some(Signal::INT.as_raw()));
 }
