@@ -252,7 +252,7 @@ fn a_signal_in_front_of_a_full_pipe_cuts_no_line() {
         let mut output = String::new();
         reader.read_to_string(&mut output).expect("text");
         assert_eq!(child.wait().expect("our child").signal(), Some(Signal::INT.as_raw()));
-        assert!(output.ends_with("\"}\n"), "a cut line: {:?}", output.lines().last());
+        assert!(output.ends_with("}\n"), "a cut line: {:?}", output.lines().last());
         let last = output.lines().last().expect("a line");
         let last: serde_json::Value = serde_json::from_str(last).expect(last);
         let mut told = String::new();
