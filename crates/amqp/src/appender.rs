@@ -1,37 +1,41 @@
 //! Appends: messages one after the other without waiting, over one connection, each of which is confirmed.
 
 use core::convert::Infallible;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
 use sockeye_backbone::driver::{Job as _, quoted};
 use sockeye_backbone::{Position, Rejection, Trouble, TroubleKind};
 use tokio::select;
 use tokio::time::{Instant, sleep};
 
 use crate::begin;
-use crate::frame::Arrival;
 use crate::link::Link;
-use crate::method::{Answer, Closed, Request, code};
 use crate::shared::{Job, Life, Shared};
+use crate::trouble::{Closed, code};
 
 /// Appends whose fate is not known, and their bytes. A larger entry goes alone.
 const FLIGHT_ENTRIES_MAX: usize = 4_096;
 const FLIGHT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The bytes that are sent together.
-const SEND_BYTES: usize = 256 * 1024;
-
 /// How often the connection is looked after.
-const BEAT_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The place of a confirmed append: the server does not tell it, and it may be anywhere until it is read.
 const SOMEWHERE: Position = Position::new(0, u64::MAX);
 
+/// The fate of an append: it was confirmed, or why not.
+type Fate = lapin::Result<Confirmation>;
+
 /// An append on its way.
 struct Flight {
-    tag: u64,
+    fate: Pin<Box<dyn Future<Output = Fate>>>,
     bytes: usize,
     late: Instant,
 }
@@ -41,9 +45,7 @@ pub(crate) struct Appender<'s, 'c> {
     shared: &'s Shared,
     link: Link<'c>,
     /// The channel on which appends are confirmed.
-    channel: Option<u16>,
-    /// The number of the newest message on it.
-    tag: u64,
+    channel: Option<Channel>,
     flights: VecDeque<Flight>,
     bytes: usize,
     /// The first entry of a log is on its way.
@@ -52,8 +54,7 @@ pub(crate) struct Appender<'s, 'c> {
 
 impl<'s, 'c> Appender<'s, 'c> {
     pub(crate) fn new(shared: &'s Shared, link: Link<'c>) -> Self {
-        let (flights, bytes) = (VecDeque::new(), 0);
-        Self { shared, link, channel: None, tag: 0, flights, bytes, begins: false }
+        Self { shared, link, channel: None, flights: VecDeque::new(), bytes: 0, begins: false }
     }
 
     /// Appends until the session is over.
@@ -63,7 +64,6 @@ impl<'s, 'c> Appender<'s, 'c> {
                 true => self.reject_blocked(),
                 false => self.send().await?,
             }
-            self.link.beat().await?;
             let is_late = self.flights.front().is_some_and(|flight| Instant::now() >= flight.late);
             if is_late {
                 return Err(self.link.place.late());
@@ -71,9 +71,10 @@ impl<'s, 'c> Appender<'s, 'c> {
             let shared = self.shared;
             select! {
                 biased;
-                arrival = self.link.receive() => self.take_all(arrival?).await?,
+                news = self.link.watch() => news?,
+                fate = fate(&mut self.flights) => self.take_all(fate).await?,
                 () = shared.tasks.has_appends.notified() => {}
-                () = sleep(BEAT_EVERY) => {}
+                () = sleep(LOOK_EVERY) => {}
             }
         }
     }
@@ -82,7 +83,6 @@ impl<'s, 'c> Appender<'s, 'c> {
 
     /// Sends what waits, as far as there is room.
     async fn send(&mut self) -> Result<(), Trouble> {
-        let mut sent = 0;
         while self.flights.len() < FLIGHT_ENTRIES_MAX {
             let (is_alone, room) = (self.flights.is_empty(), room(self.bytes));
             let fits = |job: &Job| match job {
@@ -92,25 +92,18 @@ impl<'s, 'c> Appender<'s, 'c> {
             };
             match self.shared.tasks.queues.take_job_if(fits) {
                 None => break,
-                Some(Job::Begin(entry)) => self.begin(&entry).await?,
-                Some(Job::Entry(Some(life), entry)) => {
-                    sent += entry.len();
-                    self.publish(&life, &entry).await?;
-                }
+                Some(Job::Begin(entry)) => self.begin(entry).await?,
+                Some(Job::Entry(Some(life), entry)) => self.publish(&life, entry).await?,
                 // The owner knows of no log. If there is one, it is not the one that this was meant for.
                 Some(Job::Entry(None, _)) => self.reject(Rejection::Gone).await?,
             }
-            if sent >= SEND_BYTES {
-                sent = 0;
-                self.link.flush().await?;
-            }
         }
-        self.link.flush().await
+        Ok(())
     }
 
     /// Begins the log, unless it has begun.
-    async fn begin(&mut self, entry: &Arc<[u8]>) -> Result<(), Trouble> {
-        match begin::begin(&mut self.link).await? {
+    async fn begin(&mut self, entry: Arc<[u8]>) -> Result<(), Trouble> {
+        match begin::begin(&self.link).await? {
             Some(life) => {
                 self.begins = true;
                 self.publish(&life, entry).await?;
@@ -121,82 +114,82 @@ impl<'s, 'c> Appender<'s, 'c> {
         Ok(())
     }
 
-    async fn publish(&mut self, life: &Life, entry: &Arc<[u8]>) -> Result<(), Trouble> {
-        let channel = match self.channel {
-            Some(channel) => channel,
+    async fn publish(&mut self, life: &Life, entry: Arc<[u8]>) -> Result<(), Trouble> {
+        let channel = match &self.channel {
+            Some(channel) => channel.clone(),
             None => self.open().await?,
         };
-        let exchange = &*self.shared.config.stream;
-        let request = Request::Publish { exchange, routing_key: &life.0 };
-        self.link.push_message(channel, &request, entry);
-        self.tag += 1;
+        let (bytes, exchange) = (entry.len(), (*self.shared.config.stream).into());
+        let key = (*life.0).into();
+        // An append comes back if no queue takes it.
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let mut fate: Pin<Box<dyn Future<Output = Fate>>> = Box::pin(async move {
+            let properties = BasicProperties::default();
+            channel.basic_publish(exchange, key, options, &entry, properties).await?.await
+        });
+        // The first poll gives it to the connection, behind those before it. What it returns is there to be asked for again.
         let late = Instant::now() + self.link.place.config.patience();
-        self.bytes += entry.len();
-        self.flights.push_back(Flight { tag: self.tag, bytes: entry.len(), late });
+        if let Poll::Ready(known) = poll_now(fate.as_mut()) {
+            fate = Box::pin(async move { known });
+        }
+        self.bytes += bytes;
+        self.flights.push_back(Flight { fate, bytes, late });
         Ok(())
     }
 
-    async fn open(&mut self) -> Result<u16, Trouble> {
-        let channel = self.link.open_channel().await?;
-        let confirms = self.link.ask(channel, &Request::ConfirmSelect).await?;
-        confirms.map_err(|closed| self.link.place.of_closed(&closed))?;
-        (self.channel, self.tag) = (Some(channel), 0);
+    async fn open(&mut self) -> Result<Channel, Trouble> {
+        let confirm =
+            async |channel: &Channel| channel.confirm_select(ConfirmSelectOptions::default()).await;
+        let opened = self.link.ask(Duration::ZERO, confirm).await?;
+        let (channel, ()) = opened.map_err(|closed| self.link.place.of_closed(&closed))?;
+        self.channel = Some(channel.clone());
         Ok(channel)
     }
 
     // --- Answers ---------------------------------------------------------------------------------
 
-    async fn take_all(&mut self, mut arrival: Arrival) -> Result<(), Trouble> {
+    /// Takes the fate of the first append on its way, and of those behind it that are known.
+    async fn take_all(&mut self, mut fate: Fate) -> Result<(), Trouble> {
+        let mut landed = 0;
         loop {
-            if Some(arrival.channel) == self.channel {
-                self.take(arrival).await?;
+            if let Some(rejection) = self.rejection_of(&fate)? {
+                self.settle(landed);
+                return self.reject(rejection).await;
             }
-            match self.link.receive_now()? {
-                Some(next) => arrival = next,
-                None => return Ok(()),
+            let flight = self.flights.pop_front().expect("its fate is known");
+            self.bytes -= flight.bytes;
+            landed += 1;
+            match self.flights.front_mut().map(|flight| poll_now(flight.fate.as_mut())) {
+                Some(Poll::Ready(next)) => fate = next,
+                Some(Poll::Pending) | None => break,
             }
         }
-    }
-
-    async fn take(&mut self, arrival: Arrival) -> Result<(), Trouble> {
-        let place = self.link.place;
-        match arrival.answer {
-            Answer::Ack { tag, is_multiple } => self.land(tag, is_multiple),
-            // No queue has this routing key: the stream is another one, or none.
-            Answer::Return { code: code::NO_ROUTE } => self.reject(Rejection::Gone).await?,
-            Answer::Return { .. } | Answer::Nack => {
-                let what = "does not take an entry: the stream has no leader";
-                return Err(place.trouble(TroubleKind::NoLeader, what));
-            }
-            Answer::Close(closed) => {
-                self.channel = None;
-                self.link.confirm_close(arrival.channel).await?;
-                let rejection = rejection(&closed).ok_or_else(|| place.of_closed(&closed))?;
-                self.reject(rejection).await?;
-            }
-            Answer::Flow { is_active } => {
-                self.link.push(arrival.channel, &Request::FlowOk { is_active });
-                self.link.flush().await?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Takes a confirmation of one message, or of all up to it.
-    fn land(&mut self, tag: u64, is_multiple: bool) {
-        let behind = self.flights.partition_point(|flight| flight.tag <= tag);
-        let begin = if is_multiple { 0 } else { behind.saturating_sub(1) };
-        let landed = self.flights.drain(begin..behind).filter(|it| is_multiple || it.tag == tag);
-        let sizes: Vec<usize> = landed.map(|flight| flight.bytes).collect();
-        self.bytes -= sizes.iter().sum::<usize>();
-        self.settle(sizes.len());
+        self.settle(landed);
         // Each answer shows that the server works on the rest.
         let late = Instant::now() + self.link.place.config.patience();
         self.flights.front_mut().into_iter().for_each(|flight| flight.late = late);
         if core::mem::take(&mut self.begins) {
             self.shared.has_news.notify_one();
         }
+        Ok(())
+    }
+
+    /// Why an append was rejected; `None` if it has landed. Otherwise it is a reason to connect anew.
+    fn rejection_of(&self, fate: &Fate) -> Result<Option<Rejection>, Trouble> {
+        let place = self.link.place;
+        let closed = match fate {
+            Ok(Confirmation::Ack(None) | Confirmation::NotRequested) => return Ok(None),
+            // No queue has this routing key: the stream is another one, or none.
+            Ok(Confirmation::Ack(Some(back))) if back.reply_code == code::NO_ROUTE => {
+                return Ok(Some(Rejection::Gone));
+            }
+            Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(_)) => {
+                let what = "does not take an entry: the stream has no leader";
+                return Err(place.trouble(TroubleKind::NoLeader, what));
+            }
+            Err(error) => self.link.closed(error)?,
+        };
+        rejection(&closed).map(Some).ok_or_else(|| place.of_closed(&closed))
     }
 
     fn settle(&self, jobs: usize) {
@@ -205,13 +198,14 @@ impl<'s, 'c> Appender<'s, 'c> {
         }
     }
 
-    /// Drops everything. What is on its way may be in the log all the same. Its answers come on a channel that is closed.
+    /// Drops everything. What is on its way may be in the log all the same. lapin sends the end of a channel before the
+    /// messages that wait for their turn on it, which RabbitMQ does not allow: so the connection is another one then.
     async fn reject(&mut self, rejection: Rejection) -> Result<(), Trouble> {
         self.drop_all(rejection);
-        match self.channel.take() {
-            Some(channel) => self.link.close_channel(channel).await,
-            None => Ok(()),
+        if self.channel.take().is_some() {
+            self.link = Link::open(self.link.place).await?;
         }
+        Ok(())
     }
 
     fn drop_all(&mut self, rejection: Rejection) {
@@ -231,10 +225,22 @@ impl<'s, 'c> Appender<'s, 'c> {
             );
             let trouble = self.link.place.trouble(TroubleKind::Full, what);
             self.drop_all(Rejection::Full(trouble));
-            // The server reads nothing, so it closes nothing.
-            self.channel = None;
         }
     }
+}
+
+/// The fate of the first append on its way. This may be dropped, and asked for again.
+async fn fate(flights: &mut VecDeque<Flight>) -> Fate {
+    poll_fn(|cx| match flights.front_mut() {
+        Some(flight) => flight.fate.as_mut().poll(cx),
+        None => Poll::Pending,
+    })
+    .await
+}
+
+/// The fate of an append, if it is known. Nobody is woken when it becomes known.
+fn poll_now(fate: Pin<&mut (dyn Future<Output = Fate> + 'static)>) -> Poll<Fate> {
+    fate.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// The bytes for which there is room beside those on their way. A large entry that goes alone has more than the bound.

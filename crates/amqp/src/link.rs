@@ -1,19 +1,27 @@
-//! A connection to a server, and its channels. Every wait has an end.
+//! A connection to a server by lapin, and its channels. Every wait has an end.
 
-use bytes::BytesMut;
-use sockeye_backbone::driver::stream::{self, Security, Stream};
-use sockeye_backbone::{Trouble, TroubleKind};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use core::pin::Pin;
+use std::io;
+use std::sync::Mutex;
+
+use async_rs::Runtime;
+use futures_core::Stream;
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties, ErrorKind, Event};
+use sockeye_backbone::Trouble;
+use sockeye_backbone::driver::stream::{self, Security};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
-use crate::frame::{self, Arrival, FRAME_BYTES_MAX, Frames};
-use crate::method::{Answer, Closed, Request};
-use crate::trouble::Place;
-use crate::wire::{Table, Value};
+use crate::config::AmqpConfig;
+use crate::next::next;
+use crate::socket::{Kit, Socket};
+use crate::trouble::{Closed, Place};
 
 /// The seconds without a frame after which a server may leave. Each side sends one at least twice in this time.
 const HEARTBEAT_SECONDS: u16 = 20;
-const BEAT_AFTER: Duration = Duration::from_secs(5);
+
+/// The bytes of a frame. lapin has two buffers of 32 frames for each connection.
+const FRAME_BYTES_MAX: u32 = 32 * 1024;
 
 /// The pause before a stream that does not work yet is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -21,21 +29,11 @@ const AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// The highest number of a channel.
 const CHANNEL_MAX: u16 = 1_000;
 
-/// The oldest RabbitMQ that has streams.
-const VERSION_MIN: (u32, u32) = (3, 9);
-
 /// A connection that has logged in.
 pub(crate) struct Link<'c> {
     pub(crate) place: Place<'c>,
-    stream: Box<dyn Stream>,
-    arrived: BytesMut,
-    out: BytesMut,
-    frames: Frames,
-    frame_bytes_max: usize,
-    channel_max: u16,
-    /// The newest channel that was opened.
-    channel: u16,
-    sent_at: Instant,
+    connection: Connection,
+    events: Pin<Box<dyn Stream<Item = Event>>>,
     /// Why the server takes no messages, if it takes none.
     pub(crate) blocked: Option<Box<str>>,
 }
@@ -52,150 +50,70 @@ impl<'c> Link<'c> {
             true => Security::Tls(config.tls.as_ref()),
             false => Security::Plain,
         };
-        let mut link = Self {
-            place,
-            stream: stream::connect(server, security).await?,
-            arrived: BytesMut::new(),
-            out: BytesMut::from(&b"AMQP\0\0\x09\x01"[..]),
-            frames: Frames::default(),
-            frame_bytes_max: 4_096,
-            channel_max: CHANNEL_MAX,
-            channel: 0,
-            sent_at: Instant::now(),
-            blocked: None,
+        let socket = Mutex::new(Some(Socket(stream::connect(server, security).await?)));
+        // lapin asks for a stream once: it does not connect again by itself.
+        let give = async move |_: AMQPUri, _: Runtime<Kit>| {
+            let socket = socket.lock().expect("nobody panics while holding it").take();
+            socket.map(AsyncTcpStream::Plain).ok_or_else(|| io::Error::other("is used").into())
         };
-        link.flush().await?;
-        link.log_in().await?;
-        Ok(link)
+        let (runtime, properties) = (Runtime::new(Kit::current()), ConnectionProperties::default());
+        let properties = properties.with_connection_name("sockeye".into());
+        let connected = Connection::connector(uri(place), runtime, give, properties).await;
+        let connection = connected.map_err(|error| place.of_error(&error))?;
+        let events = Box::pin(connection.events_listener());
+        Ok(Self { place, connection, events, blocked: None })
     }
 
-    async fn log_in(&mut self) -> Result<(), Trouble> {
-        let config = self.place.config;
-        let Answer::Start { properties, mechanisms } = self.answer().await? else {
-            return Err(self.place.strange());
-        };
-        check_version(self.place, &properties)?;
-        if !mechanisms.split(' ').any(|known| known == "PLAIN") {
-            let what = "offers no login by a password (auth_mechanisms has no PLAIN)";
-            return Err(self.place.trouble(TroubleKind::Login, what));
-        }
-        let response = format!("\0{}\0{}", config.user(), config.password());
-        let properties = &properties_of_ours();
-        let response = response.as_bytes();
-        self.push(0, &Request::StartOk { properties, mechanism: "PLAIN", response });
-        self.flush().await?;
-        let Answer::Tune { channel_max, frame_max } = self.answer().await? else {
-            return Err(self.place.strange());
-        };
-        // Zero is no bound.
-        let frame_max = Some(frame_max).filter(|bytes| *bytes > 0).unwrap_or(u32::MAX);
-        let frame_max = frame_max.clamp(4_096, FRAME_BYTES_MAX);
-        self.frame_bytes_max = usize::try_from(frame_max).unwrap_or(usize::MAX);
-        let channel_max = Some(channel_max).filter(|count| *count > 0).unwrap_or(u16::MAX);
-        self.channel_max = channel_max.min(CHANNEL_MAX);
-        let (channel_max, heartbeat) = (self.channel_max, HEARTBEAT_SECONDS);
-        self.push(0, &Request::TuneOk { channel_max, frame_max, heartbeat });
-        self.push(0, &Request::Open { vhost: &config.vhost });
-        self.flush().await?;
-        match self.answer().await? {
-            Answer::OpenOk => Ok(()),
-            _ => Err(self.place.strange()),
-        }
-    }
-
-    // --- Sending ---------------------------------------------------------------------------------
-
-    /// Adds a method to what is sent next.
-    pub(crate) fn push(&mut self, channel: u16, request: &Request<'_>) {
-        frame::put_method(&mut self.out, channel, request);
-    }
-
-    /// Adds a message to what is sent next.
-    pub(crate) fn push_message(&mut self, channel: u16, request: &Request<'_>, body: &[u8]) {
-        self.push(channel, request);
-        frame::put_content(&mut self.out, channel, body, self.frame_bytes_max);
-    }
-
-    /// Sends what was added.
-    pub(crate) async fn flush(&mut self) -> Result<(), Trouble> {
-        let sent = timeout(self.place.config.patience(), self.stream.write_all(&self.out)).await;
-        let sent = sent.map_err(|_| self.place.late())?;
-        sent.map_err(|error| stream::trouble_of(&error, self.place.server))?;
-        self.out.clear();
-        self.sent_at = Instant::now();
-        Ok(())
-    }
-
-    /// Sends a sign of life, if nothing was sent for some time.
-    pub(crate) async fn beat(&mut self) -> Result<(), Trouble> {
-        if self.sent_at.elapsed() > BEAT_AFTER {
-            frame::put_heartbeat(&mut self.out);
-            self.flush().await?;
+    /// Waits for news of the connection: that it is blocked or not. This may be dropped, and asked for again.
+    pub(crate) async fn watch(&mut self) -> Result<(), Trouble> {
+        match next(self.events.as_mut()).await {
+            Some(Event::ConnectionBlocked(reason)) => self.blocked = Some(reason.into()),
+            Some(Event::ConnectionUnblocked) => self.blocked = None,
+            Some(Event::Error(error)) if !self.is_open() => {
+                return Err(self.place.of_error(&error));
+            }
+            // A channel was closed: its owner is told, too.
+            Some(_) => {}
+            None => return Err(self.place.gone()),
         }
         Ok(())
     }
 
-    // --- Receiving -------------------------------------------------------------------------------
+    fn is_open(&self) -> bool {
+        self.connection.status().connected()
+    }
 
-    /// Waits for a method or a message. This may be dropped, and asked for again.
-    pub(crate) async fn receive(&mut self) -> Result<Arrival, Trouble> {
-        loop {
-            if let Some(arrival) = self.receive_now()? {
-                return Ok(arrival);
-            }
-            let read = self.stream.read_buf(&mut self.arrived).await;
-            let read = read.map_err(|error| stream::trouble_of(&error, self.place.server))?;
-            if read == 0 {
-                let what = "closed the connection";
-                return Err(self.place.trouble(TroubleKind::Unreachable, what));
-            }
+    /// Why a channel was closed; or the trouble, if the connection was.
+    pub(crate) fn closed(&self, error: &lapin::Error) -> Result<Closed, Trouble> {
+        match error.kind() {
+            ErrorKind::ProtocolError(closed) if self.is_open() => Ok(Closed::new(closed)),
+            _ => Err(self.place.of_error(error)),
         }
     }
 
-    /// The next method or message that has arrived.
-    pub(crate) fn receive_now(&mut self) -> Result<Option<Arrival>, Trouble> {
-        while let Some(arrival) =
-            self.frames.next(&mut self.arrived).map_err(|_| self.place.strange())?
-        {
-            match arrival.answer {
-                Answer::Close(closed) if arrival.channel == 0 => {
-                    return Err(self.place.of_closed(&closed));
-                }
-                Answer::Blocked { reason } => self.blocked = Some(reason),
-                Answer::Unblocked => self.blocked = None,
-                _ => return Ok(Some(arrival)),
-            }
-        }
-        Ok(None)
+    /// Waits for an answer within the patience.
+    pub(crate) async fn answer<T>(
+        &self,
+        answer: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<lapin::Result<T>, Trouble> {
+        let answer = timeout(self.place.config.patience(), answer).await;
+        answer.map_err(|_| self.place.late())
     }
 
-    async fn answer(&mut self) -> Result<Answer, Trouble> {
-        Ok(self.receive().await?.answer)
-    }
-
-    // --- Requests --------------------------------------------------------------------------------
-
-    /// Opens a channel.
-    pub(crate) async fn open_channel(&mut self) -> Result<u16, Trouble> {
-        self.channel = self.channel % self.channel_max + 1;
-        let channel = self.channel;
-        self.ask(channel, &Request::ChannelOpen).await?.map_err(|it| self.place.of_closed(&it))?;
-        Ok(channel)
-    }
-
-    /// Sends requests on a new channel, one behind the answer to the other, and again for some time while the server says
-    /// that the stream does not work yet. The channel stays open.
-    pub(crate) async fn ask_stream(
-        &mut self,
-        requests: &[Request<'_>],
+    /// Asks on a new channel, and again for some time while the server says that the stream does not work yet. The channel
+    /// stays open.
+    pub(crate) async fn ask<T>(
+        &self,
         within: Duration,
-    ) -> Result<Result<(u16, Answer), Closed>, Trouble> {
+        ask: impl AsyncFn(&Channel) -> lapin::Result<T>,
+    ) -> Result<Result<(Channel, T), Closed>, Trouble> {
         let late = Instant::now() + within;
         loop {
-            let channel = self.open_channel().await?;
-            let closed = match self.ask_all(channel, requests).await? {
+            let opened = self.answer(self.connection.create_channel()).await?;
+            let channel = opened.map_err(|error| self.place.of_error(&error))?;
+            let closed = match self.answer(ask(&channel)).await? {
                 Ok(answer) => return Ok(Ok((channel, answer))),
-                Err(closed) => closed,
+                Err(error) => self.closed(&error)?,
             };
             if !closed.is_starting() || Instant::now() >= late {
                 return Ok(Err(closed));
@@ -204,99 +122,32 @@ impl<'c> Link<'c> {
         }
     }
 
-    async fn ask_all(
-        &mut self,
-        channel: u16,
-        requests: &[Request<'_>],
-    ) -> Result<Result<Answer, Closed>, Trouble> {
-        let mut answer = Ok(Answer::Done);
-        for request in requests {
-            answer = self.ask(channel, request).await?;
-            if answer.is_err() {
-                break;
-            }
-        }
-        Ok(answer)
-    }
-
     /// Closes a channel. What has arrived on it is dropped.
-    pub(crate) async fn close_channel(&mut self, channel: u16) -> Result<(), Trouble> {
+    pub(crate) async fn close_channel(&self, channel: &Channel) -> Result<(), Trouble> {
         // A channel that the server closes at the same time is closed, too.
-        self.ask(channel, &Request::ChannelClose).await.map(|_| ())
-    }
-
-    /// Sends a request, and waits for its answer within the patience. Messages that arrive meanwhile are dropped. The
-    /// channel may be closed instead.
-    pub(crate) async fn ask(
-        &mut self,
-        channel: u16,
-        request: &Request<'_>,
-    ) -> Result<Result<Answer, Closed>, Trouble> {
-        self.push(channel, request);
-        self.flush().await?;
-        let place = self.place;
-        let answered = timeout(place.config.patience(), self.answer_on(channel)).await;
-        let answer = answered.map_err(|_| place.late())??;
-        if let Answer::Close(closed) = answer {
-            self.confirm_close(channel).await?;
-            return Ok(Err(closed));
-        }
-        Ok(Ok(answer))
-    }
-
-    /// Agrees that a channel is closed.
-    pub(crate) async fn confirm_close(&mut self, channel: u16) -> Result<(), Trouble> {
-        self.push(channel, &Request::ChannelCloseOk);
-        self.flush().await
-    }
-
-    async fn answer_on(&mut self, channel: u16) -> Result<Answer, Trouble> {
-        loop {
-            let arrival = self.receive().await?;
-            let is_answer = matches!(
-                arrival.answer,
-                Answer::Close(_)
-                    | Answer::ChannelCloseOk
-                    | Answer::QueueOk { .. }
-                    | Answer::Done
-                    | Answer::ConsumeOk
-            );
-            if arrival.channel == channel && is_answer {
-                return Ok(arrival.answer);
-            }
+        match self.answer(channel.close(200, "OK".into())).await? {
+            Err(error) if !self.is_open() => Err(self.place.of_error(&error)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }
 
-/// The abilities of this side. A server tells less to a client without them.
-fn properties_of_ours() -> Table {
-    let capabilities = [
-        "authentication_failure_close",
-        "basic.nack",
-        "connection.blocked",
-        "consumer_cancel_notify",
-        "publisher_confirms",
-    ];
-    let capabilities =
-        capabilities.iter().fold(Table::default(), |table, name| table.with(name, Value::Truth));
-    Table::default()
-        .with("product", Value::Text("sockeye".into()))
-        .with("capabilities", Value::Table(capabilities))
-}
-
-/// Whether the server is a RabbitMQ that has streams.
-fn check_version(place: Place<'_>, properties: &Table) -> Result<(), Trouble> {
-    if properties.text("product") != Some("RabbitMQ") {
-        let what = "is no RabbitMQ, and streams are its own";
-        return Err(place.trouble(TroubleKind::Version, what));
+/// The login and the bounds of a connection.
+fn uri(Place { server, config }: Place<'_>) -> AMQPUri {
+    let userinfo = AMQPUserInfo {
+        username: AmqpConfig::user(config).into(),
+        password: AmqpConfig::password(config).into(),
+    };
+    let query = AMQPQueryString {
+        frame_max: Some(FRAME_BYTES_MAX),
+        channel_max: Some(CHANNEL_MAX),
+        heartbeat: Some(HEARTBEAT_SECONDS),
+        ..AMQPQueryString::default()
+    };
+    AMQPUri {
+        scheme: AMQPScheme::AMQP,
+        authority: AMQPAuthority { userinfo, host: server.host.to_string(), port: server.port },
+        vhost: config.vhost.to_string(),
+        query,
     }
-    let text = properties.text("version").unwrap_or_default();
-    let mut numbers = text.split('.').map(|number| number.parse::<u32>().ok());
-    let version = numbers.next().flatten().zip(numbers.next().flatten());
-    if version.is_none_or(|version| version < VERSION_MIN) {
-        let text = text.escape_debug();
-        let what = format!("is RabbitMQ {text}, and streams are in 3.9 and newer");
-        return Err(place.trouble(TroubleKind::Version, what));
-    }
-    Ok(())
 }

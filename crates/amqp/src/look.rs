@@ -4,13 +4,20 @@
 
 use core::time::Duration;
 
+use core::pin::Pin;
+
+use lapin::message::Delivery;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
 use sockeye_backbone::{LogEnds, Trouble};
 use tokio::time::{Instant, timeout_at};
 
 use crate::link::Link;
-use crate::method::{Answer, Closed, Request};
+use crate::next::next;
 use crate::shared::{Life, position};
-use crate::wire::{Table, Value};
+use crate::table;
+use crate::trouble::Closed;
 
 /// How long the first message may take. A stream sends it at once, except in the seconds after its server has started.
 const FIRST_WITHIN: Duration = Duration::from_millis(500);
@@ -53,22 +60,24 @@ pub(crate) enum Found {
 }
 
 /// Whether the queue is there, and how many messages it has: RabbitMQ 3.10 counts them every five seconds.
-pub(crate) async fn find(link: &mut Link<'_>) -> Result<Option<u32>, Trouble> {
+pub(crate) async fn find(link: &Link<'_>) -> Result<Option<u32>, Trouble> {
     let (place, queue) = (link.place, &*link.place.config.stream);
-    let asked = link.ask_stream(&[Request::QueueFind { queue }], place.config.patience()).await?;
-    match asked {
-        Ok((channel, Answer::QueueOk { messages })) => {
-            link.close_channel(channel).await?;
-            Ok(Some(messages))
+    let ask = async |channel: &Channel| {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.into(), options, FieldTable::default()).await
+    };
+    match link.ask(place.config.patience(), ask).await? {
+        Ok((channel, found)) => {
+            link.close_channel(&channel).await?;
+            Ok(Some(found.message_count()))
         }
-        Ok(_) => Err(place.strange()),
         Err(closed) if closed.is_missing() => Ok(None),
         Err(closed) => Err(place.of_closed(&closed)),
     }
 }
 
 /// Looks at the first entry.
-pub(crate) async fn first(link: &mut Link<'_>) -> Result<Found, Trouble> {
+pub(crate) async fn first(link: &Link<'_>) -> Result<Found, Trouble> {
     let mut look: Option<Look> = None;
     let stream = &*link.place.config.stream;
     let found = peek(link, "first", FIRST_MESSAGES, |offset, exchange, routing_key| {
@@ -87,7 +96,7 @@ pub(crate) async fn first(link: &mut Link<'_>) -> Result<Found, Trouble> {
 }
 
 /// The offset behind the last entry, or behind an entry that was the last one a moment ago; zero if the stream is silent.
-pub(crate) async fn high(link: &mut Link<'_>) -> Result<u64, Trouble> {
+pub(crate) async fn high(link: &Link<'_>) -> Result<u64, Trouble> {
     let mut high = 0;
     let found = peek(link, "last", LAST_MESSAGES, |offset, _, _| {
         high = high.max(offset.saturating_add(1));
@@ -99,50 +108,59 @@ pub(crate) async fn high(link: &mut Link<'_>) -> Result<u64, Trouble> {
 /// Takes the messages that a stream sends at once, from one of its ends on, as long as `take` asks for more. False if
 /// there is no such queue.
 async fn peek(
-    link: &mut Link<'_>,
+    link: &Link<'_>,
     from: &str,
     prefetch: u16,
     mut take: impl FnMut(u64, &str, &str) -> bool,
 ) -> Result<bool, Trouble> {
     let place = link.place;
-    let consumed = consume(link, Value::Text(from.into()), prefetch, FIRST_WITHIN).await?;
-    let channel = match consumed {
-        Ok(channel) => channel,
+    let from = AMQPValue::LongString(from.into());
+    let (channel, mut consumer) = match consume(link, from, prefetch, FIRST_WITHIN).await? {
+        Ok(consumed) => consumed,
         Err(closed) if closed.is_missing() => return Ok(false),
         Err(closed) if closed.is_starting() => return Ok(true),
         Err(closed) => return Err(place.of_closed(&closed)),
     };
     let mut late = Instant::now() + FIRST_WITHIN;
     for _ in 0..prefetch {
-        let Ok(arrival) = timeout_at(late, link.receive()).await else { break };
-        let arrival = arrival?;
-        match arrival.answer {
-            Answer::Deliver { exchange, routing_key, .. } if arrival.channel == channel => {
-                let offset = arrival.message.offset.ok_or_else(|| place.strange())?;
-                if !take(offset, &exchange, &routing_key) {
-                    break;
-                }
-                late = Instant::now() + NEXT_WITHIN;
-            }
-            // The stream is deleted meanwhile.
-            Answer::Cancel => break,
-            _ => {}
+        // The stream may be deleted meanwhile.
+        let Ok(Some(delivery)) = timeout_at(late, next(Pin::new(&mut consumer))).await else {
+            break;
+        };
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(error) => return Err(place.of_error(&error)),
+        };
+        let offset = offset(&delivery).ok_or_else(|| place.strange())?;
+        if !take(offset, delivery.exchange.as_str(), delivery.routing_key.as_str()) {
+            break;
         }
+        late = Instant::now() + NEXT_WITHIN;
     }
-    link.close_channel(channel).await?;
+    link.close_channel(&channel).await?;
     Ok(true)
+}
+
+/// The place of a message in its stream.
+pub(crate) fn offset(delivery: &Delivery) -> Option<u64> {
+    let headers = delivery.properties.headers().as_ref()?;
+    u64::try_from(table::number(headers, "x-stream-offset")?).ok()
 }
 
 /// Begins to consume on a new channel, with a bound of messages that are not acknowledged.
 pub(crate) async fn consume(
-    link: &mut Link<'_>,
-    from: Value,
+    link: &Link<'_>,
+    from: AMQPValue,
     prefetch: u16,
     within: Duration,
-) -> Result<Result<u16, Closed>, Trouble> {
+) -> Result<Result<(Channel, Consumer), Closed>, Trouble> {
     let queue = &*link.place.config.stream;
-    let arguments = &Table::default().with("x-stream-offset", from);
-    let requests = [Request::Qos { prefetch }, Request::Consume { queue, arguments }];
-    let consumed = link.ask_stream(&requests, within).await?;
-    Ok(consumed.map(|(channel, _)| channel))
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-stream-offset".into(), from);
+    let consume = async |channel: &Channel| {
+        channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+        let (tag, options) = ("".into(), BasicConsumeOptions::default());
+        channel.basic_consume(queue.into(), tag, options, arguments.clone()).await
+    };
+    link.ask(within, consume).await
 }

@@ -1,21 +1,26 @@
 //! Reading: entries that the stream sends, and the ends of the log.
 
 use core::convert::Infallible;
+use core::future::pending;
+use core::pin::Pin;
+use core::task::Poll;
 use core::time::Duration;
 
+use lapin::message::Delivery;
+use lapin::options::BasicAckOptions;
+use lapin::types::AMQPValue;
+use lapin::{Channel, Consumer};
 use sockeye_backbone::driver::{KnownEnds, Turn};
 use sockeye_backbone::engine::ENDS_EVERY_MS;
 use sockeye_backbone::{Event, LogEnds, State, Trouble, TroubleKind};
 use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
-use crate::frame::Arrival;
 use crate::link::Link;
 use crate::look::{self, Found, Look};
-use crate::method::{Answer, Request};
+use crate::next::{next, next_now};
 use crate::settings;
 use crate::shared::{Entry, Life, Shared, position};
-use crate::wire::Value;
 
 /// How often the queue is asked for, and how often its first entry.
 const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
@@ -65,8 +70,8 @@ pub(crate) struct Reader<'s, 'c> {
     ends: KnownEnds,
     asks_at: Instant,
     looks_at: Instant,
-    /// The channel on which the stream sends entries.
-    channel: Option<u16>,
+    /// The entries that the stream sends, and their channel.
+    consumer: Option<(Channel, Consumer)>,
     /// The newest delivery that was not acknowledged.
     unacknowledged: Option<u64>,
     /// The server has ended the consumer, and it is not known why.
@@ -94,7 +99,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             ends: KnownEnds::new(ends),
             asks_at: now,
             looks_at: now + LOOK_EVERY,
-            channel: None,
+            consumer: None,
             unacknowledged: None,
             is_cancelled: false,
             moved_at: now,
@@ -122,7 +127,8 @@ impl<'s, 'c> Reader<'s, 'c> {
             let (shared, asks_at) = (self.shared, self.asks_at);
             select! {
                 biased;
-                arrival = self.reading.receive() => self.take_all(arrival?).await?,
+                news = self.reading.watch() => news?,
+                delivery = next_of(&mut self.consumer) => self.take_all(delivery).await?,
                 () = shared.tasks.has_turn.notified() => {}
                 () = shared.has_news.notified() => self.asks_at = Instant::now(),
                 () = sleep_until(asks_at) => {}
@@ -133,9 +139,8 @@ impl<'s, 'c> Reader<'s, 'c> {
     // --- The ends --------------------------------------------------------------------------------
 
     async fn ask(&mut self) -> Result<(), Trouble> {
-        self.reading.beat().await?;
         let was = self.look.clone();
-        let messages = look::find(&mut self.looking).await?;
+        let messages = look::find(&self.looking).await?;
         match messages {
             None => (self.look, self.is_cancelled) = (None, false),
             Some(_) if self.look.is_none() || Instant::now() >= self.looks_at => {
@@ -149,8 +154,8 @@ impl<'s, 'c> Reader<'s, 'c> {
             self.end_consumer().await?;
             self.place.note(self.look.as_ref().and_then(|look| look.life.clone()), 0);
             if self.look.is_some() {
-                settings::check(&mut self.looking).await?;
-                self.place.high = look::high(&mut self.looking).await?;
+                settings::check(&self.looking).await?;
+                self.place.high = look::high(&self.looking).await?;
             }
         }
         self.check_progress(messages.unwrap_or_default())?;
@@ -169,7 +174,7 @@ impl<'s, 'c> Reader<'s, 'c> {
     /// Looks at the first entry. A stream that has just been created has none yet.
     async fn look(&mut self) -> Result<(), Trouble> {
         self.looks_at = Instant::now() + LOOK_EVERY;
-        match look::first(&mut self.looking).await? {
+        match look::first(&self.looking).await? {
             Found::Nothing => self.look = None,
             Found::Silence if self.is_cancelled => return Err(self.looking.place.silent()),
             Found::Silence => {}
@@ -183,7 +188,7 @@ impl<'s, 'c> Reader<'s, 'c> {
     fn check_progress(&mut self, messages: u32) -> Result<(), Trouble> {
         let (Some(next), Some(look)) = (self.place.next, &self.look) else { return Ok(()) };
         let high = self.place.high.max(look.first.saturating_add(messages.into()));
-        let waits_for_owner = self.channel.is_none() || self.unacknowledged.is_some();
+        let waits_for_owner = self.consumer.is_none() || self.unacknowledged.is_some();
         if next >= high || waits_for_owner {
             self.moved_at = Instant::now();
         } else if self.moved_at.elapsed() > STALL_MAX {
@@ -211,17 +216,18 @@ impl<'s, 'c> Reader<'s, 'c> {
 
     /// Lets the stream send, from the place on if it does not yet.
     async fn go_on(&mut self) -> Result<(), Trouble> {
-        if let (Some(channel), Some(tag)) = (self.channel, self.unacknowledged.take()) {
-            self.reading.push(channel, &Request::Ack { tag });
-            return self.reading.flush().await;
+        if let (Some((channel, _)), Some(tag)) = (&self.consumer, self.unacknowledged.take()) {
+            let acknowledged = channel.basic_ack(tag, BasicAckOptions { multiple: true });
+            // A channel that is closed meanwhile shows it by its consumer.
+            return self.reading.answer(acknowledged).await.map(drop);
         }
-        let (None, Some(next), Some(_)) = (self.channel, self.place.next, &self.look) else {
+        let (None, Some(next), Some(_)) = (&self.consumer, self.place.next, &self.look) else {
             return Ok(());
         };
-        let from = Value::Number(i64::try_from(next).unwrap_or(i64::MAX));
+        let from = AMQPValue::LongLongInt(i64::try_from(next).unwrap_or(i64::MAX));
         let patience = self.reading.place.config.patience();
-        match look::consume(&mut self.reading, from, PREFETCH, patience).await? {
-            Ok(channel) => (self.channel, self.moved_at) = (Some(channel), Instant::now()),
+        match look::consume(&self.reading, from, PREFETCH, patience).await? {
+            Ok(consumer) => (self.consumer, self.moved_at) = (Some(consumer), Instant::now()),
             // The ends will tell.
             Err(closed) if closed.is_missing() => self.look = None,
             Err(closed) => return Err(self.reading.place.of_closed(&closed)),
@@ -232,56 +238,56 @@ impl<'s, 'c> Reader<'s, 'c> {
     async fn end_consumer(&mut self) -> Result<(), Trouble> {
         self.unacknowledged = None;
         self.entries.clear();
-        match self.channel.take() {
-            Some(channel) => self.reading.close_channel(channel).await,
+        match self.consumer.take() {
+            Some((channel, _)) => self.reading.close_channel(&channel).await,
             None => Ok(()),
         }
     }
 
     /// Takes what has arrived.
-    async fn take_all(&mut self, mut arrival: Arrival) -> Result<(), Trouble> {
-        loop {
-            if Some(arrival.channel) == self.channel {
-                self.take(arrival).await?;
-            }
-            match self.reading.receive_now()? {
-                Some(next) => arrival = next,
-                None => break,
-            }
+    async fn take_all(&mut self, delivery: Option<lapin::Result<Delivery>>) -> Result<(), Trouble> {
+        self.take(delivery).await?;
+        while let Some((_, consumer)) = &mut self.consumer
+            && let Poll::Ready(delivery) = next_now(Pin::new(consumer))
+        {
+            self.take(delivery).await?;
         }
         self.give();
         Ok(())
     }
 
-    async fn take(&mut self, arrival: Arrival) -> Result<(), Trouble> {
-        match arrival.answer {
-            Answer::Deliver { tag, .. } => {
+    async fn take(&mut self, delivery: Option<lapin::Result<Delivery>>) -> Result<(), Trouble> {
+        match delivery {
+            Some(Ok(delivery)) => {
                 let strange = || self.reading.place.strange();
-                let offset = arrival.message.offset.ok_or_else(strange)?;
-                self.unacknowledged = Some(tag);
+                let offset = look::offset(&delivery).ok_or_else(strange)?;
+                self.unacknowledged = Some(delivery.delivery_tag);
                 self.moved_at = Instant::now();
                 // A server may begin with the chunk of an entry.
                 if Some(offset) >= self.place.next {
-                    self.entries.push((position(offset), arrival.message.body.into()));
+                    self.entries.push((position(offset), delivery.data.into()));
                     let behind = offset.saturating_add(1);
                     self.place.next = Some(behind);
                     self.place.high = self.place.high.max(behind);
                 }
             }
             // The stream is deleted, or its replica is gone.
-            Answer::Cancel => {
+            None => {
                 self.give();
                 self.end_consumer().await?;
                 (self.asks_at, self.looks_at) = (Instant::now(), Instant::now());
                 self.is_cancelled = true;
             }
-            Answer::Close(closed) => {
-                self.channel = None;
-                self.reading.confirm_close(arrival.channel).await?;
-                return Err(self.reading.place.of_closed(&closed));
-            }
-            _ => {}
+            Some(Err(error)) => return Err(self.reading.place.of_error(&error)),
         }
         Ok(())
+    }
+}
+
+/// What the stream sends next, while there is a consumer. This may be dropped, and asked for again.
+async fn next_of(consumer: &mut Option<(Channel, Consumer)>) -> Option<lapin::Result<Delivery>> {
+    match consumer {
+        Some((_, consumer)) => next(Pin::new(consumer)).await,
+        None => pending().await,
     }
 }

@@ -34,10 +34,10 @@ async fn serve(
     was_up: &mut bool,
 ) -> Result<Infallible, Trouble> {
     let asked = Place { server, config: &shared.config };
-    let mut looking = Link::open(asked).await?;
+    let looking = Link::open(asked).await?;
     let reading = Link::open(asked).await?;
     let appending = Link::open(asked).await?;
-    let look = begin(&mut looking, place).await?;
+    let look = begin(&looking, place).await?;
     place.silent_since = None;
     let ends = look.as_ref().map_or_else(LogEnds::default, |look| look.ends(place.high));
     shared.tasks.queues.tell(Event::State(State::Up(ends)));
@@ -53,7 +53,7 @@ async fn serve(
 
 /// Looks at the log, and waits for a stream that is not what it was before: behind a start it is silent for some time.
 /// `None` if there is no log.
-async fn begin(link: &mut Link<'_>, place: &mut reader::Place) -> Result<Option<Look>, Trouble> {
+async fn begin(link: &Link<'_>, place: &mut reader::Place) -> Result<Option<Look>, Trouble> {
     let late = Instant::now() + SILENCE_MAX.min(link.place.config.patience());
     let since = *place.silent_since.get_or_insert_with(Instant::now);
     loop {

@@ -3,12 +3,15 @@
 //! No request tells them. A declaration with other arguments is refused, and the refusal names the first one that differs,
 //! with its value. So the stream is declared until the arguments fit, or one does not do.
 
+use lapin::Channel;
+use lapin::types::{AMQPValue, FieldTable};
 use sockeye_backbone::{Trouble, TroubleKind};
 
+use crate::begin;
 use crate::config::AmqpConfig;
 use crate::link::Link;
-use crate::method::{Closed, Request, code};
-use crate::wire::{Table, Value};
+use crate::table;
+use crate::trouble::{Closed, code};
 
 /// The arguments of a stream, and how often one can differ.
 const TYPE: &str = "x-queue-type";
@@ -27,34 +30,43 @@ const SEGMENT_BYTES_MAX: i64 = 500_000_000;
 const ANOTHER: &str = "remove it, or name another one (?stream=NAME)";
 
 /// The arguments that the stream is created with.
-pub(crate) fn of_new(config: &AmqpConfig) -> Table {
-    let mut arguments = Table::default().with(TYPE, Value::Text("stream".into()));
+pub(crate) fn of_new(config: &AmqpConfig) -> FieldTable {
+    let mut arguments = of_a_stream();
+    let mut insert = |name: &str, value| {
+        arguments.insert(name.into(), AMQPValue::LongLongInt(value));
+    };
     if config.replicas > 0 {
-        arguments.set(COPIES, Value::Number(config.replicas.into()));
+        insert(COPIES, config.replicas.into());
     }
     if let Some(bytes) = config.keep_bytes {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        arguments.set(BYTES, Value::Number(bytes));
+        insert(BYTES, bytes);
         // Segments are dropped as a whole.
         let segment_bytes = (bytes / SEGMENTS).min(SEGMENT_BYTES_MAX);
-        arguments.set(SEGMENT_BYTES, Value::Number(segment_bytes));
+        insert(SEGMENT_BYTES, segment_bytes);
     }
     arguments
 }
 
+fn of_a_stream() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert(TYPE.into(), AMQPValue::LongString("stream".into()));
+    arguments
+}
+
 /// Checks the settings of a stream that is there.
-pub(crate) async fn check(link: &mut Link<'_>) -> Result<(), Trouble> {
+pub(crate) async fn check(link: &Link<'_>) -> Result<(), Trouble> {
     let (place, queue) = (link.place, &*link.place.config.stream);
     let refused = |what: String| {
         let what = format!("has a queue {queue:?} that {what}");
         Err(place.trouble(TroubleKind::Settings, what))
     };
-    let mut arguments = Table::default().with(TYPE, Value::Text("stream".into()));
+    let mut arguments = of_a_stream();
     for _ in 0..DIFFERENCES_MAX {
-        let declare = Request::QueueDeclare { queue, arguments: &arguments };
-        let closed = match link.ask_stream(&[declare], place.config.patience()).await? {
-            Ok((channel, _)) => {
-                link.close_channel(channel).await?;
+        let declare = async |channel: &Channel| begin::declare(channel, queue, &arguments).await;
+        let closed = match link.ask(place.config.patience(), declare).await? {
+            Ok((channel, ())) => {
+                link.close_channel(&channel).await?;
                 return objection(&arguments, place.config).map_or(Ok(()), refused);
             }
             Err(closed) => closed,
@@ -62,7 +74,7 @@ pub(crate) async fn check(link: &mut Link<'_>) -> Result<(), Trouble> {
         match difference(&closed) {
             None => return Err(place.of_closed(&closed)),
             Some((name, Some(value))) if ARGUMENTS.contains(&name) => {
-                arguments.set(name, read(value));
+                arguments.insert(name.into(), read(value));
             }
             Some((name, value)) => {
                 let (name, value) =
@@ -88,17 +100,17 @@ fn difference(closed: &Closed) -> Option<(&str, Option<&str>)> {
 }
 
 /// A value for the next declaration.
-fn read(text: &str) -> Value {
-    text.parse().map_or_else(|_| Value::Text(text.into()), Value::Number)
+fn read(text: &str) -> AMQPValue {
+    text.parse().map_or_else(|_| AMQPValue::LongString(text.into()), AMQPValue::LongLongInt)
 }
 
 /// Why a stream with these arguments cannot keep the log, and what to change.
-fn objection(arguments: &Table, config: &AmqpConfig) -> Option<String> {
-    if let Some(age) = arguments.text(AGE) {
+fn objection(arguments: &FieldTable, config: &AmqpConfig) -> Option<String> {
+    if let Some(age) = table::text(arguments, AGE) {
         let age = age.escape_debug();
         return Some(format!("forgets old entries ({AGE} is {age}): {ANOTHER}"));
     }
-    let number = |name| arguments.number(name);
+    let number = |name| table::number(arguments, name);
     let shown = |number: Option<i64>| {
         number.map_or_else(|| "not set".to_owned(), |number| number.to_string())
     };
@@ -137,19 +149,20 @@ mod tests {
     }
 
     /// The objection to a stream with one more argument than its type.
-    fn objection_to(url: &str, argument: Option<(&str, Value)>) -> Option<String> {
+    fn objection_to(url: &str, argument: Option<(&str, AMQPValue)>) -> Option<String> {
         let config = AmqpConfig::from_url(url).expect("a URL");
-        let arguments = Table::default().with(TYPE, Value::Text("stream".into()));
-        let arguments =
-            argument.into_iter().fold(arguments, |it, (name, value)| it.with(name, value));
+        let mut arguments = of_a_stream();
+        if let Some((name, value)) = argument {
+            arguments.insert(name.into(), value);
+        }
         objection(&arguments, &config)
     }
 
     #[test]
     fn settings_that_cannot_keep_the_promise_are_named() {
-        let number = Value::Number;
+        let number = AMQPValue::LongLongInt;
         for (url, argument, what) in [
-            ("amqp://h", Some((AGE, Value::Text("1h".into()))), "x-max-age is 1h"),
+            ("amqp://h", Some((AGE, AMQPValue::LongString("1h".into()))), "x-max-age is 1h"),
             (
                 "amqp://h",
                 Some((BYTES, number(7))),
@@ -168,13 +181,16 @@ mod tests {
 
     #[test]
     fn settings_that_keep_the_promise_pass() {
-        let number = Value::Number;
+        let number = AMQPValue::LongLongInt;
         for (url, argument) in [
             ("amqp://h", None),
             ("amqp://h", Some((COPIES, number(5)))),
             ("amqp://h?replicas=3", Some((COPIES, number(3)))),
             ("amqp://h?keep_bytes=200000000", Some((BYTES, number(200_000_000)))),
-            ("amqp://h", Some(("x-queue-leader-locator", Value::Text("balanced".into())))),
+            (
+                "amqp://h",
+                Some(("x-queue-leader-locator", AMQPValue::LongString("balanced".into()))),
+            ),
         ] {
             assert_eq!(objection_to(url, argument), None);
         }
@@ -187,7 +203,10 @@ mod tests {
     fn refusals_of_a_declaration_name_the_difference() {
         let text = refusal(COPIES, "the value '5' of type 'signedint'");
         assert_eq!(difference(&text), Some((COPIES, Some("5"))));
-        assert_eq!((read("5"), read("1h")), (Value::Number(5), Value::Text("1h".into())));
+        assert_eq!(
+            (read("5"), read("1h")),
+            (AMQPValue::LongLongInt(5), AMQPValue::LongString("1h".into()))
+        );
         assert_eq!(difference(&refusal("durable", "'false'")), Some(("durable", Some("false"))));
         assert_eq!(difference(&refusal(TYPE, "none")), Some((TYPE, None)));
         assert_eq!(difference(&closed("PRECONDITION_FAILED - unknown delivery tag 5")), None);

@@ -1,12 +1,52 @@
 //! Errors of RabbitMQ, and what they mean for an operator.
 
 use core::fmt;
+use std::io;
 
-use sockeye_backbone::driver::{Server, quoted};
+use lapin::ErrorKind;
+use lapin::protocol::AMQPError;
+use sockeye_backbone::driver::{Server, quoted, stream};
 use sockeye_backbone::{Trouble, TroubleKind};
 
 use crate::config::AmqpConfig;
-use crate::method::{Closed, code};
+
+/// The reply codes that are told apart.
+pub(crate) mod code {
+    pub(crate) const NO_ROUTE: u16 = 312;
+    pub(crate) const CONNECTION_FORCED: u16 = 320;
+    pub(crate) const ACCESS_REFUSED: u16 = 403;
+    pub(crate) const NOT_FOUND: u16 = 404;
+    pub(crate) const RESOURCE_LOCKED: u16 = 405;
+    pub(crate) const PRECONDITION_FAILED: u16 = 406;
+    pub(crate) const RESOURCE_ERROR: u16 = 506;
+    pub(crate) const NOT_ALLOWED: u16 = 530;
+    pub(crate) const INTERNAL_ERROR: u16 = 541;
+}
+
+/// Why the server has closed a connection or a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) code: u16,
+    pub(crate) text: Box<str>,
+}
+
+impl Closed {
+    pub(crate) fn new(error: &AMQPError) -> Self {
+        Self { code: error.get_id(), text: error.get_message().as_str().into() }
+    }
+
+    /// Whether there is no such queue.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.code == code::NOT_FOUND && self.text.contains("no queue")
+    }
+
+    /// Whether the stream is there and does not work yet: it is being created, or its server has just started.
+    pub(crate) fn is_starting(&self) -> bool {
+        let lacks_replica =
+            self.code == code::PRECONDITION_FAILED && self.text.contains("have a replica");
+        lacks_replica || self.code == code::NOT_FOUND && !self.is_missing()
+    }
+}
 
 /// The server that was asked, and its configuration.
 #[derive(Clone, Copy)]
@@ -36,6 +76,28 @@ impl Place<'_> {
         let what =
             format!("has the stream {:?}, and gives no entries of it yet", self.config.stream);
         self.trouble(TroubleKind::NoLeader, what)
+    }
+
+    /// The trouble of a connection that is closed.
+    pub(crate) fn gone(&self) -> Trouble {
+        self.trouble(TroubleKind::Unreachable, "closed the connection")
+    }
+
+    /// The trouble of an error of lapin.
+    pub(crate) fn of_error(&self, error: &lapin::Error) -> Trouble {
+        match error.kind() {
+            ErrorKind::ProtocolError(closed) => self.of_closed(&Closed::new(closed)),
+            ErrorKind::IOError(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
+                self.gone()
+            }
+            ErrorKind::IOError(error) => stream::trouble_of(error, self.server),
+            ErrorKind::MissingHeartbeatError => self.late(),
+            ErrorKind::ParsingError(_)
+            | ErrorKind::InvalidProtocolVersion(_)
+            | ErrorKind::SerialisationError(_)
+            | ErrorKind::AuthProviderError(_) => self.strange(),
+            _ => self.gone(),
+        }
     }
 
     /// The trouble of a connection or a channel that the server has closed.
@@ -80,7 +142,7 @@ impl Place<'_> {
                 (TroubleKind::Settings, what)
             }
             // It is stopped in order.
-            320 => (TroubleKind::Unreachable, "closes the connection".into()),
+            code::CONNECTION_FORCED => (TroubleKind::Unreachable, "closes the connection".into()),
             _ => (TroubleKind::Protocol, "answered with an error".into()),
         }
     }
@@ -89,6 +151,28 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_lapin_tell_what_happened() {
+        let config = AmqpConfig::from_url("amqp://h").expect("a URL");
+        let place = Place { server: &config.servers[0], config: &config };
+        let closed = AMQPError::from_id(320, "CONNECTION_FORCED".into()).expect("a code");
+        let io = |kind| lapin::Error::from(io::Error::from(kind));
+        for (error, kind, what) in [
+            (ErrorKind::ProtocolError(closed).into(), TroubleKind::Unreachable, "closes the"),
+            (io(io::ErrorKind::ConnectionAborted), TroubleKind::Unreachable, "closed the"),
+            (io(io::ErrorKind::ConnectionRefused), TroubleKind::Unreachable, "is not reached"),
+            (ErrorKind::MissingHeartbeatError.into(), TroubleKind::Unreachable, "in time"),
+            (
+                ErrorKind::AuthProviderError("none".into()).into(),
+                TroubleKind::Protocol,
+                "is this RabbitMQ?",
+            ),
+        ] {
+            let trouble = place.of_error(&error);
+            assert!(trouble.kind == kind && trouble.text.contains(what), "{trouble}");
+        }
+    }
 
     #[test]
     fn errors_tell_what_to_change() {

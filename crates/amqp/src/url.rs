@@ -10,6 +10,9 @@ use crate::config::{AmqpConfig, AmqpLimits, DEFAULT_STREAM, DEFAULT_VHOST};
 const PORT: u16 = 5672;
 const PORT_TLS: u16 = 5671;
 
+/// The bytes of a name in AMQP.
+const NAME_BYTES_MAX: usize = 255;
+
 /// The characters of a stream's name.
 const STREAM_CHARS_MAX: usize = 128;
 
@@ -31,6 +34,8 @@ pub enum UrlError {
     Host,
     /// A port is none.
     Port,
+    /// The virtual host has a longer name than AMQP allows.
+    VirtualHost,
     /// The option of this name is unknown, or has a value that is not allowed.
     Option(Box<str>),
     /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
@@ -44,6 +49,9 @@ impl fmt::Display for UrlError {
             Self::Password => AddressError::Password.fmt(f),
             Self::Host => AddressError::Host.fmt(f),
             Self::Port => AddressError::Port.fmt(f),
+            Self::VirtualHost => {
+                write!(f, "the URL has a virtual host of more than {NAME_BYTES_MAX} bytes")
+            }
             Self::Option(name) => write!(
                 f,
                 "the URL has an option \"{}\" that is unknown or has a wrong value (known: stream=NAME, of letters, \
@@ -76,10 +84,13 @@ pub(crate) fn parse(text: &str) -> Result<AmqpConfig, UrlError> {
         _ => return Err(UrlError::Scheme),
     };
     let Authority { user, servers } = Authority::parse(parts.authority, port)?;
-    let vhost = match parts.path {
+    let vhost: Box<str> = match parts.path {
         "" => DEFAULT_VHOST.into(),
         name => percent_decoded(name)?,
     };
+    if vhost.len() > NAME_BYTES_MAX {
+        return Err(UrlError::VirtualHost);
+    }
     let mut config = AmqpConfig {
         servers,
         uses_tls,

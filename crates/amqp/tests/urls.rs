@@ -37,6 +37,7 @@ fn what_is_wrong_is_named() {
     assert_eq!(error("amqp://a,"), UrlError::Host);
     assert_eq!(error("amqp://[::1"), UrlError::Host);
     assert_eq!(error("amqp://h:0"), UrlError::Port);
+    assert_eq!(error(&format!("amqp://h/{}", "a".repeat(256))), UrlError::VirtualHost);
     for name in ["", "a%20b", "a*", "a/b", "amq.a", &"a".repeat(129)] {
         assert_eq!(error(&format!("amqp://h?stream={name}")), UrlError::Option("stream".into()));
     }
