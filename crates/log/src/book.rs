@@ -4,6 +4,7 @@
 //! hold its lock only for a moment, never while the disk works.
 
 mod channels;
+mod floors;
 mod rules;
 mod shared;
 mod space;
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 
 use self::channels::Channels;
 pub(crate) use self::channels::{AtWork, Channel, Figures};
+use self::floors::Floors;
 pub(crate) use self::shared::SharedBook;
 pub use self::space::SpaceUse;
 pub(crate) use self::space::is_over;
@@ -33,6 +35,7 @@ pub(crate) enum NoRoom {
 pub(crate) struct Book {
     limits: Limits,
     channels: Channels,
+    floors: Floors,
     next_id: u32,
     /// The namespaces; the first is that of all without a rule of their own.
     spaces: Vec<Space>,
@@ -55,6 +58,7 @@ impl Book {
         let mut book = Self {
             limits,
             channels: Channels::default(),
+            floors: Floors::default(),
             next_id: 1,
             spaces: Vec::new(),
             slots: HashMap::new(),
@@ -80,6 +84,7 @@ impl Book {
         let slot = self.slot_of(name);
         let at = self.channels.insert(id, name, slot);
         self.channels.set(at, figures);
+        self.floors.change(id, None, Some(&figures));
         self.spaces[slot].add(id, &figures);
     }
 
@@ -90,6 +95,7 @@ impl Book {
         let mut after = before;
         change(&mut after);
         self.channels.set(at, after);
+        self.floors.change(id, Some(&before), Some(&after));
         self.spaces[slot].change(id, &before, &after);
     }
 
@@ -233,6 +239,7 @@ impl Book {
         let Some(at) = self.channels.place(id) else { return };
         let Channel { slot, figures, .. } = self.channels.at(at);
         self.spaces[slot].remove(id, &figures);
+        self.floors.change(id, Some(&figures), None);
         self.channels.remove(at);
     }
 
@@ -258,6 +265,11 @@ impl Book {
 
     pub(crate) fn channel(&self, id: u32) -> Option<Channel<'_>> {
         self.channels.get(id)
+    }
+
+    /// The channels that have lost records, from a floor and number on: the lowest floors first.
+    pub(crate) fn trimmed(&self, from: (u64, u32)) -> impl Iterator<Item = Channel<'_>> {
+        self.floors.starting_at(from).filter_map(|id| self.channel(id))
     }
 
     /// The rule of a channel.

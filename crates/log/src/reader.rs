@@ -32,6 +32,21 @@ pub struct Query {
     pub missing_max: usize,
 }
 
+impl Query {
+    /// Whether it names all its channels.
+    fn is_by_name(&self) -> bool {
+        self.targets.iter().all(|it| matches!(it, Target::Name(_)))
+    }
+
+    /// Whether it is about this channel.
+    fn is_about(&self, name: &str) -> bool {
+        self.targets.iter().any(|target| match target {
+            Target::Name(it) => **it == *name,
+            Target::Matching(matches) => matches(name),
+        })
+    }
+}
+
 /// The channels of a question.
 pub enum Target {
     /// The one with this name.

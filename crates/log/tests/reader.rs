@@ -232,14 +232,11 @@ fn damage_is_found_by_the_one_who_reads_it() {
     }
 }
 
-/// A log of 40 records, and where in its database the index of channels is, which has one page.
-fn small_index(dir: &Dir) -> (Vec<(String, Vec<u8>)>, usize) {
-    let (mut store, _) = open(dir.path(), limits(), 1).unwrap();
-    store.append(&batch(1, 40, 50)).unwrap();
-    drop(store);
+/// The files of a closed log, and where in its database an index is, which has one page.
+fn small_index(dir: &Dir, index: &str) -> (Vec<(String, Vec<u8>)>, usize) {
     let db = rusqlite::Connection::open(dir.file("log.sqlite")).unwrap();
-    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'records_by_channel'";
-    let root: u32 = db.query_row(root, [], |row| row.get(0)).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+    let root: u32 = db.query_row(root, [index], |row| row.get(0)).unwrap();
     drop(db);
     (dir.read(), (usize::try_from(root).unwrap() - 1) * 4096)
 }
@@ -256,7 +253,10 @@ fn remove_entry(page: &mut [u8], entry: usize) {
 #[test]
 fn records_that_the_index_has_lost_are_missed() {
     let dir = Dir::new("index");
-    let (files, at) = small_index(&dir);
+    let (mut store, _) = open(dir.path(), limits(), 1).unwrap();
+    store.append(&batch(1, 40, 50)).unwrap();
+    drop(store);
+    let (files, at) = small_index(&dir, "records_by_channel");
     let everything = Range::After { after: 0, through: u64::MAX };
     let ranges = (1..=41)
         .flat_map(|seq| [Range::After { after: 0, through: seq }, Range::Before { before: seq }]);
@@ -288,5 +288,48 @@ fn records_that_the_index_has_lost_are_missed() {
             );
         }
         assert!(seen > 0, "entry {entry}");
+    }
+}
+
+/// A channel that the index of floors has lost, or has elsewhere, is named all the same. [log:missing] [log:checked]
+#[test]
+fn channels_that_the_index_has_lost_are_named_as_trimmed() {
+    let dir = Dir::new("floors");
+    let mut rule = Rule::default();
+    (rule.keep_messages, rule.keep_ms) = (3, Rule::FOREVER);
+    let open = || open_by(dir.path(), limits(), 1, Policy { rule, named: Vec::new() }).unwrap();
+    let (mut store, _) = open();
+    store.append(&batch(1, 90, 20)).unwrap();
+    while store.expire(0).unwrap() > 0 {}
+    drop(store);
+    let (files, at) = small_index(&dir, "channels_by_floor");
+    let answers = || {
+        let (store, found) = open();
+        assert_eq!(found.start, Start::Resumed);
+        let mut asking = Asking::new(&Readers::spawn(&store).unwrap());
+        let mut ask = |after| asking.ask(&["*"], Range::After { after, through: u64::MAX }, 100);
+        [0, 30, 60].map(|after| ask(after).map(|page| page.missing))
+    };
+    let intact = answers();
+    assert_eq!(intact[0].as_ref().map(Vec::len), Ok(9));
+    let compare = |what: &str, change: &dyn Fn(&mut [u8])| {
+        let mut files = files.clone();
+        let (_, database) = files.iter_mut().find(|(name, _)| name == "log.sqlite").unwrap();
+        change(&mut database[at..at + 4096]);
+        dir.write(&files);
+        for (found, expected) in answers().iter().zip(&intact) {
+            assert!(found.is_err() || found == expected, "{what}: {found:?}, not {expected:?}");
+        }
+    };
+    for entry in 0..9 {
+        compare(&format!("entry {entry}"), &|page| remove_entry(page, entry));
+        let verdict = Inspector::open(dir.path()).unwrap().verify(|_| {}).unwrap();
+        assert!(!verdict.damages.is_empty(), "entry {entry}: `verify` does not see it");
+    }
+    // Where the entries are, and the entries themselves.
+    let entries = 4096 - 9 * 10;
+    for byte in (8..8 + 2 * 9).chain(entries..4096) {
+        let bit = byte * 5 % 8;
+        compare(&format!("bit {bit} of byte {byte}"), &|page| page[byte] ^= 1 << bit);
     }
 }

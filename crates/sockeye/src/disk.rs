@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::progress::Progress;
 
 /// Bytes of memory that a channel takes in the log and in its reader, about.
-const CHANNEL_MEMORY: u64 = 320;
+const CHANNEL_MEMORY: u64 = 350;
 
 /// Bytes of memory that a channel without messages in memory takes in each hub, about.
 const TOMBSTONE_MEMORY: u64 = 190;

@@ -5,12 +5,17 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
+use super::{Query, Range};
 use crate::Error;
+use crate::book::SharedBook;
 use crate::rows::ChannelRow;
-use crate::schema::{error, text};
+use crate::schema::{error, stored, text};
 
 /// Names that one step loads.
 const CHUNK: usize = 4096;
+
+/// Channels of the book that are looked at at once. It is locked meanwhile.
+const LOOKS: usize = 256;
 
 /// A channel that the log has forgotten stays here for a while: no record has its number any more. If
 /// the log numbers the channel anew, the new number replaces the old one. Once half may be forgotten, all
@@ -73,22 +78,45 @@ pub(crate) fn row(db: &Connection, epoch: u64, id: u32) -> Result<Option<Channel
     if row.is_sound(epoch) { Ok(Some(row)) } else { Err(Error::Damaged { seq: row.stats.last }) }
 }
 
-/// The channels with a floor above a position, and their floors. It stops when `each` says so.
+/// The channels with a floor above a position, by an index. No checksum covers it, so some may be missing or wrong.
+/// It stops when `each` says so.
 pub(super) fn trimmed(
     db: &Connection,
     after: u64,
-    mut each: impl FnMut(u32, u64) -> bool,
+    mut each: impl FnMut(u32) -> Result<bool, Error>,
 ) -> Result<(), Error> {
-    let sql = "SELECT id, floor FROM channels WHERE floor > ?";
+    let sql = "SELECT id FROM channels INDEXED BY channels_by_floor WHERE floor > ?";
     let mut select = db.prepare(sql).map_err(error)?;
-    let mut rows = select.query([after.cast_signed()]).map_err(error)?;
+    let mut rows = select.query([stored(after)]).map_err(error)?;
     while let Some(row) = rows.next().map_err(error)? {
-        let floor = row.get::<_, i64>(1).map_err(error)?.cast_unsigned();
-        if !each(row.get(0).map_err(error)?, floor) {
+        if !each(row.get(0).map_err(error)?)? {
             break;
         }
     }
     Ok(())
+}
+
+/// The channels of a question by patterns that had lost records after its beginning, some more than its page names at
+/// the most. It has those that the index in the database may have lost.
+pub(super) fn known_as_trimmed(book: &SharedBook, query: &Query) -> Vec<u32> {
+    let mut found = Vec::new();
+    let Range::After { after, .. } = query.range else { return found };
+    let mut from = (after.saturating_add(1), 0);
+    while !query.is_by_name() && found.len() <= query.missing_max {
+        let book = book.lock();
+        let mut looks = 0;
+        for channel in book.trimmed(from).take(LOOKS) {
+            from = (channel.figures.stats.floor, channel.id.saturating_add(1));
+            looks += 1;
+            if query.is_about(channel.name) {
+                found.push(channel.id);
+            }
+        }
+        if looks < LOOKS {
+            break;
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One answer: one short transaction, which reads a bounded part of the log.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
@@ -33,12 +33,14 @@ pub(super) fn answer(
     channels: &mut Channels,
     query: &Query,
 ) -> Result<Answered, Error> {
+    // What the book knows before the snapshot is made, the snapshot has, too.
     let newest = newest_of(book, &query.targets);
+    let trimmed = channels::known_as_trimmed(book, query);
     let snapshot = db.unchecked_transaction().map_err(error)?;
     if !channels.load(&snapshot)? {
         return Ok(Answered::NotYet);
     }
-    let reading = Reading { db: &snapshot, epoch, channels, query, newest };
+    let reading = Reading { db: &snapshot, epoch, channels, query, newest, trimmed };
     let page = match query.range {
         Range::After { after, through } => reading.after(after, through),
         Range::Before { before } => reading.before(before),
@@ -68,6 +70,8 @@ struct Reading<'r> {
     query: &'r Query,
     /// The newest record of each channel that is named.
     newest: HashMap<Box<str>, u64>,
+    /// Channels that match, and have lost records.
+    trimmed: Vec<u32>,
 }
 
 /// The oldest positions of one channel that were not read yet.
@@ -84,10 +88,9 @@ struct Ahead {
 
 impl Reading<'_> {
     fn after(&self, after: u64, through: u64) -> Result<Page, Error> {
-        let by_name = self.query.targets.iter().all(|it| matches!(it, Target::Name(_)));
         // What is above the snapshot's newest record may be committed any time.
         let through = through.min(self.tail()?);
-        let mut page = match by_name {
+        let mut page = match self.query.is_by_name() {
             true => self.merge(after, through)?,
             false => self.search(after, through)?,
         };
@@ -248,14 +251,11 @@ impl Reading<'_> {
         let mut matching = HashMap::new();
         let mut wanted = |id: u32| {
             let name = self.channels.name(id);
-            *matching.entry(id).or_insert_with(|| name.is_some_and(|name| self.is_wanted(name)))
+            *matching
+                .entry(id)
+                .or_insert_with(|| name.is_some_and(|name| self.query.is_about(name)))
         };
-        channels::trimmed(self.db, after, |id, floor| {
-            if let Some(name) = self.channels.name(id).filter(|_| wanted(id)) {
-                self.miss(&mut page, Arc::clone(name), floor);
-            }
-            !page.is_missing_more
-        })?;
+        self.miss_trimmed(after, &mut wanted, &mut page)?;
         let columns = RecordRow::COLUMNS;
         let sql = format!("SELECT {columns} FROM records WHERE seq > ? ORDER BY seq");
         let mut select = self.db.prepare(&sql).map_err(error)?;
@@ -290,11 +290,29 @@ impl Reading<'_> {
         Ok(page)
     }
 
-    fn is_wanted(&self, name: &str) -> bool {
-        self.query.targets.iter().any(|target| match target {
-            Target::Name(it) => **it == *name,
-            Target::Matching(matches) => matches(name),
-        })
+    /// Names the channels that match and have lost records after a position: those that the book knows, and those that
+    /// were trimmed since. The row has the floor. [log:missing] [log:checked]
+    fn miss_trimmed(
+        &self,
+        after: u64,
+        wanted: &mut impl FnMut(u32) -> bool,
+        page: &mut Page,
+    ) -> Result<(), Error> {
+        let mut seen = HashSet::new();
+        let mut look_at = |id: u32| {
+            if !page.is_missing_more && wanted(id) && seen.insert(id) {
+                let row = channels::row(self.db, self.epoch, id)?;
+                let floor = row.map_or(0, |row| row.stats.floor);
+                if let Some(name) = self.channels.name(id).filter(|_| floor > after) {
+                    self.miss(page, Arc::clone(name), floor);
+                }
+            }
+            Ok(!page.is_missing_more)
+        };
+        for id in &self.trimmed {
+            look_at(*id)?;
+        }
+        channels::trimmed(self.db, after, look_at)
     }
 
     /// Whether a record of a channel was dropped.

@@ -27,11 +27,11 @@ fn the_most_that_it_takes_is_said() {
     let memory = "memory: history up to 256 MiB, idempotency keys up to 239 MiB";
     assert!(without.contains(&format!("{memory}; nothing on disk")), "{without}");
     let with = said("data = \"data\"\n[disk]\nbytes = 1048576000\nchannels = 1048576\n");
-    assert!(with.contains(&format!("{memory}, channels of the log up to 510 MiB")), "{with}");
+    assert!(with.contains(&format!("{memory}, channels of the log up to 540 MiB")), "{with}");
     assert!(with.contains(" MiB, of which messages up to 1000 MiB"), "{with}");
     let two = said("data = \"data\"\nworkers = 2\n[disk]\nchannels = 1048576\n");
     assert!(two.contains("history up to 512 MiB"), "{two}");
-    assert!(two.contains("channels of the log up to 890 MiB"), "{two}");
+    assert!(two.contains("channels of the log up to 920 MiB"), "{two}");
 }
 
 /// What a server with `--data` would keep and refuse is said with `--data`.
