@@ -11,32 +11,35 @@ use crate::operations::place::{Place, request};
 fn a_disk_that_takes_nothing_more_is_seen_by_the_balancer_and_said_once() {
     let place = Place::new();
     let data = place.path("data");
-    let program = sockeye(&[]).get_program().to_owned();
-    // A file that would grow beyond the limit is an error to whoever ignores the signal for it.
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\""]);
-    command.arg(program).arg(&data).stdin(Stdio::null()).env_remove("RUST_LOG");
+    let mut command = sockeye(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+    command.stdin(Stdio::null()).env_remove("RUST_LOG");
     let serving = place.start(command);
     let publish = || request(&serving, "POST", "/v1/channels/a", "", &"x".repeat(4_000)).0;
     assert_eq!(publish(), 200);
     assert_eq!(request(&serving, "GET", "/readyz", "", ""), (200, "ready\n".to_owned()));
 
     let pid = Pid::from_child(&serving.child);
-    let none = Rlimit { current: Some(4_096), maximum: None };
-    prlimit(Some(pid), Resource::Fsize, none).expect("it is our child");
-    for _ in 0..5 {
-        assert_eq!(publish(), 503);
-    }
-    let (status, body) = request(&serving, "GET", "/readyz", "", "");
-    let failed = r#"{"ready":false,"reason":"log_failed","reasons":["log_failed"]}"#;
-    assert_eq!((status, body.as_str()), (503, failed));
-    assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200, "it lives");
+    let refuse = |bytes: u64, reason: &str| {
+        let bound = Rlimit { current: Some(bytes), maximum: None };
+        prlimit(Some(pid), Resource::Fsize, bound).expect("it is our child");
+        for _ in 0..5 {
+            assert_eq!(publish(), 503);
+        }
+        let (status, body) = request(&serving, "GET", "/readyz", "", "");
+        let reasons = format!(r#"{{"ready":false,"reason":"{reason}","reasons":["{reason}"]}}"#);
+        assert_eq!((status, body), (503, reasons));
+        assert_eq!(request(&serving, "GET", "/healthz", "", "").0, 200, "it lives");
+        let metrics = request(&serving, "GET", "/metrics", "", "").1;
+        assert!(metrics.contains(&format!("\nsockeye_{reason} 1\n")), "{metrics}");
+    };
+    // The database cannot grow. What the process logs still fits.
+    refuse(4_096, "log_refusing");
     let log = place.log();
     let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
     assert_eq!(errors.len(), 1, "said once: {log}");
     assert!(errors[0].contains(&format!("dir={data}")), "{log}");
-    let metrics = request(&serving, "GET", "/metrics", "", "").1;
-    assert!(metrics.contains("\nsockeye_log_failed 1\n"), "{metrics}");
+    // Nor can the mark be written, without which the log has failed for good.
+    refuse(0, "log_failed");
 }
 
 #[test]
