@@ -98,7 +98,7 @@ impl Workspace {
         Ok(files)
     }
 
-    /// The targets of these kinds, a line each, behind the name of their package. Names of examples repeat.
+    /// The targets of these kinds, a line each, behind the name of their package.
     pub(crate) fn targets(&self, kinds: &[&str]) -> String {
         let mut lines = Vec::new();
         for package in &self.packages {

@@ -1,5 +1,6 @@
 //! The files and metadata that each crate must have.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use toml::Table;
@@ -18,7 +19,21 @@ pub(super) fn check(workspace: &Workspace) -> Outcome<Vec<String>> {
         let found = check_package(package, &changelog)?;
         problems.extend(found.into_iter().map(|problem| format!("{}: {problem}", package.name)));
     }
+    problems.extend(repeated(workspace.targets(&["example"]).lines()));
     Ok(problems)
+}
+
+/// Examples with the name of another one. Cargo builds both into one file.
+fn repeated<'l>(examples: impl Iterator<Item = &'l str>) -> Vec<String> {
+    let mut first = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (package, name) in examples.filter_map(|line| line.split_once(' ')) {
+        if let Some(other) = first.insert(name, package) {
+            problems
+                .push(format!("{package}: its example `{name}` has the name of one of {other}"));
+        }
+    }
+    problems
 }
 
 fn check_package(package: &Package, changelog: &str) -> Outcome<Vec<&'static str>> {
@@ -87,13 +102,20 @@ fn has_rust_example(readme: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_rust_example, inherits_lints, lint, mentions};
+    use super::{has_rust_example, inherits_lints, lint, mentions, repeated};
 
     #[test]
     fn names_are_mentioned_whole() {
         assert!(mentions("- `sockeye-frame`: frames", "sockeye-frame"));
         assert!(!mentions("- `sockeye-frame`: frames", "sockeye"));
         assert!(mentions("**sockeye**: the program", "sockeye"));
+    }
+
+    #[test]
+    fn examples_have_names_of_their_own() {
+        assert_eq!(repeated("a log\na echo\nb lines".lines()), [""; 0]);
+        let told = ["b: its example `log` has the name of one of a"];
+        assert_eq!(repeated("a log\na echo\nb log".lines()), told);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A whole handshake in memory, with an extension and a subprotocol, and then some requests that
 //! fail and the answers they get.
 //!
-//! `cargo run -p sockeye-handshake --example conversation`
+//! `cargo run -p sockeye-handshake --example upgrade`
 
 use sockeye_handshake::{
     Accept, Challenge, ClientRequest, Extensions, Origins, Policy, decide, supported_versions,

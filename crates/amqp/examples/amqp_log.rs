@@ -1,7 +1,7 @@
 //! Begins a log, appends ten entries to it and prints what is read, until it has read them.
 //!
 //! ```sh
-//! cargo run -p sockeye-amqp --example log -- 'amqp://127.0.0.1?stream=example'
+//! cargo run -p sockeye-amqp --example amqp_log -- 'amqp://127.0.0.1?stream=example'
 //! ```
 //!
 //! Without a URL it asks at a port of this machine where nobody listens, and prints what an owner is told then.

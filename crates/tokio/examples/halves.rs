@@ -1,6 +1,6 @@
 //! A server and a client on sockets: a task that sends and one that receives, a message in parts, and the end.
 //!
-//! `cargo run -p sockeye-tokio --example conversation`
+//! `cargo run -p sockeye-tokio --example halves`
 
 use sockeye_tokio::{CloseCode, ConnectOptions, Fin, Message, Policy, WebSocket, accept, connect};
 use tokio::net::{TcpListener, TcpStream};

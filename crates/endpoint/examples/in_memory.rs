@@ -1,6 +1,6 @@
 //! An adapter in small: both ends of a WebSocket on two vectors of bytes, which any transport could carry.
 //!
-//! `cargo run -p sockeye-endpoint --example lines`
+//! `cargo run -p sockeye-endpoint --example in_memory`
 
 use sockeye_endpoint::{Agreed, CloseCode, Endpoint, Incoming, MessageRef, Role, Settings};
 

@@ -1,6 +1,6 @@
 //! A server and a client on blocking sockets: several messages in one write, a silence that is asked after, and the end.
 //!
-//! `cargo run -p sockeye-blocking --example conversation`
+//! `cargo run -p sockeye-blocking --example silence`
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;

@@ -1,6 +1,6 @@
 //! A server and a client negotiate, talk with and without compression, and share one message.
 //!
-//! `cargo run -p sockeye-deflate --example conversation`
+//! `cargo run -p sockeye-deflate --example negotiation`
 
 use sockeye_deflate::{ClientOffer, Engine, EngineConfig, ServerConfig, Session, accept_offer};
 use sockeye_websocket::{MessageCodec, Role};

@@ -1,19 +1,19 @@
 //! Begins a log, appends ten entries to it and prints what is read, until it has read them.
 //!
 //! ```sh
-//! cargo run -p sockeye-redis --example log -- 'redis://127.0.0.1/0?key=example'
+//! cargo run -p sockeye-nats --example nats_log -- 'nats://127.0.0.1?stream=example'
 //! ```
 //!
 //! Without a URL it asks at a port of this machine where nobody listens, and prints what an owner is told then.
 
 use sockeye_backbone::suite::example;
-use sockeye_redis::{RedisConfig, RedisEngine};
+use sockeye_nats::{NatsConfig, NatsEngine};
 
 /// The port `discard`, where hardly anybody listens.
-const NOBODY: &str = "redis://127.0.0.1:9";
+const NOBODY: &str = "nats://127.0.0.1:9";
 
 fn main() -> Result<(), Box<dyn core::error::Error>> {
     let url = std::env::args().nth(1);
-    let config = RedisConfig::from_url(url.as_deref().unwrap_or(NOBODY))?;
-    example::run(RedisEngine::open(config)?, url.is_some(), std::io::stdout())
+    let config = NatsConfig::from_url(url.as_deref().unwrap_or(NOBODY))?;
+    example::run(NatsEngine::open(config)?, url.is_some(), std::io::stdout())
 }
