@@ -23,6 +23,8 @@ pub struct NatsConfig {
     pub(crate) stream: Box<str>,
     pub(crate) replicas: u32,
     pub(crate) limits: NatsLimits,
+    /// Where the rights are listed that a user needs.
+    pub(crate) manual: &'static str,
 }
 
 /// A user and a password, a token, or the text of a file of credentials.

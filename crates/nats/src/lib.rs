@@ -8,6 +8,7 @@ mod link;
 mod reader;
 mod session;
 mod shared;
+mod source;
 mod stream;
 mod trim;
 mod trouble;
@@ -16,4 +17,5 @@ mod version;
 
 pub use config::{CredentialsError, DEFAULT_STREAM, NatsConfig, NatsLimits};
 pub use engine::NatsEngine;
+pub use source::{NatsSource, NatsSourceConfig, SourceUrlError};
 pub use url::UrlError;

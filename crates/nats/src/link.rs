@@ -37,6 +37,14 @@ pub(crate) struct Link<'c> {
     failure: Arc<Failure>,
 }
 
+/// A connection without the server and the configuration that it is of.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    client: Client,
+    context: Context,
+    failure: Arc<Failure>,
+}
+
 /// Why a connection is over.
 #[derive(Default)]
 struct Failure {
@@ -50,7 +58,7 @@ impl Failure {
         self.is_there.notify_one();
     }
 
-    fn note(&self, event: Event, server: &Server) {
+    fn note(&self, event: Event, server: &Server, manual: &str) {
         let unreachable = |what| {
             self.set(Trouble::new(TroubleKind::Unreachable, format!("{server} {what}")));
         };
@@ -62,7 +70,7 @@ impl Failure {
                 self.set(Trouble::new(TroubleKind::Login, text));
             }
             Event::ServerError(ServerError::Other(text)) => {
-                if let Some(trouble) = trouble::of_line(&text, server) {
+                if let Some(trouble) = trouble::of_line(&text, server, manual) {
                     self.set(trouble);
                 }
             }
@@ -98,6 +106,33 @@ impl<'c> Link<'c> {
         Ok(Self { server, config, client, context, failure })
     }
 
+    /// A connection that was opened before.
+    pub(crate) fn of(server: &'c Server, config: &'c NatsConfig, wire: &Wire) -> Self {
+        let Wire { client, context, failure } = wire.clone();
+        Self { server, config, client, context, failure }
+    }
+
+    /// The connection itself.
+    pub(crate) fn wire(&self) -> Wire {
+        let (client, context) = (self.client.clone(), self.context.clone());
+        Wire { client, context, failure: Arc::clone(&self.failure) }
+    }
+
+    /// What publishes and subscribes.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The trouble of an answer that does not come.
+    pub(crate) fn late(&self) -> Trouble {
+        Trouble::new(TroubleKind::Unreachable, format!("{} does not answer in time", self.server))
+    }
+
+    /// The trouble of a connection that is over.
+    pub(crate) fn closed(&self) -> Trouble {
+        Trouble::new(TroubleKind::Unreachable, format!("{} closed the connection", self.server))
+    }
+
     /// Waits until the connection is over.
     pub(crate) async fn failed(&self) -> Trouble {
         loop {
@@ -118,22 +153,7 @@ impl<'c> Link<'c> {
     /// Asks for the stream, and checks its settings; `None` if there is none.
     pub(crate) async fn describe(&self) -> Result<Option<(Stream, Description)>, Trouble> {
         let (server, config) = (self.server, self.config);
-        let stream = match self.context.get_stream(&*config.stream).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                return match error.kind() {
-                    GetStreamErrorKind::JetStream(error) if is_missing(&error) => Ok(None),
-                    GetStreamErrorKind::JetStream(error) => {
-                        Err(trouble::of_jetstream(&error, server, config))
-                    }
-                    GetStreamErrorKind::EmptyName
-                    | GetStreamErrorKind::InvalidStreamName
-                    | GetStreamErrorKind::Request => {
-                        Err(trouble::of_request(&error, server, config))
-                    }
-                };
-            }
-        };
+        let Some(stream) = self.stream().await? else { return Ok(None) };
         let info = stream.cached_info();
         let copies = u32::try_from(info.config.num_replicas).unwrap_or(u32::MAX);
         check_version(server, &self.client, copies)?;
@@ -143,6 +163,24 @@ impl<'c> Link<'c> {
         }
         let description = Description::new(info);
         Ok(Some((stream, description)))
+    }
+
+    /// Asks for the stream, whatever its settings are; `None` if there is none.
+    pub(crate) async fn stream(&self) -> Result<Option<Stream>, Trouble> {
+        let (server, config) = (self.server, self.config);
+        let error = match self.context.get_stream(&*config.stream).await {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) => error,
+        };
+        match error.kind() {
+            GetStreamErrorKind::JetStream(error) if is_missing(&error) => Ok(None),
+            GetStreamErrorKind::JetStream(error) => {
+                Err(trouble::of_jetstream(&error, server, config))
+            }
+            GetStreamErrorKind::EmptyName
+            | GetStreamErrorKind::InvalidStreamName
+            | GetStreamErrorKind::Request => Err(trouble::of_request(&error, server, config)),
+        }
     }
 }
 
@@ -171,7 +209,7 @@ fn options(
         // A server that asks for TLS all the same is not trusted.
         (false, _) => trusting_nobody(),
     };
-    let server = server.clone();
+    let (server, manual) = (server.clone(), config.manual);
     let has_connected = AtomicBool::new(false);
     let options = ConnectOptions::new()
         .name("sockeye")
@@ -186,7 +224,7 @@ fn options(
             if has_connected.swap(true, Ordering::Relaxed) { NEVER } else { Duration::ZERO }
         })
         .event_callback(move |event| {
-            failure.note(event, &server);
+            failure.note(event, &server, manual);
             core::future::ready(())
         });
     let login = &config.login;

@@ -63,11 +63,11 @@ fn is_other_protocol(error: &ConnectError) -> bool {
 }
 
 /// The trouble that an error line of a server is; `None` if the connection goes on and nothing is missing.
-pub(crate) fn of_line(text: &str, server: &Server) -> Option<Trouble> {
+pub(crate) fn of_line(text: &str, server: &Server, manual: &str) -> Option<Trouble> {
     let is_refusal = text.to_ascii_lowercase().contains("permissions violation");
     is_refusal.then(|| {
         let text = format!(
-            "{server} does not let the user do all that is needed: see the rights in docs/cluster.md ({})",
+            "{server} does not let the user do all that is needed: see the rights in {manual} ({})",
             quoted(text)
         );
         Trouble::new(TroubleKind::Login, text)

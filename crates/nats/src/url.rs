@@ -87,6 +87,7 @@ pub(crate) fn parse(text: &str) -> Result<NatsConfig, UrlError> {
         stream: DEFAULT_STREAM.into(),
         replicas: 0,
         limits: NatsLimits::default(),
+        manual: "docs/cluster.md",
     };
     options(parts.query, &mut config)?;
     Ok(config)
@@ -111,7 +112,7 @@ fn options(query: &str, config: &mut NatsConfig) -> Result<(), UrlError> {
 }
 
 /// Whether a stream can have this name, and its subject, too.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=STREAM_CHARS_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
 }
