@@ -85,7 +85,8 @@ pub(crate) fn prepare(name: &str, config: &SourceConfig) -> Result<Plan, Failure
     };
     let limits = WindowLimits { entries_max: config.in_flight, bytes_max: config.in_flight_bytes };
     let settings = PumpSettings { mapping, on_bad: config.on_bad, limits };
-    let files = config.password_file.iter().chain(&config.ca_file);
+    let secrets = config.password_file.iter().chain(&config.credentials_file);
+    let files = secrets.chain(&config.ca_file);
     let files = files.map(|file| fs::read(file).unwrap_or_default()).collect();
     Ok(Plan { config: (config.clone(), files), settings, publish, bus })
 }

@@ -127,15 +127,19 @@ fn configurations_in_the_documents_could_be_served() {
     let pages = [operations, sources];
     let in_pages = pages.iter().flat_map(|page| blocks(page, "toml"));
     let all = in_pages.chain(embedded.iter().map(|it| it.trim_start()));
+    let drivers = [("nats://", cfg!(feature = "nats"))];
     for config in all {
+        checked += 1;
+        if drivers.iter().any(|(scheme, is_there)| config.contains(scheme) && !is_there) {
+            continue;
+        }
         let config: String = config.lines().map(here).collect();
         fs::write(place.0.join("sockeye.toml"), &config).expect("written");
         let (succeeded, _, problem) =
             place.bash("sockeye config check sockeye.toml", "127.0.0.1:0");
         assert!(succeeded, "{problem}\n{config}");
-        checked += 1;
     }
-    assert_eq!(checked, 10);
+    assert_eq!(checked, 11);
     // The drain has to end before the pod is killed.
     let number = |text: &str, name: &str| {
         let value =

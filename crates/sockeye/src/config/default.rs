@@ -37,8 +37,10 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # Messages of a database or a queue, which are published: docs/sources.md. Any number of these, each with a name.
 # [source.shop]
 # url = "postgres://USER@HOST/DATABASE?table=sockeye_outbox"   # (a program with the feature postgres); or
-#                              # redis://HOST?stream=KEY&group=NAME, redis://HOST?list=KEY&pop=left; rediss://, redis-sentinel://
+#                              # redis://HOST?stream=KEY&group=NAME, redis://HOST?list=KEY&pop=left; rediss://, redis-sentinel://;
+#                              # or nats://HOST,HOST?stream=NAME&subject=FILTER&consumer=NAME, tls:// (feature nats)
 # password_file = "shop.secret"   # or SOCKEYE_SOURCE_SHOP_PASSWORD has the password itself
+# credentials_file = "shop.creds"   # of NATS; or SOCKEYE_SOURCE_SHOP_CREDENTIALS has them
 # ca_file = "ca.pem"           # the authorities that vouch for the server, with TLS
 # channel = "orders:{customer}"   # {customer} is a field, {/a/b} a value in the JSON content; an outbox has its column
 # data = "{/payload}"          # what is published, if not the whole content (of a stream: the field data)

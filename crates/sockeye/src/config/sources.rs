@@ -37,6 +37,9 @@ pub(crate) struct SourceConfig {
     /// The file that has the password.
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) password_file: Option<PathBuf>,
+    /// The file that has credentials of NATS.
+    #[serde(deserialize_with = "rules::some_path")]
+    pub(crate) credentials_file: Option<PathBuf>,
     /// The authorities that vouch for the bus.
     #[serde(deserialize_with = "rules::some_path")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -98,6 +101,7 @@ impl Default for SourceConfig {
         Self {
             url: String::new(),
             password_file: None,
+            credentials_file: None,
             ca_file: None,
             channel: None,
             data: None,
@@ -115,7 +119,8 @@ impl Default for SourceConfig {
 impl SourceConfig {
     /// Relative paths are relative to the file that they stand in.
     pub(super) fn resolve(&mut self, beside: &Path) {
-        for path in self.password_file.iter_mut().chain(&mut self.ca_file) {
+        let secrets = self.password_file.iter_mut().chain(&mut self.credentials_file);
+        for path in secrets.chain(&mut self.ca_file) {
             *path = beside.join(&*path);
         }
     }
@@ -181,6 +186,10 @@ mod tests {
             ("[source.\"A b\"]\nurl = \"redis://h?list=l\"\n", "a source's name has"),
             ("[source.a]\nurl = \"http://h\"\n", "url: its scheme is none of"),
             ("[source.a]\nurl = \"redis://h\"\nchannel = \"c\"\n", "names no stream and no list"),
+            (
+                "[source.a]\nurl = \"redis://h?list=l\"\nchannel = \"c\"\ncredentials_file = \"x\"\n",
+                "credentials_file: only NATS has credentials",
+            ),
             ("[source.a]\nurl = \"redis://h?list=l\"\n", "channel: a list needs one"),
             ("[source.a]\nurl = \"redis://h?list=l\"\nchannel = \"c:{\"\n", "channel: a brace has"),
             ("[source.a]\nurl = \"redis://h?list=l\"\nchannel = \"a b\"\n", "channel: "),

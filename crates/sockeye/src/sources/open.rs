@@ -4,11 +4,13 @@ use sockeye_source::Bus;
 use sockeye_terminal::Failure;
 
 use crate::config::SourceConfig;
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "nats", feature = "redis", feature = "postgres"))]
 use crate::login;
 
 /// A bus that can be asked for, and what of the mapping it decides.
 pub(super) enum Prepared {
+    #[cfg(feature = "nats")]
+    Nats(Box<sockeye_nats::NatsSourceConfig>),
     #[cfg(feature = "redis")]
     Redis(sockeye_redis::RedisSourceConfig),
     #[cfg(feature = "postgres")]
@@ -26,15 +28,30 @@ pub(super) struct Defaults {
     pub(super) is_json: bool,
 }
 
+impl Defaults {
+    /// Those of a bus whose message is the content.
+    #[cfg(any(feature = "nats", feature = "redis"))]
+    const fn of(what: &'static str) -> Self {
+        Self { what, channel: None, data: None, event: None, is_json: false }
+    }
+}
+
 impl Prepared {
     /// Reads the URL, the password and the authorities.
     pub(super) fn new(name: &str, config: &SourceConfig) -> Result<Self, Failure> {
         let (scheme, _) = config.url.split_once("://").unwrap_or_default();
-        match scheme.to_ascii_lowercase().as_str() {
+        let scheme = scheme.to_ascii_lowercase();
+        if config.credentials_file.is_some() && !["nats", "tls"].contains(&&*scheme) {
+            let why = "credentials_file: only NATS has credentials: remove this setting";
+            return Err(Failure(why.into()));
+        }
+        match &*scheme {
             "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(name, config),
             "postgres" | "postgresql" => outbox(name, config),
+            "nats" | "tls" => nats(name, config),
             _ => Err(Failure(
-                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, postgres and postgresql"
+                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, nats, tls, postgres and \
+                 postgresql"
                     .into(),
             )),
         }
@@ -42,18 +59,14 @@ impl Prepared {
 
     pub(super) fn defaults(&self) -> Defaults {
         match *self {
+            #[cfg(feature = "nats")]
+            Self::Nats(_) => Defaults::of("a consumer of NATS"),
             #[cfg(feature = "redis")]
-            Self::Redis(ref redis) if redis.is_stream() => Defaults {
-                what: "a stream",
-                channel: None,
-                data: Some("{data}"),
-                event: None,
-                is_json: false,
-            },
-            #[cfg(feature = "redis")]
-            Self::Redis(_) => {
-                Defaults { what: "a list", channel: None, data: None, event: None, is_json: false }
+            Self::Redis(ref redis) if redis.is_stream() => {
+                Defaults { data: Some("{data}"), ..Defaults::of("a stream") }
             }
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => Defaults::of("a list"),
             #[cfg(feature = "postgres")]
             Self::Outbox(_) => Defaults {
                 what: "an outbox",
@@ -68,6 +81,8 @@ impl Prepared {
     /// The bus, which connects when it is opened.
     pub(super) fn bus(self) -> Box<dyn Bus + Send> {
         match self {
+            #[cfg(feature = "nats")]
+            Self::Nats(config) => Box::new(sockeye_nats::NatsSource::new(*config)),
             #[cfg(feature = "redis")]
             Self::Redis(config) => Box::new(sockeye_redis::RedisSource::new(config)),
             #[cfg(feature = "postgres")]
@@ -116,10 +131,43 @@ fn outbox(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
     Ok(Prepared::Outbox(outbox))
 }
 
+#[cfg(not(feature = "nats"))]
+fn nats(_: &str, _: &SourceConfig) -> Result<Prepared, Failure> {
+    Err(Failure("url: this program was built without the driver for NATS (feature nats)".into()))
+}
+
+#[cfg(feature = "nats")]
+fn nats(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
+    let nats = sockeye_nats::NatsSourceConfig::from_url(&config.url);
+    let mut nats = nats.map_err(|why| Failure(format!("url: {why}")))?;
+    nats = nats.with_patience_ms(config.patience_seconds.saturating_mul(1_000));
+    nats = nats.with_in_flight(config.in_flight);
+    if let Some(password) = password(name, config)? {
+        nats = nats.with_password(&password);
+    }
+    let credentials = match &config.credentials_file {
+        Some(file) => Some(login::secret(file, "credentials_file")?),
+        None => login::variable_text(&variable(name, "CREDENTIALS")),
+    };
+    if let Some(text) = credentials {
+        let failed = |why| Failure(format!("credentials_file: {why}"));
+        nats = nats.with_credentials(&text).map_err(failed)?;
+    }
+    if nats.uses_tls() {
+        nats = nats.with_tls(login::trusting(config.ca_file.as_deref())?);
+    }
+    Ok(Prepared::Nats(Box::new(nats)))
+}
+
 /// The password of a file, or of the source's variable in the environment.
-#[cfg(any(feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "nats", feature = "redis", feature = "postgres"))]
 fn password(name: &str, config: &SourceConfig) -> Result<Option<String>, Failure> {
+    login::password(config.password_file.as_deref(), &variable(name, "PASSWORD"))
+}
+
+/// The source's variable in the environment for a secret.
+#[cfg(any(feature = "nats", feature = "redis", feature = "postgres"))]
+fn variable(name: &str, secret: &str) -> String {
     let name = name.to_ascii_uppercase().replace('-', "_");
-    let variable = format!("SOCKEYE_SOURCE_{name}_PASSWORD");
-    login::password(config.password_file.as_deref(), &variable)
+    format!("SOCKEYE_SOURCE_{name}_{secret}")
 }
