@@ -230,6 +230,7 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
     for (program, checks) in [
         (program.clone(), program::sources::CHECKS),
         (full_program.clone(), program::sources::FULL_CHECKS),
+        (full_program.clone(), program::buses::CHECKS),
         (program, program::CHECKS),
         (full_program, program::FULL_CHECKS),
         (on_kafka, program::KAFKA_CHECKS),

@@ -12,6 +12,7 @@ mod settings;
 use sockeye_backbone::{Engine, Position, TroubleKind};
 use sockeye_nats::{NatsConfig, NatsEngine, NatsLimits};
 
+pub(crate) use self::foreign::member;
 pub(crate) use self::rig::{NatsRig, NatsTarget};
 pub(crate) use self::server::{NEWER, NatsServer};
 use crate::common::Tested;

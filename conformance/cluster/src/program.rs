@@ -1,5 +1,6 @@
 //! Nodes as operators run them: `sockeye serve --backbone`, with curl as their client.
 
+pub(crate) mod buses;
 mod import;
 mod presence;
 pub(crate) mod sources;

@@ -51,7 +51,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// A bus whose messages are numbers for the channel of all checks.
-trait Feed {
+pub(super) trait Feed {
     /// The lines of the source, but its URL.
     fn settings(&self) -> &str;
 
@@ -216,7 +216,7 @@ fn wait_for_count(follower: &mut Follower, count: u32) {
     });
 }
 
-fn once(program: &Path, feed: &mut dyn Feed) {
+pub(super) fn once(program: &Path, feed: &mut dyn Feed) {
     let data = directory();
     let settings = "patience_seconds = 1\nin_flight = 64\n";
     let data = data.display().to_string();
@@ -257,7 +257,7 @@ fn once(program: &Path, feed: &mut dyn Feed) {
 }
 
 /// Two nodes of one shared log have the same source. One of them takes the messages.
-fn shared(program: &Path, feed: &mut dyn Feed) {
+pub(super) fn shared(program: &Path, feed: &mut dyn Feed) {
     let log = Server::start(&["--appendfsync", "always"]);
     let more = ["--backbone", &log.url()];
     let mut nodes = [(); 2].map(|()| start(program, feed, &more, "patience_seconds = 1\n"));
@@ -299,39 +299,34 @@ fn signal(name: &str, id: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
 }
 
-fn wrong_table(program: &Path) {
-    let server = PostgresServer::start();
-    let proxy = Proxy::to(server.port);
-    let feed = Outbox { server, proxy };
+/// Starts a program whose log says why the bus cannot be used. The follower of it, and the program itself.
+pub(super) fn refused(program: &Path, feed: &dyn Feed, why: &str) -> (Node, Follower) {
     let log = directory().join("log");
-    let mut node = start(program, &feed, &[], "");
+    let mut node = start(program, feed, &[], "");
     node.kill();
     let said = fs::File::create(&log).expect("a file of our own");
     let mut command = Command::new(program);
     command.args(&node.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
     node.process = Some(command.spawn().expect("it can be started"));
-    let says = |text: &str| {
-        wait(text, || fs::read_to_string(&log).is_ok_and(|it| it.contains(text)));
-    };
-    says("has no table \\\"sockeye_outbox\\\": sockeye source sql");
-    assert!(get(node.port, "/readyz").is_some_and(|it| it.body.contains("source_away")));
-    let script = Command::new(program).args(["source", "sql"]).output().expect("it runs");
-    feed.server.ask(&String::from_utf8(script.stdout).expect("a text"));
-    says("a source takes messages");
-    feed.server
-        .ask(&format!("INSERT INTO sockeye_outbox (channel, data) VALUES ('{CHANNEL}', '1')"));
-    Follower::new([node.port]).wait_for_first();
+    wait(why, || fs::read_to_string(&log).is_ok_and(|it| it.contains(why)));
+    wait("it is said to be away", || {
+        get(node.port, "/readyz").is_some_and(|it| it.body.contains("source_away"))
+    });
+    let follower = Follower::new([node.port]);
+    (node, follower)
 }
 
-impl Follower {
-    /// Waits for the first message, also one that came before the stream was opened.
-    fn wait_for_first(&mut self) {
-        let port = self.ports[0];
-        wait("the row is published", || {
-            get(port, &format!("/v1/channels/{CHANNEL}/history"))
-                .is_some_and(|it| it.body.contains("\"data\":1"))
-        });
-    }
+fn wrong_table(program: &Path) {
+    let server = PostgresServer::start();
+    let proxy = Proxy::to(server.port);
+    let feed = Outbox { server, proxy };
+    let why = "has no table \\\"sockeye_outbox\\\": sockeye source sql";
+    let (_node, mut follower) = refused(program, &feed, why);
+    let script = Command::new(program).args(["source", "sql"]).output().expect("it runs");
+    feed.server.ask(&String::from_utf8(script.stdout).expect("a text"));
+    feed.server
+        .ask(&format!("INSERT INTO sockeye_outbox (channel, data) VALUES ('{CHANNEL}', '1')"));
+    assert_once(&follower.wait_for(1), 1);
 }
 
 fn bad_row(program: &Path) {

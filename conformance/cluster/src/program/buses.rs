@@ -1,0 +1,91 @@
+//! Sources on buses whose programs are not Redis and PostgreSQL: what `sources.rs` does to those.
+
+use std::path::Path;
+
+use super::sources::{Feed, once, refused, shared};
+use super::{CHANNEL, Check, assert_once};
+use crate::nats::{NatsServer, member};
+use crate::proxy::Proxy;
+use crate::server::LogServer;
+
+/// The checks, for a program that has the drivers.
+pub(crate) const CHECKS: &[Check] = &[
+    ("program: consumer: messages come once and in order while all is killed and cut", |program| {
+        once(program, &mut Consumer::new());
+    }),
+    ("program: consumer: two nodes take turns while they are killed", |program| {
+        shared(program, &mut Consumer::new());
+    }),
+    ("program: consumer: what is wrong with it is named, and can be mended", wrong_consumer),
+];
+
+/// A consumer of a stream of NATS.
+struct Consumer {
+    server: NatsServer,
+    proxy: Proxy,
+}
+
+impl Consumer {
+    fn new() -> Self {
+        let server = NatsServer::start();
+        server.set_stream("CREATE", "NUMBERS", "\"subjects\":[\"numbers.>\"]");
+        let proxy = Proxy::to(server.port);
+        Self { server, proxy }
+    }
+
+    fn told(&self, name: &str) -> Option<u64> {
+        member(&self.server.client().ask("$JS.API.CONSUMER.INFO.NUMBERS.sockeye", "")?, name)
+    }
+}
+
+impl Feed for Consumer {
+    fn settings(&self) -> &'static str {
+        "channel = \"{subject.2}\"\n"
+    }
+
+    fn url(&self) -> String {
+        let port = self.proxy.port;
+        format!("nats://127.0.0.1:{port}?stream=NUMBERS&subject=numbers.*")
+    }
+
+    fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    fn server(&mut self) -> &mut dyn LogServer {
+        &mut self.server
+    }
+
+    /// Between the messages are others, which the consumer does not have.
+    fn add(&mut self, first: u32, last: u32) {
+        let mut client = self.server.client();
+        for number in first..=last {
+            let other = format!("numbers.not.{}", number % 7);
+            for subject in [&format!("numbers.{CHANNEL}"), &other] {
+                let taken = client.ask(subject, &number.to_string()).expect("an answer");
+                assert!(member(&taken, "seq").is_some_and(|it| it > 0), "{taken}");
+            }
+        }
+    }
+
+    fn left(&self) -> u32 {
+        let both = Option::zip(self.told("num_ack_pending"), self.told("num_pending"));
+        both.and_then(|(one, other)| u32::try_from(one + other).ok()).unwrap_or(u32::MAX)
+    }
+}
+
+fn wrong_consumer(program: &Path) {
+    let mut feed = Consumer::new();
+    let set = |ack: &str| {
+        let config = format!(
+            "{{\"stream_name\":\"NUMBERS\",\"config\":{{\"durable_name\":\"sockeye\",\"ack_policy\":\"{ack}\",\
+             \"deliver_policy\":\"all\",\"filter_subject\":\"numbers.*\",\"max_deliver\":-1}}}}"
+        );
+        feed.server.api("CONSUMER.DURABLE.CREATE.NUMBERS.sockeye", &config);
+    };
+    set("all");
+    let (_node, mut follower) = refused(program, &feed, "ack_policy is all");
+    feed.server.api("CONSUMER.DELETE.NUMBERS.sockeye", "");
+    feed.add(1, 100);
+    assert_once(&follower.wait_for(100), 100);
+}
