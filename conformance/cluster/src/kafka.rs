@@ -9,6 +9,7 @@ mod server;
 use sockeye_backbone::{Engine, Position, TroubleKind};
 use sockeye_kafka::{KafkaConfig, KafkaEngine, KafkaLimits};
 
+pub(crate) use self::foreign::Foreign;
 pub(crate) use self::rig::{KafkaRig, KafkaTarget};
 pub(crate) use self::server::{KafkaServer, PROGRAM};
 use crate::common::Tested;

@@ -48,6 +48,9 @@ struct Arguments {
     /// The Python that has pika, the foreign client of RabbitMQ. Without it: python3.
     #[arg(long, global = true)]
     python: Option<PathBuf>,
+    /// The broker Tansu, for the Kafka protocol.
+    #[arg(long, global = true)]
+    tansu: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -64,9 +67,6 @@ enum Command {
         /// A newer nats-server than the system's, for streams with copies.
         #[arg(long)]
         newer_nats_server: Option<PathBuf>,
-        /// The broker Tansu, for the Kafka protocol.
-        #[arg(long)]
-        tansu: Option<PathBuf>,
     },
     /// Measures appends and read-backs beside a plain client of the server, in turn on one server that it starts.
     Rate {
@@ -113,6 +113,8 @@ enum Measured {
     Nats,
     Postgres,
     Rabbit,
+    /// With `--tansu`.
+    Kafka,
 }
 
 /// The servers of the generic checks.
@@ -120,29 +122,34 @@ type Servers = (Server, NatsServer, PostgresServer, RabbitServer, Option<KafkaSe
 
 type Job = (String, Box<dyn FnOnce() + Send>);
 
+/// Measures an engine beside a plain client.
+fn measure(engine: Measured, appendfsync: &str, plan: rate::Plan) {
+    let ratio = match engine {
+        Measured::Redis => rate::run(&Server::start(&["--appendfsync", appendfsync]), plan),
+        Measured::Nats => rate::run(&NatsServer::start(), plan),
+        Measured::Postgres => rate::run(&PostgresServer::start(), plan),
+        Measured::Rabbit => rate::run(&RabbitServer::start_with(""), plan),
+        Measured::Kafka => rate::run(&KafkaServer::start(), plan),
+    };
+    println!("\nthe engine has {ratio:.2} of the plain rate");
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Some(python) = arguments.python {
         rabbit::PYTHON.set(python).expect("nobody else sets it");
     }
+    if let Some(file) = arguments.tansu {
+        kafka::PROGRAM.set(file).expect("nobody else sets it");
+    }
     let jobs = match arguments.command {
         Command::Rate { engine, rounds, entries, appendfsync } => {
-            let plan = rate::Plan { rounds: rounds.max(1), entries };
-            let ratio = match engine {
-                Measured::Redis => {
-                    rate::run(&Server::start(&["--appendfsync", &appendfsync]), plan)
-                }
-                Measured::Nats => rate::run(&NatsServer::start(), plan),
-                Measured::Postgres => rate::run(&PostgresServer::start(), plan),
-                Measured::Rabbit => rate::run(&RabbitServer::start_with(""), plan),
-            };
-            println!("\nthe engine has {ratio:.2} of the plain rate");
+            measure(engine, &appendfsync, rate::Plan { rounds: rounds.max(1), entries });
             return ExitCode::SUCCESS;
         }
-        Command::Own { program, full_program, newer_nats_server, tansu } => {
-            match tansu {
-                Some(file) => kafka::PROGRAM.set(file).expect("nobody else sets it"),
-                None => println!("left out: Kafka (no --tansu)"),
+        Command::Own { program, full_program, newer_nats_server } => {
+            if kafka::PROGRAM.get().is_none() {
+                println!("left out: Kafka (no --tansu)");
             }
             match newer_nats_server {
                 Some(file) => nats::NEWER.set(file).expect("nobody else sets it"),

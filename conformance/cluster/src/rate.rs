@@ -1,5 +1,6 @@
 //! Rates and latencies of a log through its engine, and through a plain client of its server: in turns, on one server.
 
+mod kafka;
 mod nats;
 mod postgres;
 mod rabbit;

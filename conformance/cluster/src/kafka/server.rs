@@ -34,6 +34,11 @@ impl KafkaServer {
         server
     }
 
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> String {
+        self.process.as_ref().expect("it runs").id().to_string()
+    }
+
     /// A foreign client of the protocol.
     pub(crate) fn client(&self) -> Foreign {
         Foreign::connect(&format!("127.0.0.1:{}", self.port)).expect("the server is there")
@@ -68,7 +73,7 @@ impl KafkaServer {
 
     /// Sends a signal, such as `STOP`.
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.process.as_ref().expect("it runs").id().to_string();
+        let process = self.process_id();
         let sent = Command::new("kill").args(["-s", name, &process]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
     }
