@@ -7,8 +7,8 @@ use sockeye_service::sequencing::{
     Batch, Health, NodePresence, Outcome, PresenceNews, RoomBatch, Statement, Ticket, Verdict,
 };
 
-use crate::common::{Running, Scripted, Socket, TicketsOf, start};
-use crate::presence::{presence, setup, socket, until_counts};
+use crate::common::{Running, Scripted, Socket, TicketsOf, ask, start};
+use crate::presence::{header, presence, setup, socket, until_counts};
 
 const LONG: u64 = 3_600_000;
 
@@ -37,6 +37,13 @@ fn batch(nameless: u64, members: Members<'_>) -> Batch {
     Batch { rooms, ..Batch::default() }
 }
 
+/// What a node says of the streams of users.
+fn streams(members: Members<'_>) -> Batch {
+    let mut batch = batch(0, members);
+    batch.rooms[0].room = "".into();
+    batch
+}
+
 impl Log {
     fn say(&mut self, server: &Running, what: NodePresence) {
         self.news += 1;
@@ -44,10 +51,13 @@ impl Log {
         self.backbone.say(server, [Outcome::Presence(Arc::new(news))]);
     }
 
-    /// What the other nodes are told next.
+    /// What the other nodes are told next of members.
     fn told(&self) -> (Ticket, Batch) {
         match self.backbone.heard() {
-            (ticket, Statement::Present(batch)) => (ticket, batch),
+            (ticket, Statement::Present(mut batch)) => {
+                batch.rooms.retain(|room| !room.room.is_empty());
+                (ticket, batch)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -157,9 +167,9 @@ fn the_members_of_a_node_that_has_left_have_their_grace_time() {
 fn who_polls_at_another_node_stays() {
     let (server, mut log) = on_a_log(LONG);
     log.say(&server, NodePresence::Said(7, batch(0, &[("ann", Some(0))])));
-    let header = crate::presence::header(&server, "ann");
+    let header = header(&server, "ann");
     let target = "/v1/poll?channel=room:1&wait=0";
-    crate::common::ask(server.addr, "GET", target, &header, "");
+    ask(server.addr, "GET", target, &header, "");
     assert_eq!(log.told().1, batch(0, &[("ann", Some(0))]), "her grace time goes on here");
     log.say(&server, NodePresence::Gone(7));
     assert_eq!(names(&server), named(&[("ann", 0)]));
@@ -182,4 +192,38 @@ fn bounds_count_the_members_of_all_nodes() {
     assert_eq!(names(&server), named(&[("ann", 1), ("bob", 2)]));
     let listed = presence(&server, "");
     assert_eq!((&listed["users"], &listed["streams"]), (&2.into(), &4.into()), "one has no name");
+}
+
+/// [service:bound-user]
+#[test]
+fn the_streams_of_a_user_are_bounded_at_all_nodes_together() {
+    let backbone = Scripted::new(TicketsOf::Log);
+    let theirs = backbone.clone();
+    let server = start(|it| {
+        setup(it, 0);
+        it.limits.connections_per_user = 2;
+        it.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));
+    });
+    backbone.say(&server, [Outcome::Epoch(Epoch(8)), Outcome::Health(Health::Good)]);
+    let mut log = Log { backbone, news: 0 };
+    let here = socket(&server, "ann", "quiet:1", false);
+    let told = log.backbone.heard_of_streams();
+    assert_eq!(told, streams(&[("ann", Some(1))]), "also where no channel has presence");
+    log.say(&server, NodePresence::Said(7, streams(&[("ann", Some(1)), ("bob", Some(9))])));
+    assert_eq!(presence(&server, "")["users"], 0, "they are members of no channel");
+    let poll = |user| {
+        let bearer = header(&server, user);
+        ask(server.addr, "GET", "/v1/poll?channel=quiet:1&wait=1", &bearer, "").status
+    };
+    assert_eq!([poll("ann"), poll("bob"), poll("cyd")], [429, 429, 204]);
+    // One of hers ends there, and all of his end with the node.
+    log.say(&server, NodePresence::Said(7, streams(&[("ann", None)])));
+    assert_eq!([poll("ann"), poll("bob")], [204, 429]);
+    log.say(&server, NodePresence::Gone(7));
+    server.run(|_| ());
+    assert_eq!(poll("bob"), 204);
+    drop(here);
+    server.wait_for_streams(0);
+    // The polls are told, too, as far as they last.
+    while !log.backbone.heard_of_streams().rooms[0].members.contains(&("ann".into(), None)) {}
 }

@@ -251,7 +251,8 @@ impl<D: Dialect> Engine<D> {
     /// Checks the quota of the user or the address that gets one more stream or waiting poll.
     pub(crate) fn admit_own(&mut self, who: &Principal) -> Result<(), Refusal> {
         let most = self.own_streams_max(who);
-        if self.sessions.open_streams(who).own < most {
+        let own = self.sessions.open_streams(who).own;
+        if own.saturating_add(self.streams_elsewhere(who)) < most {
             return Ok(());
         }
         let wait_ms = self.turn_away(who, Places::Own);

@@ -8,6 +8,7 @@ mod census;
 mod nodes;
 mod registry;
 mod sharing;
+mod streams;
 mod telling;
 mod turns;
 

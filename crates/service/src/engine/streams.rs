@@ -91,6 +91,7 @@ impl<D: Dialect> Engine<D> {
     pub(crate) fn add_session(&mut self, session: Session<D>) {
         let by_rule = if session.delivery.fetches() { self.judging.settings_number() } else { 0 };
         self.judging.note_arrival(session.subscriber, &session.principal);
+        self.count_for_nodes(&session.principal, true);
         self.sessions.add(Session { by_rule, ..session });
     }
 
@@ -126,6 +127,11 @@ impl<D: Dialect> Engine<D> {
     ) {
         self.forget_expiry(subscriber);
         self.judging.note_arrival(subscriber, who);
+        if let Some(session) = self.sessions.of_subscriber(subscriber) {
+            let before = session.principal.clone();
+            self.count_for_nodes(&before, false);
+            self.count_for_nodes(who, true);
+        }
         self.sessions.let_in(subscriber, who, delivery);
         self.expect_expiry(subscriber);
     }
@@ -337,6 +343,7 @@ impl<D: Dialect> Engine<D> {
     /// Removes a stream that has closed, with its subscriptions.
     pub fn disconnect(&mut self, stream: D::Stream) {
         let Some(session) = self.sessions.remove(stream) else { return };
+        self.count_for_nodes(&session.principal, false);
         self.due.remove(&(session.due, session.subscriber));
         if let Some(ends) = session.expiry() {
             self.expiring.remove(&(ends, session.subscriber));

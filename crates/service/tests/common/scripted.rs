@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use sockeye_service::sequencing::{
-    Backbone, Figures, Full, LogClock, LogNode, Offer, Outcome, SharedLog, Statement, Ticket,
-    Verdict,
+    Backbone, Batch, Figures, Full, LogClock, LogNode, Offer, Outcome, SharedLog, Statement,
+    Ticket, Verdict,
 };
 
 use super::{PATIENCE, Running};
@@ -24,6 +24,7 @@ pub struct Scripted {
     tickets: TicketsOf,
     outcomes: Arc<Mutex<VecDeque<Outcome>>>,
     declared: Arc<Mutex<VecDeque<(Ticket, Statement)>>>,
+    streams: Arc<Mutex<VecDeque<Batch>>>,
     clock: Arc<LogClock>,
     nodes: Arc<Mutex<Arc<[LogNode]>>>,
 }
@@ -33,7 +34,7 @@ impl Scripted {
         let clock = Arc::new(LogClock::new());
         clock.restore(1, 0);
         let (outcomes, declared, nodes) = (Arc::default(), Arc::default(), Arc::default());
-        Self { tickets, outcomes, declared, clock, nodes }
+        Self { tickets, outcomes, declared, streams: Arc::default(), clock, nodes }
     }
 
     /// The nodes of the log.
@@ -47,21 +48,30 @@ impl Scripted {
         server.run(|_| ());
     }
 
-    /// The next statement, with its ticket.
+    /// The next statement, with its ticket. Those of nothing but the streams of users are answered.
     pub fn heard(&self) -> (Ticket, Statement) {
-        let start = std::time::Instant::now();
-        loop {
-            if let Some(declared) = self.declared.lock().expect("as above").pop_front() {
-                return declared;
-            }
-            assert!(start.elapsed() < PATIENCE, "nothing is declared");
-            std::thread::yield_now();
-        }
+        next(&self.declared)
+    }
+
+    /// The next statement of nothing but the streams of users.
+    pub fn heard_of_streams(&self) -> Batch {
+        next(&self.streams)
     }
 
     /// Whether every statement was heard.
     pub fn is_silent(&self) -> bool {
         self.declared.lock().expect("as above").is_empty()
+    }
+}
+
+fn next<T>(queue: &Mutex<VecDeque<T>>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(first) = queue.lock().expect("as above").pop_front() {
+            return first;
+        }
+        assert!(start.elapsed() < PATIENCE, "nothing is declared");
+        std::thread::yield_now();
     }
 }
 
@@ -71,10 +81,15 @@ impl Backbone for Scripted {
     }
 
     fn declare(&mut self, ticket: Ticket, statement: Statement) -> Result<(), Full> {
+        let take = || {
+            let taken = Outcome::Answer(ticket, Verdict::Taken);
+            self.outcomes.lock().expect("as above").push_back(taken);
+        };
         match (&statement, self.tickets) {
-            (Statement::Issue(_) | Statement::Redeem(_), TicketsOf::Log) => {
-                let taken = Outcome::Answer(ticket, Verdict::Taken);
-                self.outcomes.lock().expect("as above").push_back(taken);
+            (Statement::Issue(_) | Statement::Redeem(_), TicketsOf::Log) => take(),
+            (Statement::Present(batch), _) if batch.rooms.iter().all(|it| it.room.is_empty()) => {
+                self.streams.lock().expect("as above").push_back(batch.clone());
+                take();
             }
             (Statement::Issue(_) | Statement::Redeem(_), TicketsOf::Test)
             | (Statement::Disconnect(_) | Statement::Present(_), _) => {

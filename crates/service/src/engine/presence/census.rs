@@ -212,6 +212,7 @@ impl Census {
         {
             all.push(change);
         }
+        self.forget_streams(most);
         all
     }
 

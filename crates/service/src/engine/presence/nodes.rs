@@ -6,6 +6,7 @@ use sockeye_hub::presence::{Batch, Change, Elsewhere, Report};
 use sockeye_server::Time;
 
 use super::census::Census;
+use super::streams::{self, Streams};
 use crate::engine::Limits;
 use crate::sequencing::{NodePresence, PresenceNews};
 
@@ -13,6 +14,8 @@ use crate::sequencing::{NodePresence, PresenceNews};
 #[derive(Debug)]
 pub(super) struct Nodes {
     pub(super) elsewhere: Elsewhere,
+    /// The streams of users, in whichever channels.
+    streams: Streams,
     /// What they are to be told; `None` if the log is that of this process.
     pub(super) report: Option<Report>,
     /// The number of the last news.
@@ -26,6 +29,7 @@ impl Nodes {
         let bounds = &limits.presence;
         Self {
             elsewhere: Elsewhere::new(bounds.clone()),
+            streams: Streams::new(limits),
             report: None,
             heard: 0,
             room_members_max: bounds.room_members_max,
@@ -41,7 +45,7 @@ impl Nodes {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.elsewhere.held() + self.report.as_ref().map_or(0, Report::held)
+        self.elsewhere.held() + self.streams.held() + self.report.as_ref().map_or(0, Report::held)
     }
 }
 
@@ -49,6 +53,23 @@ impl Census {
     /// The other nodes are to be told.
     pub(super) fn begin_to_tell(&mut self) {
         self.nodes.report.get_or_insert_default();
+    }
+
+    /// Counts a stream more or less of a user.
+    pub(super) fn count_stream(&mut self, user: &Arc<str>, is_open: bool) {
+        let Nodes { streams, report, .. } = &mut self.nodes;
+        match is_open {
+            true => streams.open(user),
+            false => streams.close(user),
+        }
+        if let Some(report) = report {
+            report.note(&streams.all, Some(user));
+        }
+    }
+
+    /// The streams of a user at other nodes.
+    pub(super) fn streams_elsewhere(&self, user: &str) -> usize {
+        self.nodes.streams.of_others(user)
     }
 
     /// [service:presence-bounds] Whether there is room for a member more in a channel, at all nodes together.
@@ -69,13 +90,19 @@ impl Census {
         let members = &self.members;
         let is_here = |channel: &str, user: &str| members.has(channel, user);
         let changes = match &news.what {
-            NodePresence::Said(node, batch) => self.nodes.elsewhere.take(*node, batch, is_here),
+            NodePresence::Said(node, batch) => {
+                let (batch, streams) = streams::part(batch);
+                self.nodes.streams.hear(*node, &streams);
+                self.nodes.elsewhere.take(*node, &batch, is_here)
+            }
             NodePresence::Left(node) => {
                 self.nodes.elsewhere.forget(*node, gone_ms);
+                self.nodes.streams.elsewhere.forget(*node, 0);
                 Vec::new()
             }
             NodePresence::Gone(node) => {
                 self.nodes.elsewhere.forget(*node, 0);
+                self.nodes.streams.elsewhere.forget(*node, 0);
                 Vec::new()
             }
             NodePresence::Repeat => {
@@ -117,8 +144,12 @@ impl Census {
     pub(super) fn take_batch(&mut self, bytes_max: usize) -> Option<Batch> {
         let Self { rooms, members, nodes, .. } = self;
         let nameless = |channel: &str| rooms.get(channel).map_or(0, |room| room.nameless);
-        let member = |channel: &str, user: &str| members.connections(channel, user);
-        nodes.report.as_mut()?.take(bytes_max, nameless, member)
+        let Nodes { streams, report, .. } = nodes;
+        let member = |channel: &str, user: &str| match channel {
+            streams::ALL => streams.of(user),
+            channel => members.connections(channel, user),
+        };
+        report.as_mut()?.take(bytes_max, nameless, member)
     }
 
     /// The log has the batch that was under way, or nobody knows whether it has.
@@ -126,8 +157,16 @@ impl Census {
         self.nodes.report.iter_mut().for_each(|report| report.settle(is_told));
     }
 
-    /// When the next member of a node that is gone leaves.
+    /// Forgets some streams of nodes that are gone.
+    pub(super) fn forget_streams(&mut self, most: usize) {
+        self.nodes.streams.forget_some(most);
+    }
+
+    /// When the next member of a node that is gone leaves, or streams are to be forgotten.
     pub(super) fn next_gone(&self) -> Time {
-        self.nodes.elsewhere.next_deadline().map_or(Time::NEVER, Time::from_millis)
+        let Nodes { elsewhere, streams, .. } = &self.nodes;
+        let deadlines =
+            [elsewhere, &streams.elsewhere].into_iter().filter_map(Elsewhere::next_deadline);
+        deadlines.min().map_or(Time::NEVER, Time::from_millis)
     }
 }

@@ -50,6 +50,12 @@ pub(crate) trait Registry: Debug + Send + Sync {
     /// The log has that, or nobody knows whether it has.
     fn settle_batch(&self, is_told: bool);
 
+    /// Counts a stream more or less of a user, in whichever channels.
+    fn count_stream(&self, user: &Arc<str>, is_open: bool, from: usize) -> Changed<()>;
+
+    /// The streams that a user has at other nodes.
+    fn streams_elsewhere(&self, user: &str) -> usize;
+
     /// Notes that a service has a watcher in a channel.
     fn watch(&self, channel: &str, from: usize) -> Changed<()>;
 
@@ -129,6 +135,14 @@ impl Registry for Mutex<Census> {
 
     fn settle_batch(&self, is_told: bool) {
         lock(self).settle_batch(is_told);
+    }
+
+    fn count_stream(&self, user: &Arc<str>, is_open: bool, _from: usize) -> Changed<()> {
+        change(self, |census| census.count_stream(user, is_open))
+    }
+
+    fn streams_elsewhere(&self, user: &str) -> usize {
+        lock(self).streams_elsewhere(user)
     }
 
     fn watch(&self, channel: &str, from: usize) -> Changed<()> {
