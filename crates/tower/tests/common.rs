@@ -70,13 +70,15 @@ impl Client {
     /// Reads until what came has this text, and returns all of it.
     pub(crate) async fn until(&mut self, text: &str) -> String {
         let find = async {
+            let mut searched = 0;
             loop {
-                let got = String::from_utf8_lossy(&self.got).into_owned();
-                if got.contains(text) {
-                    return got;
+                // Megabytes may come in small pieces: only the new one is searched.
+                if String::from_utf8_lossy(&self.got[searched..]).contains(text) {
+                    return String::from_utf8_lossy(&self.got).into_owned();
                 }
+                searched = self.got.len().saturating_sub(text.len());
                 let len = self.socket.read_buf(&mut self.got).await.expect("it is open");
-                assert!(len > 0, "{text:?} did not come, and the end did: {got}");
+                assert!(len > 0, "{text:?} did not come, and the end did: {:.400?}", self.got);
             }
         };
         let found = tokio::time::timeout(Duration::from_secs(20), find).await;
