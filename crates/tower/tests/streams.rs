@@ -1,8 +1,15 @@
 //! Channels over all transports, and resume.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use sockeye_hub::{Config, Epoch};
 use sockeye_tower::{Hub, Limits, ServerLimits, Service};
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 use crate::common::{Client, in_memory, publish, request, serve};
 
@@ -64,15 +71,16 @@ async fn a_stream_whose_client_has_gone_is_over() {
         clients.extend([events, poll, socket]);
     }
     drop(clients);
-    // Only the request for the figures is left.
-    loop {
-        let figures = request(host, "GET /metrics", "", "").await;
-        let open = figures.lines().find_map(|it| it.strip_prefix("sockeye_connections "));
-        if open.expect("it is told").trim() == "1" {
-            break;
-        }
+    while open_connections(host).await > 1 {
         tokio::task::yield_now().await;
     }
+}
+
+/// The connections inside the hub, with that of the request for the figures.
+async fn open_connections(host: SocketAddr) -> u32 {
+    let figures = request(host, "GET /metrics", "", "").await;
+    let open = figures.lines().find_map(|it| it.strip_prefix("sockeye_connections "));
+    open.and_then(|open| open.trim().parse().ok()).expect("it is told")
 }
 
 #[tokio::test]
@@ -118,4 +126,31 @@ async fn a_request_of_the_program_itself_is_answered() {
     let Ok(answer) = hub.oneshot(get.body(Full::<bytes::Bytes>::default()).unwrap()).await;
     let body = answer.into_body().collect().await.expect("it is whole").to_bytes();
     assert!(String::from_utf8_lossy(&body).contains("\"data\":\"hello\""));
+}
+
+/// Its answer is never asked for more while its socket takes nothing, so only the socket ends it.
+#[tokio::test]
+async fn a_reader_that_takes_nothing_is_ended_by_its_socket() {
+    let make = || Service::new(Epoch(1), Config::default(), Limits::default());
+    let mut limits = ServerLimits::default();
+    limits.write_stall_ms = 3_600_000;
+    let hub = Hub::start(limits, make).expect("it has a thread");
+    let app = Router::new().route_service("/v1/{*path}", hub.clone());
+    let app = app.route_service("/metrics", hub);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let host = listener.local_addr().expect("it is bound");
+    let listener = listener.tap_io(|socket| {
+        set_tcp_user_timeout(&*socket, 300).expect("it is a socket");
+    });
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let mut stuck = Client::with_little_room(host).await;
+    stuck.ask("GET /v1/sse?channel=news", "", "").await;
+    stuck.until("$sync").await;
+    let filler = "x".repeat(60_000);
+    let ends = async {
+        while open_connections(host).await > 1 {
+            publish(host, "news", &filler).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ends).await.expect("it ends");
 }
