@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::mask::move_unmasked;
 use crate::{Error, Header, HeaderBytes, Opcode, Role, Rsv, apply_mask};
 
 /// The rules that a connection applies to its peer's frames.
@@ -88,6 +89,17 @@ impl fmt::Debug for Chunk<'_> {
     }
 }
 
+/// A frame, or the beginning of one, whose payload was moved to the front of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Front {
+    /// The header of the frame.
+    pub header: Header,
+    /// So many bytes of payload are at the front of the input.
+    pub payload_len: usize,
+    /// So many bytes of the input are used up, the header among them.
+    pub taken_len: usize,
+}
+
 /// Splits a peer's bytes into frames. The bytes may arrive in any pieces.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -147,6 +159,45 @@ impl Decoder {
             apply_mask(payload, key, 0);
         }
         Some(Chunk { header, offset: 0, payload })
+    }
+
+    /// Takes a data frame at the front of `input`, or as much of it as there is: moves its payload to the front, unmasked, in one
+    /// pass over the header. What is behind the frame stays where it is.
+    ///
+    /// Returns `None` for anything else, as a frame that breaks a rule, and takes nothing: [`next`](Self::next) handles it.
+    /// It is meant for large frames whose buffer becomes the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sockeye_frame::{Decoder, Role, Rsv, Rules};
+    ///
+    /// let rules = Rules { role: Role::Client, rsv: Rsv::NONE, payload_len_max: 1 << 20 };
+    /// let mut bytes = *b"\x82\x05Hello\x81";
+    /// let front = Decoder::new(rules).next_to_front(&mut bytes).unwrap();
+    /// assert_eq!((&bytes[..front.payload_len], &bytes[front.taken_len..]), (&b"Hello"[..], &b"\x81"[..]));
+    /// ```
+    pub fn next_to_front(&mut self, input: &mut [u8]) -> Option<Front> {
+        if !self.at_boundary() {
+            return None;
+        }
+        let (header, header_len) = Header::decode_under(input, Some(&self.rules)).ok()??;
+        match header.opcode {
+            Opcode::Text | Opcode::Binary | Opcode::Continuation => {}
+            Opcode::Close | Opcode::Ping | Opcode::Pong => return None,
+        }
+        let frame_len = header.payload_len.saturating_add(header_len as u64);
+        let taken_len = usize::try_from(frame_len).map_or(input.len(), |len| len.min(input.len()));
+        let payload_len = taken_len.saturating_sub(header_len);
+        let taken = input.get_mut(..taken_len)?;
+        match header.mask {
+            Some(key) => move_unmasked(taken, header_len, key),
+            None => taken.copy_within(header_len.., 0),
+        }
+        if (payload_len as u64) < header.payload_len {
+            self.state = State::Payload { header, offset: payload_len as u64 };
+        }
+        Some(Front { header, payload_len, taken_len })
     }
 
     /// Whether the input so far ends between two frames, so that an end of the stream here

@@ -20,7 +20,7 @@ pub mod properties;
 mod utf8;
 
 pub use close::{CloseBytes, CloseCode, CloseFrame, CloseFrameError};
-pub use decoder::{Chunk, Decoder, Rules};
+pub use decoder::{Chunk, Decoder, Front, Rules};
 pub use error::Error;
 pub use header::{CONTROL_PAYLOAD_LEN_MAX, Header, HeaderBytes, Opcode, Role, Rsv};
 pub use inline::InlineBytes;

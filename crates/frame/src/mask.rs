@@ -99,6 +99,27 @@ fn mask_lanes<const N: usize>(payload: &mut [u8], key: u32) {
     }
 }
 
+/// Moves the payload behind the first `from` bytes to the front and unmasks it, in one pass. What the move leaves at the end has
+/// no meaning.
+pub(crate) fn move_unmasked(mut bytes: &mut [u8], from: usize, key: MaskKey) {
+    // [rfc6455:5.3-mask-transform]
+    let word = key.at(0);
+    // A lane is read before it is written over, and the next ones lie behind it. The key fits each: lanes are multiples of four.
+    while let Some(&lane) = bytes.get(from..).and_then(<[u8]>::first_chunk::<MOVED_BYTES>) {
+        let Some((to, rest)) = core::mem::take(&mut bytes).split_first_chunk_mut() else { return };
+        *to = xor(lane, word);
+        bytes = rest;
+    }
+    let len = bytes.len().saturating_sub(from);
+    bytes.copy_within(from.min(bytes.len()).., 0);
+    if let Some(payload) = bytes.get_mut(..len) {
+        apply_mask(payload, key, 0);
+    }
+}
+
+/// Bytes that are moved at a time.
+const MOVED_BYTES: usize = 32;
+
 /// The key as the first byte of a lane at the end of `len` bytes meets it; lanes are multiples of
 /// four long.
 #[inline]

@@ -39,6 +39,7 @@ pub fn decoder_equals_oracle(bytes: &[u8], rules: Rules, cuts: &[u8]) {
     let all = [bytes.len()];
     assert_eq!(decode_in_pieces(bytes, rules, all.into_iter()), expected, "in one piece");
     assert_eq!(decode_in_pieces(bytes, rules, core::iter::repeat(1)), expected, "byte by byte");
+    assert_eq!(decode_to_front(bytes, rules), expected, "moved to the front");
     if cuts.iter().any(|cut| *cut != 0) {
         let lens = cuts.iter().cycle().map(|cut| usize::from(*cut));
         assert_eq!(decode_in_pieces(bytes, rules, lens), expected, "in pieces of {cuts:?}");
@@ -60,6 +61,37 @@ fn decode_in_pieces(bytes: &[u8], rules: Rules, mut lens: impl Iterator<Item = u
             let mut legal = [0x82, 0x00];
             assert_eq!(decoder.next(&mut &mut legal[..]), Err(error), "a failure is final");
         }
+    }
+    seen.header = decoder.header();
+    seen.at_boundary = decoder.at_boundary();
+    seen
+}
+
+/// Moves each data frame to the front that can be.
+fn decode_to_front(bytes: &[u8], rules: Rules) -> Seen {
+    let mut bytes = bytes.to_vec();
+    let mut rest = &mut bytes[..];
+    let mut decoder = Decoder::new(rules);
+    let mut seen = Seen::default();
+    while !rest.is_empty() && seen.error.is_none() {
+        let Some(front) = decoder.next_to_front(rest) else {
+            // One event of the other kind, or the end of the input.
+            match decoder.next(&mut rest) {
+                Ok(Some(chunk)) if chunk.is_first() => {
+                    seen.frames.push((chunk.header, chunk.payload.to_vec()));
+                }
+                Ok(Some(chunk)) => {
+                    seen.frames.last_mut().unwrap().1.extend_from_slice(chunk.payload);
+                }
+                Ok(None) => {}
+                Err(error) => seen.error = Some(error),
+            }
+            continue;
+        };
+        if front.payload_len > 0 || front.header.payload_len == 0 {
+            seen.frames.push((front.header, rest[..front.payload_len].to_vec()));
+        }
+        rest = &mut rest[front.taken_len..];
     }
     seen.header = decoder.header();
     seen.at_boundary = decoder.at_boundary();
