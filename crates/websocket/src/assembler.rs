@@ -6,6 +6,7 @@ use core::{fmt, mem};
 
 use sockeye_frame::Utf8Validator;
 
+use crate::owned::text;
 use crate::{CodecError, Kind, Message, MessageCodec, MessageError, OwnedMessage, Piece};
 
 /// A buffer of at most this capacity is reused for the next message.
@@ -19,7 +20,7 @@ const HELD_BYTES_MIN: usize = 64;
 /// [`release`](Self::release) when done with it, or leave it to the next [`push`](Self::push),
 /// which keeps at most 4096 bytes of it. While a message arrives it holds at most a quarter more
 /// than the bytes that arrived, plus 64, or those 4096 if that is more, whatever the frames
-/// declared.
+/// declared. The room that a caller of [`take_partial`](Self::take_partial) adds is the caller's to bound.
 ///
 /// # Examples
 /// ```
@@ -42,6 +43,28 @@ pub struct Assembler {
 enum Held {
     Bytes(Vec<u8>),
     Text(String),
+}
+
+/// What a piece says besides its bytes, for [`Assembler::put_back`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The kind of the message.
+    pub kind: Kind,
+    /// The message ends here.
+    pub last: bool,
+    /// The message is compressed.
+    pub compressed: bool,
+}
+
+impl Appended {
+    /// No bytes of a message that goes on. Its kind does not matter.
+    pub const NOTHING: Self = Self { kind: Kind::Binary, last: false, compressed: false };
+
+    /// What a piece says.
+    #[must_use]
+    pub const fn of(piece: &Piece<'_>) -> Self {
+        Self { kind: piece.kind, last: piece.last, compressed: piece.compressed }
+    }
 }
 
 impl Assembler {
@@ -88,10 +111,28 @@ impl Assembler {
         if first {
             recycle(&mut buffer);
         }
-        let message = if first && last {
-            inflate(payload, buffer, self.bytes_max, codec)
-        } else if let Err(error) = hold(&mut buffer, payload, self.bytes_max) {
-            Err(error)
+        if first && last {
+            return match inflate(payload, buffer, self.bytes_max, codec) {
+                Ok(message) => self.finish(kind, message),
+                Err(error) => Err(self.fail(error)),
+            };
+        }
+        if let Err(error) = hold(&mut buffer, payload, self.bytes_max) {
+            return Err(self.fail(error));
+        }
+        self.advance(buffer, Appended { kind, last, compressed }, codec)
+    }
+
+    /// Keeps the buffer of a partial message, or makes it the message.
+    fn advance(
+        &mut self,
+        buffer: Vec<u8>,
+        appended: Appended,
+        codec: Option<&mut dyn MessageCodec>,
+    ) -> Result<Option<Message<'_>>, MessageError> {
+        let Appended { kind, last, compressed } = appended;
+        let message = if buffer.len() as u64 > self.bytes_max {
+            Err(MessageError::TooBig)
         } else if !last {
             self.held = Held::Bytes(buffer);
             return Ok(None);
@@ -118,14 +159,46 @@ impl Assembler {
     ) -> Result<Option<OwnedMessage>, MessageError> {
         let is_lent = piece.first && piece.last && !piece.compressed;
         match self.push(piece, codec)? {
-            None => return Ok(None),
-            Some(message) if is_lent => return Ok(Some(message.into())),
-            Some(_) => {}
+            None => Ok(None),
+            Some(message) if is_lent => Ok(Some(message.into())),
+            Some(_) => Ok(Some(self.take_message())),
         }
-        Ok(Some(match mem::replace(&mut self.held, Held::EMPTY) {
+    }
+
+    /// Takes the buffer of the message under way, so that its next bytes can be read to its end: appended, given to
+    /// [`Connection::receive`](crate::Connection::receive) there, and put back by [`put_back`](Self::put_back). That saves a
+    /// copy. It is empty if every message so far was whole, and [`push_owned`](Self::push_owned) or this handed it over.
+    #[must_use]
+    pub fn take_partial(&mut self) -> Vec<u8> {
+        self.held.take()
+    }
+
+    /// Takes a buffer of [`take_partial`](Self::take_partial) back, and hands the message over if it is whole. What was appended
+    /// is what the last piece says, and no piece was pushed in between.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn put_back(
+        &mut self,
+        buffer: Vec<u8>,
+        appended: Appended,
+        codec: Option<&mut dyn MessageCodec>,
+    ) -> Result<Option<OwnedMessage>, MessageError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => match self.advance(buffer, appended, codec)? {
+                None => Ok(None),
+                Some(_) => Ok(Some(self.take_message())),
+            },
+        }
+    }
+
+    /// The message that was just finished.
+    fn take_message(&mut self) -> OwnedMessage {
+        match mem::replace(&mut self.held, Held::EMPTY) {
             Held::Bytes(bytes) => OwnedMessage::Binary(bytes),
             Held::Text(text) => OwnedMessage::Text(text),
-        }))
+        }
     }
 
     /// Frees all memory, and discards a partial message.
@@ -166,10 +239,10 @@ impl Assembler {
     ) -> Result<Option<Message<'_>>, MessageError> {
         self.held = match kind {
             Kind::Binary => Held::Bytes(message),
-            Kind::Text => match String::from_utf8(message) {
-                Ok(text) => Held::Text(text),
+            Kind::Text => match text(message) {
+                Some(text) => Held::Text(text),
                 // [rfc6455:8.1-utf8-inflated]
-                Err(_) => return Err(self.fail(MessageError::InvalidUtf8)),
+                None => return Err(self.fail(MessageError::InvalidUtf8)),
             },
         };
         Ok(Some(match &self.held {

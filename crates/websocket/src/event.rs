@@ -1,8 +1,9 @@
 //! The events that a connection returns.
 
+use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{CloseReason, Control};
+use crate::{Appended, CloseReason, Control, OwnedMessage};
 
 /// An event of a connection.
 #[derive(Debug)]
@@ -20,6 +21,19 @@ pub enum Event<'b> {
     /// The peer's Close frame; `None` if it was empty. Its answer, if it needs one, is already in
     /// the output. No event follows.
     Close(Option<CloseReason>),
+}
+
+/// What [`Connection::receive_owned`](crate::Connection::receive_owned) takes.
+pub enum Owned {
+    /// A whole uncompressed message.
+    Message(OwnedMessage),
+    /// The first piece of any other message, for [`Assembler::put_back`](crate::Assembler::put_back).
+    Part {
+        /// The bytes of the piece.
+        bytes: Vec<u8>,
+        /// What the piece says besides.
+        appended: Appended,
+    },
 }
 
 /// Whether a message is text or binary.
@@ -81,6 +95,20 @@ pub struct Piece<'b> {
     pub compressed: bool,
     /// The bytes, unmasked; there may be none.
     pub payload: &'b mut [u8],
+}
+
+/// Shows lengths only.
+impl fmt::Debug for Owned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) => message.fmt(f),
+            Self::Part { bytes, appended } => f
+                .debug_struct("Part")
+                .field("len", &bytes.len())
+                .field("appended", appended)
+                .finish(),
+        }
+    }
 }
 
 impl fmt::Debug for Piece<'_> {

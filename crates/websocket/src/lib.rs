@@ -27,13 +27,13 @@ pub use sockeye_frame::{
     CloseCode, CloseFrame, CloseFrameError, Error as FrameError, HeaderBytes, MaskKey, Role,
 };
 
-pub use assembler::Assembler;
+pub use assembler::{Appended, Assembler};
 pub use close::State;
 pub use codec::{CodecError, MessageCodec};
 pub use connection::{Closed, Connection, MaskSource};
 pub use control::{CloseReason, Control};
 pub use error::{MessageError, ProtocolError, UsageError};
-pub use event::{Event, Kind, Message, Piece};
+pub use event::{Event, Kind, Message, Owned, Piece};
 pub use limits::{Compression, Config, Limits};
 pub use owned::OwnedMessage;
 pub use send::{Fin, FrameStart};

@@ -3,12 +3,18 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use sockeye_frame::{Chunk, CloseCode, CloseFrame, Opcode};
+use sockeye_frame::{Chunk, CloseCode, CloseFrame, Header, Opcode};
 
 use crate::close::{Action, Input, State, step};
 use crate::connection::Rare;
 use crate::incoming::message;
-use crate::{CloseReason, Connection, Control, Event, ProtocolError};
+use crate::owned::text;
+use crate::{
+    Appended, CloseReason, Connection, Control, Event, Owned, OwnedMessage, ProtocolError,
+};
+
+/// A shorter message is copied: a read buffer is worth more than that.
+const OWNED_BYTES_MIN: usize = 8 * 1024;
 
 impl Connection {
     /// Reads from `input` up to the next event, which borrows from it.
@@ -49,6 +55,60 @@ impl Connection {
             }
         }
         self.receive_any(input, out)
+    }
+
+    /// Takes a large message at the front of `input` together with the vector: no byte of it is copied but by the pass that
+    /// unmasks it. `input` then holds what came behind it. The message may have come in part.
+    ///
+    /// Returns `None` for anything else, and takes nothing: [`receive`](Self::receive) handles it. Large are 8 KiB, and as much as
+    /// comes behind the message.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_owned(
+        &mut self,
+        input: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Owned>, ProtocolError> {
+        if input.len() < OWNED_BYTES_MIN || !self.is_plain() {
+            return Ok(None);
+        }
+        // A copy of the message costs no more than one of what is behind it.
+        let is_large = |header: &Header| header.payload_len.saturating_mul(2) >= input.len() as u64;
+        let header = Header::decode(input).ok().flatten();
+        if !header
+            .is_some_and(|(header, _)| is_large(&header) && header.opcode != Opcode::Continuation)
+        {
+            return Ok(None);
+        }
+        let Some(front) = self.decoder.next_to_front(input) else {
+            return Ok(None);
+        };
+        let rest = input.split_off(front.taken_len);
+        let mut payload = core::mem::replace(input, rest);
+        payload.truncate(front.payload_len);
+        match self.own(front.header, payload) {
+            Ok(owned) => Ok(Some(owned)),
+            Err(error) => {
+                input.clear();
+                self.violated(error, &mut &mut [][..], out).map(|_| None)
+            }
+        }
+    }
+
+    fn own(&mut self, header: Header, mut bytes: Vec<u8>) -> Result<Owned, ProtocolError> {
+        let chunk = Chunk { header, offset: 0, payload: &mut bytes };
+        if !self.incoming.is_whole_message(&chunk) {
+            let appended = Appended::of(&self.incoming.take(chunk)?);
+            return Ok(Owned::Part { bytes, appended });
+        }
+        Ok(Owned::Message(match header.opcode {
+            // [rfc6455:8.1-utf8-message]
+            Opcode::Text => OwnedMessage::Text(text(bytes).ok_or(ProtocolError::InvalidUtf8)?),
+            Opcode::Binary | Opcode::Continuation | Opcode::Close | Opcode::Ping | Opcode::Pong => {
+                OwnedMessage::Binary(bytes)
+            }
+        }))
     }
 
     /// Whether a whole uncompressed message could be delivered without any other work.

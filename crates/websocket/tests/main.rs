@@ -7,6 +7,7 @@ mod control_frames;
 mod corpus;
 mod failing;
 mod limits;
+mod owned;
 mod properties;
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
