@@ -14,6 +14,9 @@ use crate::hooks::{Hooks, is_timeout};
 /// So many bytes are read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
+/// So many bytes of a large message are read at a time at the most.
+const LARGE_READ_BYTES: usize = 256 * 1024;
+
 /// Buffers that go out in one write at the most.
 const SLICES_PER_WRITE: usize = 16;
 
@@ -81,7 +84,7 @@ impl<S: Read + Write> WebSocket<S> {
             hooks,
             endpoint: Endpoint::new(agreed, &settings),
             settings,
-            input: Input { taken: 0, filled: early.len(), bytes: early },
+            input: Input { taken: 0, filled: early.len(), bytes: early, offered: READ_BYTES },
             output: Output::default(),
             flushed: true,
             broken: None,
@@ -152,17 +155,28 @@ impl<S: Read + Write> WebSocket<S> {
             // An error in sending shows in `broken`, and a timeout in the next call. What came is still read: a peer
             // that waits until we read would wait for ever.
             let _ = self.flush();
-            self.read()?;
+            if let Some(taken) = self.read()? {
+                return Ok(Some(taken));
+            }
         }
     }
 
-    /// Reads once.
-    fn read(&mut self) -> Result<(), Error> {
+    /// Reads once: into a message that has come in part and is large, or into the connection's buffer.
+    fn read<T: Take>(&mut self) -> Result<Option<T>, Error> {
         let left = self.leave_at.map(|at| at.saturating_duration_since(Instant::now()));
         let is_bounded = left.is_some_and(|left| self.set_patience(left));
-        match self.input.read(&mut self.stream) {
+        let (result, taken) = match self.endpoint.partial(self.input.offered) {
+            Some(mut partial) => {
+                let room = partial.room();
+                let result = self.input.read_on(&mut self.stream, room, partial.bytes());
+                // It goes back whether something came or not.
+                (result, self.endpoint.receive_partial(partial, self.output.end()))
+            }
+            None => (self.input.read(&mut self.stream), None),
+        };
+        match result {
             Ok(0) => self.came_to_end(),
-            Ok(_) => {}
+            Ok(_) => return Ok(taken),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => {
                 // One of ours: the deadline is looked at before the next read.
@@ -172,7 +186,7 @@ impl<S: Read + Write> WebSocket<S> {
             }
             Err(error) => self.finish(Some(Error::Transport(error.kind()))),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Bounds the next read, if that can be done.
@@ -408,6 +422,8 @@ struct Input {
     bytes: Vec<u8>,
     taken: usize,
     filled: usize,
+    /// How many bytes the next read into a large message is offered.
+    offered: usize,
 }
 
 impl Input {
@@ -428,6 +444,28 @@ impl Input {
         self.bytes.resize(READ_BYTES, 0);
         let len = stream.read(&mut self.bytes)?;
         (self.taken, self.filled) = (0, len);
+        self.offer(len);
         Ok(len)
+    }
+
+    /// Reads once, to the end of `bytes`.
+    fn read_on(
+        &mut self,
+        stream: &mut impl Read,
+        room: usize,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<usize> {
+        let from = bytes.len();
+        bytes.resize(from + room, 0);
+        let result = stream.read(&mut bytes[from..]);
+        let len = *result.as_ref().unwrap_or(&0);
+        bytes.truncate(from + len);
+        self.offer(len);
+        result
+    }
+
+    /// Twice what the last read brought: the zeros before a read cost little beside what it brings.
+    fn offer(&mut self, brought: usize) {
+        self.offered = brought.saturating_mul(2).clamp(READ_BYTES, LARGE_READ_BYTES);
     }
 }

@@ -44,6 +44,32 @@ fn a_read_that_timed_out_has_lost_nothing() {
     assert_eq!(messages, ["salmon", "and a whole one"].map(Message::from));
 }
 
+/// The same for a large message, whose bytes are read into it.
+#[test]
+fn a_large_read_that_timed_out_has_lost_nothing() {
+    let (sender, receiver) = mpsc::channel();
+    let (address, serving) = serve(Policy::default(), move |mut socket| {
+        socket.stream().set_read_timeout(SHORT).unwrap();
+        loop {
+            match socket.read_message() {
+                Ok(message) => return message,
+                Err(error) => assert!(error.is_timeout(), "{error}"),
+            }
+            // The next part is sent after a timeout.
+            let _ = sender.send(());
+        }
+    });
+    let socket = client(address, &ConnectOptions::default());
+    let mut stream = socket.stream();
+    let text = "salmon leap ".repeat(20_000);
+    stream.write_all(b"\x81\xff\0\0\0\0\0\x03\xa9\x80\0\0\0\0").unwrap();
+    for part in text.as_bytes().chunks(50_000) {
+        receiver.recv().unwrap();
+        stream.write_all(part).unwrap();
+    }
+    assert!(serving.join().unwrap() == Some(text.into()));
+}
+
 /// A peer that does not read for a while gets all messages once, in order.
 #[test]
 fn a_write_that_timed_out_is_gone_on_with() {

@@ -1,11 +1,16 @@
 //! One end of a connection without its stream: bytes in, messages out, and the other way round.
 
+mod partial;
+
 use sockeye_websocket::{
     Assembler, CloseCode, CloseFrame, CloseReason, Closed, Compression, Config, Connection,
-    Control, Event, Fin, Kind, Message, MessageCodec, OwnedMessage, Piece, Role, State, UsageError,
+    Control, Event, Fin, Kind, Message, MessageCodec, MessageError, OwnedMessage, Piece, Role,
+    State, UsageError,
 };
 
 use crate::compressor::Compressor;
+pub use partial::Partial;
+
 use crate::{Agreed, Error, Outgoing, Output, Settings, entropy};
 
 /// A shorter message is copied between its neighbours: a buffer and a slice of its own would cost more.
@@ -142,6 +147,8 @@ pub struct Endpoint {
     compressor: Option<Compressor>,
     subprotocol: Option<Box<str>>,
     place: Place,
+    /// The length of the last message, if it was not compressed.
+    message_len: usize,
     /// A message is being sent in parts.
     sends_parts: bool,
     reason: Option<CloseReason>,
@@ -168,6 +175,7 @@ impl Endpoint {
             compressor,
             subprotocol,
             place: Place::Assembling,
+            message_len: 0,
             sends_parts: false,
             reason: None,
             failure: None,
@@ -224,7 +232,10 @@ impl Endpoint {
         loop {
             let frame = match self.connection.receive(input, out) {
                 Ok(None) => return None,
-                Ok(Some(Event::Message(message))) => return Some(T::message(message.into())),
+                Ok(Some(Event::Message(message))) => {
+                    self.message_len = message.as_bytes().len();
+                    return Some(T::message(message.into()));
+                }
                 Ok(Some(Event::Piece(piece))) => match self.take_piece(piece, out) {
                     Some(taken) => return Some(taken),
                     None => continue,
@@ -255,16 +266,39 @@ impl Endpoint {
             Place::InParts => T::part(piece),
             Place::Assembling => {
                 let codec = self.compressor.as_mut().map(|it| it as &mut dyn MessageCodec);
-                match self.assembler.push_owned(piece, codec) {
-                    Ok(message) => message.map(T::message),
-                    Err(error) => {
-                        self.connection.fail(error.close_code(), "", out);
-                        self.failure = Some(Error::Message(error));
-                        None
-                    }
-                }
+                let message = self.assembler.push_owned(piece, codec);
+                self.assembled(message, out)
             }
         }
+    }
+
+    /// Hands a message over that may be whole now.
+    fn assembled<T: Take>(
+        &mut self,
+        message: Result<Option<OwnedMessage>, MessageError>,
+        out: &mut Vec<u8>,
+    ) -> Option<T> {
+        match message {
+            Ok(message) => message.map(|message| self.whole(message)),
+            Err(error) => {
+                self.connection.fail(error.close_code(), "", out);
+                self.failure = Some(Error::Message(error));
+                None
+            }
+        }
+    }
+
+    fn whole<T: Take>(&mut self, message: OwnedMessage) -> T {
+        // What was compressed says nothing about the frame.
+        self.message_len =
+            if self.is_compressed() { 0 } else { message.as_message().as_bytes().len() };
+        T::message(message)
+    }
+
+    /// The length of the last whole message, if compression is off: the next one is often as long. 0 if nothing is known.
+    #[must_use]
+    pub const fn message_len(&self) -> usize {
+        self.message_len
     }
 
     /// Appends a message as one frame, compressed if that was agreed on and helps.

@@ -115,6 +115,108 @@ fn what_is_handed_over_is_sent_as_what_is_lent() {
     }
 }
 
+/// A message of several reads is read into the buffer that is handed over, which never has room for more than has come.
+#[test]
+fn a_large_message_is_read_into_its_own_buffer() {
+    let mut policy = Policy::default();
+    policy.compression = None;
+    for len in [40_000, 65_536, 700_000] {
+        for read_bytes_max in [16_384, 30_000, 1 << 20] {
+            let (mut client, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+            let text = "salmon leap ".repeat(len / 12 + 1)[..len].to_owned();
+            let (mut wire, mut out) = (Vec::new(), Vec::new());
+            client.send(MessageRef::Text(&text), &mut wire).unwrap();
+            client.ping(b"behind", &mut wire).unwrap();
+            let mut rest = &wire[..];
+            let mut first = rest.split_off(..17_000).unwrap().to_vec();
+            assert_eq!(server.receive_owned::<Incoming>(&mut first, &mut out), None);
+            assert!(first.is_empty());
+            let mut heard = None;
+            while let Some(mut partial) = server.partial(read_bytes_max) {
+                let (come, room) = (partial.bytes().len(), partial.room());
+                assert!(room >= 16_384 && room <= come.min(read_bytes_max));
+                let capacity = partial.bytes().capacity();
+                assert!(capacity <= 2 * come, "{capacity} for {come}");
+                // A read may bring nothing at all, or less than there is room for.
+                assert_eq!(server.receive_partial::<Incoming>(partial, &mut out), None);
+                let mut partial = server.partial(read_bytes_max).unwrap();
+                let brought = rest.split_off(..partial.room().min(11_111)).unwrap();
+                partial.bytes().extend_from_slice(brought);
+                heard = server.receive_partial(partial, &mut out);
+            }
+            let mut more = hear(&mut server, &mut rest.to_vec(), &mut out);
+            assert!(matches!(more.pop(), Some(Incoming::Ping(_))));
+            heard = heard.or_else(|| more.pop());
+            assert!(heard == Some(Incoming::Message(Message::Text(text))) && more.is_empty());
+            assert_eq!(server.message_len(), len);
+        }
+    }
+}
+
+/// A message of which little has come gets no room of its own: there is none for what a frame only declares.
+#[test]
+fn what_has_not_come_takes_no_room() {
+    let mut policy = Policy::default();
+    policy.compression = None;
+    for first in [0, 1, 16_383] {
+        let (_, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+        let mut wire = vec![0x02, 0xfe, 0, 0, 0, 0, 0, 0];
+        wire[2..4].copy_from_slice(&u16::try_from(first).unwrap().to_be_bytes());
+        if first < 126 {
+            wire.drain(2..4);
+            wire[1] = 0x80 | u8::try_from(first).unwrap();
+        }
+        wire.resize(wire.len() + first, 7);
+        // A continuation of 100,000 bytes, none of which is here.
+        wire.extend_from_slice(&[0x80, 0xff, 0, 0, 0, 0, 0, 1, 0x86, 0xa0, 0, 0, 0, 0]);
+        assert_eq!(hear(&mut server, &mut wire, &mut Vec::new()), []);
+        assert!(server.partial(1 << 20).is_none(), "{first} bytes");
+        let rest = hear(&mut server, &mut [7; 100_000], &mut Vec::new());
+        assert!(rest == [Incoming::Message(Message::Binary(vec![7; first + 100_000]))]);
+    }
+}
+
+/// Parts, and the rest of a message that began in parts, are left where they are.
+#[test]
+fn parts_are_not_put_together() {
+    let mut policy = Policy::default();
+    policy.compression = None;
+    let (mut client, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+    let (mut wire, mut out) = (Vec::new(), Vec::new());
+    client.send(MessageRef::Binary(&[1; 60_000]), &mut wire).unwrap();
+    let mut rest = wire.split_off(20_000);
+    assert_eq!(server.receive_owned::<Part>(&mut wire, &mut out), None);
+    let part: Option<Part> = server.receive(&mut &mut wire[..], &mut out);
+    assert!(part.is_some_and(|part| part.first && !part.last));
+    assert!(server.partial(1 << 20).is_none());
+    let part: Option<Part> = server.receive(&mut &mut rest[..], &mut out);
+    assert!(part.is_some_and(|part| part.last));
+}
+
+/// Text that cannot be valid any more fails the connection with the read that brings it, and longer messages than the application
+/// takes, too.
+#[test]
+fn a_large_message_fails_while_it_arrives() {
+    let mut policy = Policy::default();
+    policy.compression = None;
+    policy.settings.whole_bytes_max = 50_000;
+    for (bad, code) in [(0xff, 1007_u16), (b'a', 1009)] {
+        let (mut client, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+        let (mut wire, mut out) = (Vec::new(), Vec::new());
+        let text = "a".repeat(200_000);
+        client.send(MessageRef::Text(&text), &mut wire).unwrap();
+        let mut rest = wire.split_off(40_000);
+        // The mask of a byte is what it was XORed with.
+        rest[5] ^= b'a' ^ bad;
+        assert_eq!(server.receive_owned::<Incoming>(&mut wire, &mut out), None);
+        let mut partial = server.partial(1 << 20).unwrap();
+        partial.bytes().extend_from_slice(&rest[..20_000]);
+        assert_eq!(server.receive_partial::<Incoming>(partial, &mut out), None);
+        assert_eq!((server.state(), &out[2..4]), (State::Failed, &code.to_be_bytes()[..]));
+        assert!(server.partial(1 << 20).is_none() && server.failure().is_some());
+    }
+}
+
 #[test]
 fn a_message_that_is_handed_over_waits_for_the_parts_of_another() {
     let mut policy = Policy::default();

@@ -6,6 +6,7 @@ use std::cell::Cell;
 const READ_BYTES: usize = 128 * 1024;
 
 thread_local! {
+    /// It is filled with zeros once: many streams want that.
     static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -20,16 +21,51 @@ pub(crate) fn with_read_buffer<R>(act: impl FnOnce(&mut [u8]) -> R) -> R {
     result
 }
 
-/// The bytes that were read behind the message that was handed over.
+/// A read into a buffer of its own is offered so many bytes at the most.
+const OWN_BYTES_MAX: usize = 1024 * 1024 + HEADER_BYTES_MAX;
+
+/// A shorter message is copied out of the thread's buffer.
+const OWN_BYTES_MIN: usize = 16 * 1024;
+
+/// The longest header of a frame.
+const HEADER_BYTES_MAX: usize = 14;
+
+/// The length of a buffer that may become the next message. Messages are often as long as the last one; `None` if that was small.
+pub(crate) fn own_buffer_len(message_len: usize) -> Option<usize> {
+    let is_large = (OWN_BYTES_MIN..=OWN_BYTES_MAX).contains(&message_len);
+    is_large.then_some(message_len.saturating_add(HEADER_BYTES_MAX))
+}
+
+/// The bytes that were read behind the message that was handed over, and how large reads are.
 #[derive(Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
     read: usize,
+    /// How many bytes the last read brought.
+    brought: usize,
 }
 
 impl Input {
     pub(crate) const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, read: 0 }
+        Self { bytes, read: 0, brought: 0 }
+    }
+
+    /// How many bytes the next read into a message may be offered: twice what the last one brought. Some streams fill a buffer with
+    /// zeros before they read into it, which is not to be done again and again for a few bytes.
+    pub(crate) fn read_bytes_max(&self) -> usize {
+        self.brought.saturating_mul(2).clamp(OWN_BYTES_MIN, OWN_BYTES_MAX)
+    }
+
+    /// Notes how many bytes a read brought.
+    pub(crate) const fn note_read(&mut self, len: usize) {
+        self.brought = len;
+    }
+
+    /// Keeps a buffer of which only the last `left` bytes are unread. Nothing is held before.
+    pub(crate) fn hold(&mut self, bytes: Vec<u8>, left: usize) {
+        debug_assert!(self.is_empty(), "kept input is used up before more is read");
+        self.read = bytes.len() - left;
+        self.bytes = bytes;
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -56,7 +92,7 @@ impl Input {
     /// Frees the memory of used bytes.
     pub(crate) fn idle(&mut self) {
         if self.is_empty() {
-            *self = Self::default();
+            (self.bytes, self.read) = (Vec::new(), 0);
         }
     }
 }

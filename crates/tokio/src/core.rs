@@ -1,6 +1,8 @@
 //! A connection on its stream, as polls. The futures of the public types only call these, and hold nothing but the
 //! caller's message.
 
+mod read;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -174,27 +176,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         }
         let Self { input, endpoint, output, .. } = self;
         input.take(|rest| endpoint.receive(rest, output.end()))
-    }
-
-    /// Reads once. `None`: something came, and no message is complete.
-    fn poll_read<T: Take>(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        with_read_buffer(|buffer| {
-            let mut read = ReadBuf::new(buffer);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read)) {
-                Err(error) => self.finish(Some(Error::Transport(error.kind()))),
-                Ok(()) if read.filled().is_empty() => self.came_to_end(),
-                Ok(()) => {
-                    (self.heard, self.pinged) = (Instant::now(), None);
-                    let mut rest = read.filled_mut();
-                    let taken = self.endpoint.receive(&mut rest, self.output.end());
-                    if !rest.is_empty() {
-                        self.input.keep(rest);
-                    }
-                    return Poll::Ready(taken);
-                }
-            }
-            Poll::Ready(None)
-        })
     }
 
     /// Waits for the stream, or for a deadline.

@@ -95,6 +95,39 @@ proptest! {
     }
 }
 
+/// Large messages are read into buffers of their own, whatever a read brings, and small ones in between are none the worse.
+#[test]
+fn large_messages_in_any_pieces() {
+    let mixed = "é字😀a".repeat(30_000);
+    let lens =
+        [20, 20_000, 20_000, 70_000, 70_000, 5, 300_000, 300_000, 299_000, 65_536, 20_000, 0];
+    let messages: Vec<Message> = lens
+        .iter()
+        .flat_map(|len| {
+            let text = Message::Text(mixed[..len / 10 * 10].to_owned());
+            [text, Message::Text("b".repeat(*len)), Message::Binary(vec![7; *len])]
+        })
+        .collect();
+    let steps: Vec<Step> = messages.iter().cloned().map(Step::Send).collect();
+    for piece in [1_448, 16_384, 16_390, 100_000, 1 << 20] {
+        run(async {
+            let (ours, theirs) = duplex(piece);
+            let mut server = server_on(theirs, Settings::default());
+            let mut client = client_on(ours, Settings::default());
+            let sent = steps.clone();
+            let writing = tokio::spawn(async move {
+                play(&mut client, &sent).await;
+                client.close(CloseCode::NORMAL, "").await
+            });
+            for message in &messages {
+                assert!(server.receive().await == Some(Ok(message.clone())), "pieces of {piece}");
+            }
+            assert_eq!(server.receive().await, None);
+            assert!(writing.await.unwrap().unwrap().clean);
+        });
+    }
+}
+
 /// What came behind the handshake is the beginning of the connection.
 #[test]
 fn early_bytes_are_received_first() {
