@@ -18,16 +18,19 @@ const PEERS: &[&str] = &["tokio-tungstenite", "fastwebsockets", "tokio-websocket
 
 pub(super) fn groups() -> Vec<Group> {
     let echoes = [(16, 1), (16, 32), (1024, 1), (64 << 10, 1), (1 << 20, 1)];
-    let mut groups: Vec<_> = echoes.map(|(len, in_flight)| echo(len, in_flight)).into();
+    let mut groups: Vec<_> =
+        echoes.map(|(len, in_flight)| echo(len, in_flight, Opcode::Text)).into();
+    groups.extend([64 << 10, 1 << 20].map(|len| echo(len, 1, Opcode::Binary)));
     groups.extend(event_streams().iter().map(events));
     groups
 }
 
 /// A read brings so many messages, and their echoes are flushed once.
-fn echo(len: usize, in_flight: u64) -> Group {
-    let frame = masked_frame(Opcode::Text, &ascii(len));
+fn echo(len: usize, in_flight: u64, opcode: Opcode) -> Group {
+    let frame = masked_frame(opcode, &ascii(len));
     let socket = Replay::new(&frame.repeat(usize::try_from(in_flight).expect("few")));
-    Group::new(format!("echo {len} B of text, {in_flight} in a read"), len)
+    let kind = if opcode == Opcode::Text { "text" } else { "bytes" };
+    Group::new(format!("echo {len} B of {kind}, {in_flight} in a read"), len)
         .row("sockeye-tokio", sockeye(socket.clone()))
         .row("tokio-tungstenite", tungstenite(socket.clone(), in_flight))
         .row("fastwebsockets", fastwebsockets(socket.clone()))
