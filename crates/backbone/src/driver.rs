@@ -1,9 +1,10 @@
-//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, queues, and ends. With the feature `tokio`
+//! Parts that drivers of engines share: addresses in URLs, pauses between attempts, bounds, queues, and ends. With the feature `tokio`
 //! also sessions on its runtimes.
 
 mod address;
 mod attempts;
 mod ends;
+mod limits;
 mod queues;
 #[cfg(feature = "tokio")]
 pub mod sessions;
@@ -15,6 +16,7 @@ mod tasks;
 pub use address::{AddressError, Authority, Server, UrlParts, percent_decoded, url_options};
 pub use attempts::Attempts;
 pub use ends::KnownEnds;
+pub use limits::DriverLimits;
 pub use queues::{Append, Job, QueueLimits, Queues, Told, Trim, Turn};
 #[cfg(feature = "tokio")]
 pub use tasks::{Taken, Tasks};

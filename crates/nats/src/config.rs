@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_nats::ConnectOptions;
 use rustls::ClientConfig;
-use sockeye_backbone::driver::{QueueLimits, Server};
+use sockeye_backbone::driver::{DriverLimits, Server};
 
 use crate::url::{self, UrlError};
 
@@ -36,37 +36,9 @@ pub(crate) struct Login {
     pub(crate) credentials: Option<Box<str>>,
 }
 
-/// Bounds of a [`NatsEngine`](crate::NatsEngine).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NatsLimits {
-    /// How long a connection to an address, or a reply, may take before the server counts as away. The look-up of its
-    /// name and the connections to all its addresses may take twice as long together.
-    pub patience_ms: u64,
-    /// Appends that wait.
-    pub append_entries_max: usize,
-    /// Their bytes.
-    pub append_bytes_max: usize,
-    /// Events that the owner has not taken. The reader stops at the bound; one batch may exceed it.
-    pub event_entries_max: usize,
-    /// Their bytes.
-    pub event_bytes_max: usize,
-    /// The bytes of one entry. The server has a bound, too (`max_payload`): the lower one counts.
-    pub entry_bytes_max: usize,
-}
-
-impl Default for NatsLimits {
-    fn default() -> Self {
-        Self {
-            patience_ms: 5_000,
-            append_entries_max: 16_384,
-            append_bytes_max: 64 * 1024 * 1024,
-            event_entries_max: 16_384,
-            event_bytes_max: 32 * 1024 * 1024,
-            entry_bytes_max: 16 * 1024 * 1024,
-        }
-    }
-}
+/// Bounds of a [`NatsEngine`](crate::NatsEngine). The look-up of a server's name and the connections to all its addresses
+/// may take twice the patience together. The server has a bound for entries, too (`max_payload`): the lower one counts.
+pub type NatsLimits = DriverLimits;
 
 /// The text is not a file of credentials: it lacks a JWT or a seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,18 +118,7 @@ impl NatsConfig {
     }
 
     pub(crate) const fn patience(&self) -> Duration {
-        Duration::from_millis(self.limits.patience_ms)
-    }
-}
-
-impl From<NatsLimits> for QueueLimits {
-    fn from(limits: NatsLimits) -> Self {
-        Self {
-            append_entries_max: limits.append_entries_max,
-            append_bytes_max: limits.append_bytes_max,
-            event_entries_max: limits.event_entries_max,
-            event_bytes_max: limits.event_bytes_max,
-        }
+        self.limits.patience()
     }
 }
 

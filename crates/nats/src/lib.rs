@@ -19,3 +19,5 @@ pub use config::{CredentialsError, DEFAULT_STREAM, NatsConfig, NatsLimits};
 pub use engine::NatsEngine;
 pub use source::{NatsSource, NatsSourceConfig, SourceUrlError};
 pub use url::UrlError;
+
+pub use sockeye_backbone::driver::AddressError;

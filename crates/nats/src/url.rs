@@ -20,27 +20,19 @@ const REPLICAS_MAX: u32 = 5;
 pub enum UrlError {
     /// The scheme is neither `nats` nor `tls`.
     Scheme,
-    /// The URL has a password.
-    Password,
-    /// A host is missing, or is none.
-    Host,
-    /// A port is none.
-    Port,
+    /// A user, a host, a port or percent-encoding is wrong, or the URL has a password.
+    Address(AddressError),
     /// The URL has a path.
     Path,
     /// The option of this name is unknown, or has a value that is not allowed.
     Option(Box<str>),
-    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
-    Percent,
 }
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("the URL has another scheme than nats and tls"),
-            Self::Password => AddressError::Password.fmt(f),
-            Self::Host => AddressError::Host.fmt(f),
-            Self::Port => AddressError::Port.fmt(f),
+            Self::Address(error) => error.fmt(f),
             Self::Path => f.write_str(
                 "the URL has a path: the stream is named by ?stream=NAME behind the hosts",
             ),
@@ -50,7 +42,6 @@ impl fmt::Display for UrlError {
                  digits, - and _; replicas=0 to 5)",
                 name.escape_debug()
             ),
-            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -59,12 +50,7 @@ impl core::error::Error for UrlError {}
 
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::Password => Self::Password,
-            AddressError::Host => Self::Host,
-            AddressError::Port => Self::Port,
-            AddressError::Percent => Self::Percent,
-        }
+        Self::Address(error)
     }
 }
 

@@ -1,6 +1,6 @@
 //! URLs of logs.
 
-use sockeye_nats::{CredentialsError, DEFAULT_STREAM, NatsConfig, UrlError};
+use sockeye_nats::{AddressError, CredentialsError, DEFAULT_STREAM, NatsConfig, UrlError};
 
 /// What a configuration shows.
 fn shown(url: &str) -> String {
@@ -30,26 +30,26 @@ fn all_forms() {
 fn what_is_wrong_is_named() {
     assert_eq!(error("http://h"), UrlError::Scheme);
     assert_eq!(error("h:4222"), UrlError::Scheme);
-    assert_eq!(error("nats://"), UrlError::Host);
-    assert_eq!(error("nats://a,"), UrlError::Host);
-    assert_eq!(error("nats://a b"), UrlError::Host);
-    assert_eq!(error("nats://[::1"), UrlError::Host);
-    assert_eq!(error("nats://[h]"), UrlError::Host);
-    assert_eq!(error("nats://h:0"), UrlError::Port);
-    assert_eq!(error("nats://a,h:65536"), UrlError::Port);
+    assert_eq!(error("nats://"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("nats://a,"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("nats://a b"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("nats://[::1"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("nats://[h]"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("nats://h:0"), UrlError::Address(AddressError::Port));
+    assert_eq!(error("nats://a,h:65536"), UrlError::Address(AddressError::Port));
     assert_eq!(error("nats://h/log"), UrlError::Path);
     assert_eq!(error("nats://h?strem=a"), UrlError::Option("strem".into()));
     for name in ["", "a.b", "a%20b", "a>", "*", "a/b", &"a".repeat(129)] {
         assert_eq!(error(&format!("nats://h?stream={name}")), UrlError::Option("stream".into()));
     }
     assert_eq!(error("nats://h?replicas=6"), UrlError::Option("replicas".into()));
-    assert_eq!(error("nats://h?stream=%4"), UrlError::Percent);
+    assert_eq!(error("nats://h?stream=%4"), UrlError::Address(AddressError::Percent));
 }
 
 #[test]
 fn secrets_are_neither_taken_from_urls_nor_shown() {
     for url in ["nats://user:secret@h", "nats://:secret@h", "tls://u:secret@a,b?stream=c"] {
-        assert_eq!(error(url), UrlError::Password);
+        assert_eq!(error(url), UrlError::Address(AddressError::Password));
         assert!(!error(url).to_string().contains("secret"));
     }
     let config = NatsConfig::from_url("nats://h").expect("a URL").with_password("secret");

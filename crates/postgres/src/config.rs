@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use sockeye_backbone::driver::{QueueLimits, Server};
+use sockeye_backbone::driver::{DriverLimits, Server};
 
 use crate::url::{self, UrlError};
 
@@ -25,36 +25,8 @@ pub struct PostgresConfig {
     pub(crate) limits: PostgresLimits,
 }
 
-/// Bounds of a [`PostgresEngine`](crate::PostgresEngine).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PostgresLimits {
-    /// How long a connection or a statement may take before the server counts as away.
-    pub patience_ms: u64,
-    /// Appends that wait.
-    pub append_entries_max: usize,
-    /// Their bytes.
-    pub append_bytes_max: usize,
-    /// Events that the owner has not taken. The reader stops at the bound; one statement's rows may exceed it.
-    pub event_entries_max: usize,
-    /// Their bytes.
-    pub event_bytes_max: usize,
-    /// The bytes of one entry. A longer one that a stranger wrote is read as an empty one.
-    pub entry_bytes_max: usize,
-}
-
-impl Default for PostgresLimits {
-    fn default() -> Self {
-        Self {
-            patience_ms: 5_000,
-            append_entries_max: 16_384,
-            append_bytes_max: 64 * 1024 * 1024,
-            event_entries_max: 16_384,
-            event_bytes_max: 32 * 1024 * 1024,
-            entry_bytes_max: 16 * 1024 * 1024,
-        }
-    }
-}
+/// Bounds of a [`PostgresEngine`](crate::PostgresEngine). A longer entry that a stranger wrote is read as an empty one.
+pub type PostgresLimits = DriverLimits;
 
 impl PostgresConfig {
     /// Reads a URL: `postgres://USER@HOST[:PORT],HOST[:PORT]…[/DATABASE][?table=NAME&sslmode=verify-full]`.
@@ -100,18 +72,7 @@ impl PostgresConfig {
     }
 
     pub(crate) const fn patience(&self) -> Duration {
-        Duration::from_millis(self.limits.patience_ms)
-    }
-}
-
-impl From<PostgresLimits> for QueueLimits {
-    fn from(limits: PostgresLimits) -> Self {
-        Self {
-            append_entries_max: limits.append_entries_max,
-            append_bytes_max: limits.append_bytes_max,
-            event_entries_max: limits.event_entries_max,
-            event_bytes_max: limits.event_bytes_max,
-        }
+        self.limits.patience()
     }
 }
 

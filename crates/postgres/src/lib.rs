@@ -20,3 +20,5 @@ pub use config::{DEFAULT_TABLE, PostgresConfig, PostgresLimits};
 pub use engine::PostgresEngine;
 pub use outbox::{DEFAULT_OUTBOX, Outbox, OutboxConfig, outbox_sql};
 pub use url::UrlError;
+
+pub use sockeye_backbone::driver::AddressError;

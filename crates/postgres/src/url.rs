@@ -17,35 +17,26 @@ const TABLE_CHARS_MAX: usize = 48;
 pub enum UrlError {
     /// The scheme is neither `postgres` nor `postgresql`.
     Scheme,
-    /// The URL has a password.
-    Password,
+    /// A user, a host, a port or percent-encoding is wrong, or the URL has a password.
+    Address(AddressError),
     /// The URL names no user.
     User,
-    /// A host is missing, or is none.
-    Host,
-    /// A port is none.
-    Port,
     /// The option has this name, which is none of `table` and `sslmode`, or no value that it can have.
     Option(Box<str>),
-    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
-    Percent,
 }
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("the URL has another scheme than postgres and postgresql"),
-            Self::Password => AddressError::Password.fmt(f),
+            Self::Address(error) => error.fmt(f),
             Self::User => f.write_str("the URL names no user: postgres://USER@HOST/DATABASE"),
-            Self::Host => AddressError::Host.fmt(f),
-            Self::Port => AddressError::Port.fmt(f),
             Self::Option(name) => write!(
                 f,
                 "the URL has an option \"{}\" that is unknown or has a wrong value (known: table=NAME, of up to 48 small \
                  letters, digits and _; sslmode=disable or verify-full)",
                 name.escape_debug()
             ),
-            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -54,12 +45,7 @@ impl core::error::Error for UrlError {}
 
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::Password => Self::Password,
-            AddressError::Host => Self::Host,
-            AddressError::Port => Self::Port,
-            AddressError::Percent => Self::Percent,
-        }
+        Self::Address(error)
     }
 }
 

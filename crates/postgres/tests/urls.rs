@@ -1,6 +1,6 @@
 //! URLs of logs.
 
-use sockeye_postgres::{DEFAULT_TABLE, PostgresConfig, UrlError};
+use sockeye_postgres::{AddressError, DEFAULT_TABLE, PostgresConfig, UrlError};
 
 /// A configuration as `Debug` shows it.
 fn shown(url: &str) -> String {
@@ -30,15 +30,15 @@ fn what_is_wrong_is_named() {
     assert_eq!(error("u@h:5432"), UrlError::Scheme);
     assert_eq!(error("postgres://h/db"), UrlError::User);
     assert_eq!(error("postgres://@h"), UrlError::User);
-    assert_eq!(error("postgres://u@"), UrlError::Host);
-    assert_eq!(error("postgres://u@a b"), UrlError::Host);
-    assert_eq!(error("postgres://u@a,,b"), UrlError::Host);
-    assert_eq!(error("postgres://u@[::1"), UrlError::Host);
-    assert_eq!(error("postgres://u@h:0"), UrlError::Port);
-    assert_eq!(error("postgres://u@h:65536"), UrlError::Port);
+    assert_eq!(error("postgres://u@"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("postgres://u@a b"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("postgres://u@a,,b"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("postgres://u@[::1"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("postgres://u@h:0"), UrlError::Address(AddressError::Port));
+    assert_eq!(error("postgres://u@h:65536"), UrlError::Address(AddressError::Port));
     assert_eq!(error("postgres://u@h?stream=a"), UrlError::Option("stream".into()));
     assert_eq!(error("postgres://u@h?sslmode=require"), UrlError::Option("sslmode".into()));
-    assert_eq!(error("postgres://%4@h"), UrlError::Percent);
+    assert_eq!(error("postgres://%4@h"), UrlError::Address(AddressError::Percent));
 }
 
 /// A name stands in statements without quotes.
@@ -58,7 +58,7 @@ fn names_of_tables_are_plain() {
 #[test]
 fn passwords_are_neither_taken_from_urls_nor_shown() {
     for url in ["postgres://user:secret@h", "postgres://:secret@h"] {
-        assert_eq!(error(url), UrlError::Password);
+        assert_eq!(error(url), UrlError::Address(AddressError::Password));
         assert!(!error(url).to_string().contains("secret"));
     }
     let config = PostgresConfig::from_url("postgres://u@h").expect("a URL").with_password("secret");

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use sockeye_backbone::driver::Server;
+use sockeye_backbone::driver::{DriverLimits, Server};
 
 use crate::url::{self, UrlError};
 
@@ -36,35 +36,7 @@ pub(crate) struct Login {
 }
 
 /// Bounds of a [`RedisEngine`](crate::RedisEngine).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RedisLimits {
-    /// How long a connection, a write or a reply may take before the server counts as away.
-    pub patience_ms: u64,
-    /// Appends that wait.
-    pub append_entries_max: usize,
-    /// Their bytes.
-    pub append_bytes_max: usize,
-    /// Events that the owner has not taken. The reader stops at the bound; one reply may exceed it.
-    pub event_entries_max: usize,
-    /// Their bytes.
-    pub event_bytes_max: usize,
-    /// The bytes of one entry.
-    pub entry_bytes_max: usize,
-}
-
-impl Default for RedisLimits {
-    fn default() -> Self {
-        Self {
-            patience_ms: 5_000,
-            append_entries_max: 16_384,
-            append_bytes_max: 64 * 1024 * 1024,
-            event_entries_max: 16_384,
-            event_bytes_max: 32 * 1024 * 1024,
-            entry_bytes_max: 16 * 1024 * 1024,
-        }
-    }
-}
+pub type RedisLimits = DriverLimits;
 
 impl RedisConfig {
     /// Reads a URL: `redis://[USER@]HOST[:PORT][/DATABASE][?key=KEY&replicas=N]`.
@@ -125,7 +97,7 @@ impl RedisConfig {
     }
 
     pub(crate) const fn patience(&self) -> Duration {
-        Duration::from_millis(self.limits.patience_ms)
+        self.limits.patience()
     }
 }
 

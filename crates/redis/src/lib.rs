@@ -17,3 +17,5 @@ pub use config::{DEFAULT_KEY, RedisConfig, RedisLimits};
 pub use engine::RedisEngine;
 pub use source::{RedisSource, RedisSourceConfig, SourceUrlError};
 pub use url::UrlError;
+
+pub use sockeye_backbone::driver::AddressError;

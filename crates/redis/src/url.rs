@@ -15,22 +15,16 @@ const SENTINEL_PORT: u16 = 26379;
 pub enum UrlError {
     /// The scheme is none of the four.
     Scheme,
-    /// The URL has a password.
-    Password,
-    /// A host is missing, or is none.
-    Host,
+    /// A user, a host, a port or percent-encoding is wrong, or the URL has a password.
+    Address(AddressError),
     /// The URL of one Redis has several hosts.
     Hosts,
-    /// A port is none.
-    Port,
     /// The URL of Sentinels has no name of a primary.
     PrimaryName,
     /// The database is no number.
     Database,
     /// The option has this name, which is none of `key` and `replicas`, or no value that it can have.
     Option(Box<str>),
-    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
-    Percent,
 }
 
 impl fmt::Display for UrlError {
@@ -39,10 +33,8 @@ impl fmt::Display for UrlError {
             Self::Scheme => f.write_str(
                 "the URL has another scheme than redis, rediss, redis-sentinel and rediss-sentinel",
             ),
-            Self::Password => AddressError::Password.fmt(f),
-            Self::Host => AddressError::Host.fmt(f),
+            Self::Address(error) => error.fmt(f),
             Self::Hosts => f.write_str("the URL has several hosts: that is for redis-sentinel:// only"),
-            Self::Port => AddressError::Port.fmt(f),
             Self::PrimaryName => f.write_str(
                 "the URL names no primary: redis-sentinel://HOST,HOST/NAME, with the NAME of `sentinel monitor`",
             ),
@@ -52,7 +44,6 @@ impl fmt::Display for UrlError {
                 "the URL has an option \"{}\" that is unknown or has a wrong value (known: key=NAME, replicas=0 to 100)",
                 name.escape_debug()
             ),
-            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -61,12 +52,7 @@ impl core::error::Error for UrlError {}
 
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::Password => Self::Password,
-            AddressError::Host => Self::Host,
-            AddressError::Port => Self::Port,
-            AddressError::Percent => Self::Percent,
-        }
+        Self::Address(error)
     }
 }
 

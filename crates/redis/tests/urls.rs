@@ -1,6 +1,6 @@
 //! URLs of logs.
 
-use sockeye_redis::{DEFAULT_KEY, RedisConfig, UrlError};
+use sockeye_redis::{AddressError, DEFAULT_KEY, RedisConfig, UrlError};
 
 /// What a configuration shows.
 fn shown(url: &str) -> String {
@@ -34,26 +34,26 @@ fn all_forms() {
 fn what_is_wrong_is_named() {
     assert_eq!(error("http://h"), UrlError::Scheme);
     assert_eq!(error("h:6379"), UrlError::Scheme);
-    assert_eq!(error("redis://"), UrlError::Host);
-    assert_eq!(error("redis://a b"), UrlError::Host);
-    assert_eq!(error("redis://[::1"), UrlError::Host);
-    assert_eq!(error("redis://[h]"), UrlError::Host);
+    assert_eq!(error("redis://"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("redis://a b"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("redis://[::1"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("redis://[h]"), UrlError::Address(AddressError::Host));
     assert_eq!(error("redis://a,b"), UrlError::Hosts);
-    assert_eq!(error("redis://h:0"), UrlError::Port);
-    assert_eq!(error("redis://h:65536"), UrlError::Port);
+    assert_eq!(error("redis://h:0"), UrlError::Address(AddressError::Port));
+    assert_eq!(error("redis://h:65536"), UrlError::Address(AddressError::Port));
     assert_eq!(error("redis-sentinel://h"), UrlError::PrimaryName);
     assert_eq!(error("redis://h/x"), UrlError::Database);
     assert_eq!(error("redis://h?kex=a"), UrlError::Option("kex".into()));
     assert_eq!(error("redis://h?key="), UrlError::Option("key".into()));
     assert_eq!(error("redis://h?replicas=-1"), UrlError::Option("replicas".into()));
-    assert_eq!(error("redis://h?key=%4"), UrlError::Percent);
+    assert_eq!(error("redis://h?key=%4"), UrlError::Address(AddressError::Percent));
 }
 
 #[test]
 fn passwords_are_neither_taken_from_urls_nor_shown() {
     for url in ["redis://user:secret@h", "redis://:secret@h", "rediss-sentinel://u:secret@a,b/log"]
     {
-        assert_eq!(error(url), UrlError::Password);
+        assert_eq!(error(url), UrlError::Address(AddressError::Password));
         assert!(!error(url).to_string().contains("secret"));
     }
     let config = RedisConfig::from_url("redis://h").expect("a URL");

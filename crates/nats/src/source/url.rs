@@ -99,7 +99,7 @@ impl NatsSourceConfig {
     /// Sets how long the server may be silent, in milliseconds.
     #[must_use]
     pub fn with_patience_ms(mut self, patience_ms: u64) -> Self {
-        self.nats = self.nats.with_limits(NatsLimits { patience_ms, ..NatsLimits::default() });
+        self.nats = self.nats.with_limits(NatsLimits::default().with_patience_ms(patience_ms));
         self
     }
 
@@ -145,6 +145,8 @@ impl core::error::Error for SourceUrlError {}
 
 #[cfg(test)]
 mod tests {
+    use sockeye_backbone::driver::AddressError;
+
     use super::*;
 
     #[test]
@@ -164,7 +166,10 @@ mod tests {
             ("nats://h?stream=O&subject=", option("subject")),
             ("nats://h?stream=a.b", option("stream")),
             ("nats://h?stream=O&replicas=3", option("replicas")),
-            ("nats://u:p@h?stream=O", SourceUrlError::Url(UrlError::Password)),
+            (
+                "nats://u:p@h?stream=O",
+                SourceUrlError::Url(UrlError::Address(AddressError::Password)),
+            ),
             ("nats://h/x?stream=O", SourceUrlError::Url(UrlError::Path)),
         ] {
             assert_eq!(parse(text).err(), Some(error), "{text}");

@@ -53,7 +53,7 @@ impl OutboxConfig {
     /// Sets how long a connection or a statement may take, in milliseconds.
     #[must_use]
     pub fn with_patience_ms(mut self, patience_ms: u64) -> Self {
-        let limits = PostgresLimits { patience_ms, ..PostgresLimits::default() };
+        let limits = PostgresLimits::default().with_patience_ms(patience_ms);
         self.postgres = self.postgres.with_limits(limits);
         self
     }

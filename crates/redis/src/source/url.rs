@@ -98,7 +98,7 @@ impl RedisSourceConfig {
     /// Sets how long the server may be silent, in milliseconds.
     #[must_use]
     pub fn with_patience_ms(mut self, patience_ms: u64) -> Self {
-        self.redis = self.redis.with_limits(RedisLimits { patience_ms, ..RedisLimits::default() });
+        self.redis = self.redis.with_limits(RedisLimits::default().with_patience_ms(patience_ms));
         self
     }
 }
@@ -122,6 +122,8 @@ impl core::error::Error for SourceUrlError {}
 
 #[cfg(test)]
 mod tests {
+    use sockeye_backbone::driver::AddressError;
+
     use super::*;
 
     #[test]
@@ -138,7 +140,10 @@ mod tests {
             ("redis://h?list=a&group=g", SourceUrlError::Option("group".into())),
             ("redis://h?stream=a&pop=left", SourceUrlError::Option("pop".into())),
             ("redis://h?list=a&pop=up", SourceUrlError::Option("pop".into())),
-            ("redis://u:p@h?list=a", SourceUrlError::Url(UrlError::Password)),
+            (
+                "redis://u:p@h?list=a",
+                SourceUrlError::Url(UrlError::Address(AddressError::Password)),
+            ),
         ] {
             assert_eq!(parse(text).err(), Some(error), "{text}");
         }
