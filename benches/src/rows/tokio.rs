@@ -114,8 +114,22 @@ fn tokio_websockets(socket: Replay, in_flight: u64) -> impl FnMut(u64) {
 fn events(stream: &inputs::EventStream) -> Group {
     let ours =
         |chunks: &[Bytes]| block_on(EventStream::new(sse::body(chunks)).map(black_box).count());
+    let lent = |chunks: &[Bytes]| {
+        block_on(async {
+            let (mut events, mut count) = (EventStream::new(sse::body(chunks)), 0);
+            while events.next_with(|event| drop(black_box(event))).await.is_some() {
+                count += 1;
+            }
+            count
+        })
+    };
     let group = Group::new(format!("events of a body: {}", stream.name), stream.bytes.len())
         .parts(stream.events)
-        .row("sockeye-tokio", sse::row(stream, sse::CHUNKS[0], ours));
-    sse::peers(group, stream, sse::CHUNKS[0]).target("sockeye-tokio", sse::PEERS, 2.0)
+        .row("sockeye-tokio", sse::row(stream, sse::CHUNKS[0], ours))
+        .row("sockeye-tokio, lent", sse::row(stream, sse::CHUNKS[0], lent));
+    sse::peers(group, stream, sse::CHUNKS[0]).target("sockeye-tokio", sse::PEERS, 2.0).target(
+        "sockeye-tokio, lent",
+        sse::PEERS,
+        2.0,
+    )
 }

@@ -10,7 +10,7 @@ mod stream;
 #[cfg(feature = "http-body")]
 pub use body::{EncodedEvent, EventBody, EventItem};
 pub use event::Event;
-pub use sockeye_sse::{MIME_TYPE, OnBusy, Policy};
+pub use sockeye_sse::{MIME_TYPE, MessageEvent, OnBusy, Policy};
 pub use source::{
     EventSource, EventSourceOptions, Lost, Request, Response, SourceError, SourceEvent,
 };

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use serde_json::Value;
 use sockeye_sse::Parser;
 use sockeye_tokio::EventStream;
-use sockeye_tokio::events::{Event, StreamError};
+use sockeye_tokio::events::{Event, MessageEvent, StreamError};
 
 use crate::common::{Random, cut, run};
 use crate::support::{Owned, base64, cut as cut_at, read};
@@ -47,6 +47,14 @@ pub(crate) fn owned(event: &Event) -> Owned {
     }
 }
 
+fn lent(event: MessageEvent<'_>) -> Owned {
+    Owned {
+        event_type: event.event_type.to_owned(),
+        data: event.data.to_owned(),
+        last_event_id: event.last_event_id.to_owned(),
+    }
+}
+
 /// The input of a vector.
 fn bytes_of(vector: &Value) -> Vec<u8> {
     let one = |part: &Value, text: &str, b64: &str| match (&part[text], &part[b64]) {
@@ -71,9 +79,16 @@ async fn events(chunks: Vec<Vec<u8>>, random: &mut Random) -> Vec<Owned> {
     let chunks = chunks.into_iter().map(Ok::<_, Infallible>);
     let (mut stream, mut events) = (EventStream::new(Chunks::new(chunks)), Vec::new());
     loop {
-        match cut(random, stream.next_event()).await {
+        // Handed over or looked at: both in turn make no difference.
+        let next = match random.below(2) {
+            0 => cut(random, stream.next_event())
+                .await
+                .map(|it| it.map(|it| it.map(|it| owned(&it)))),
+            _ => cut(random, stream.next_with(lent)).await,
+        };
+        match next {
             None => {}
-            Some(Some(Ok(event))) => events.push(owned(&event)),
+            Some(Some(Ok(event))) => events.push(event),
             Some(Some(Err(StreamError::Truncated)) | None) => return events,
             Some(Some(Err(error))) => panic!("{error:?}"),
         }

@@ -32,6 +32,15 @@ impl<C: AsRef<[u8]>> Reader<C> {
     /// The next event of the chunk; `None` at its end.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Event>, Error> {
+        self.next_by(owned)
+    }
+
+    /// What `act` makes of the next event of the chunk and of the ID of the one before; `None` at the end of the chunk.
+    #[inline]
+    pub(super) fn next_by<R>(
+        &mut self,
+        act: impl FnOnce(MessageEvent<'_>, &mut Option<Arc<str>>) -> R,
+    ) -> Result<Option<R>, Error> {
         let Some(chunk) = &self.chunk else { return Ok(None) };
         let bytes = chunk.as_ref();
         let mut rest = &bytes[self.read..];
@@ -39,7 +48,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
             match item {
                 Item::Event(event) => {
                     self.read = bytes.len() - rest.len();
-                    return Ok(Some(owned(event, &mut self.last_event_id)));
+                    return Ok(Some(act(event, &mut self.last_event_id)));
                 }
                 // The parser keeps the reconnection time.
                 Item::Retry(_) | Item::Comment(_) => {}
@@ -70,7 +79,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
 }
 
 #[inline]
-fn owned(event: MessageEvent<'_>, last_event_id: &mut Option<Arc<str>>) -> Event {
+pub(super) fn owned(event: MessageEvent<'_>, last_event_id: &mut Option<Arc<str>>) -> Event {
     let id = event.last_event_id;
     // Empty strings are not compared. With AVX-512 that is a masked load from their dangling address, which takes a
     // hundred times as long as another.

@@ -4,12 +4,13 @@ use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::sync::Arc;
 
 use futures_core::Stream;
-use sockeye_sse::{End, Limits};
+use sockeye_sse::{End, Limits, MessageEvent};
 
 use super::event::Event;
-use super::reader::Reader;
+use super::reader::{Reader, owned};
 
 /// The events of one response body: a [`Stream`] over any stream of byte chunks, such as those of reqwest and hyper.
 ///
@@ -58,14 +59,60 @@ where
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
+    /// Lets `look` at the next event, which mostly lies in the chunk in which it came. Nothing is allocated for such an event.
+    /// `None` as of [`next_event`](Self::next_event).
+    ///
+    /// ```
+    /// # use sockeye_tokio::EventStream;
+    /// # use std::{convert::Infallible, pin::Pin, task::{Context, Poll}};
+    /// # struct Body(Option<&'static str>);
+    /// # impl futures_core::Stream for Body {
+    /// #     type Item = Result<&'static str, Infallible>;
+    /// #     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    /// #         Poll::Ready(self.0.take().map(Ok))
+    /// #     }
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let mut events = EventStream::new(Body(Some("data: 20\n\ndata: 22\n\n")));
+    /// let mut sum = 0;
+    /// while let Some(number) = events.next_with(|event| event.data.parse::<u32>()).await {
+    ///     sum += number.unwrap().unwrap();
+    /// }
+    /// assert_eq!(sum, 42);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub async fn next_with<R>(
+        &mut self,
+        look: impl FnOnce(MessageEvent<'_>) -> R,
+    ) -> Option<Result<R, StreamError<E>>> {
+        let mut look = Some(look);
+        let mut act = |event: MessageEvent<'_>, _: &mut Option<Arc<str>>| {
+            let look = look.take().expect("the poll that finds an event is the last one");
+            look(event)
+        };
+        poll_fn(|cx| self.poll_by(cx, &mut act)).await
+    }
+
     /// The last event ID string: what a request for the rest names.
     pub fn last_event_id(&self) -> &str {
         self.reader.last_event_id()
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, StreamError<E>>>> {
+        self.poll_by(cx, owned)
+    }
+
+    /// What `act` makes of the next event.
+    fn poll_by<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut act: impl FnMut(MessageEvent<'_>, &mut Option<Arc<str>>) -> R,
+    ) -> Poll<Option<Result<R, StreamError<E>>>> {
         while let Some(body) = &mut self.body {
-            match self.reader.next() {
+            match self.reader.next_by(&mut act) {
                 Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
                 Ok(None) => {}
                 Err(_) => return Poll::Ready(self.end(StreamError::TooLarge)),
@@ -82,7 +129,7 @@ where
         Poll::Ready(None)
     }
 
-    fn end(&mut self, error: StreamError<E>) -> Option<Result<Event, StreamError<E>>> {
+    fn end<R>(&mut self, error: StreamError<E>) -> Option<Result<R, StreamError<E>>> {
         self.body = None;
         Some(Err(error))
     }
