@@ -164,13 +164,15 @@ impl Found {
     }
 }
 
-/// The Rust peers: their programs, their packages, and whether they write in batches.
-const RUST: [(&str, &str, bool); 8] = [
+/// The Rust peers: their programs, their packages, and whether they write in batches. A name that ends in `-deflate` is the
+/// program before that, told to compress.
+const RUST: [(&str, &str, bool); 9] = [
     ("sockeye-tokio", "sockeye-tokio", true),
     ("sockeye-axum", "sockeye-axum", true),
     ("axum", "axum", true),
     ("tungstenite", "tokio-tungstenite", true),
     ("yawc", "yawc", true),
+    ("yawc-deflate", "yawc", true),
     ("sockudo", "sockudo-ws", true),
     ("tokio-websockets", "tokio-websockets", false),
     ("fastwebsockets", "fastwebsockets", false),
@@ -301,10 +303,14 @@ fn rust(builds: &Builds, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Server>
     let wanted = RUST.into_iter().filter(|it| is_wanted(it.0));
     let server = |(name, package, is_batched): (&'static str, &str, bool)| {
         let version = locked_version(&lock, package).unwrap_or("of unknown version");
-        let program = dir.join(name).to_string_lossy().into_owned();
+        let compresses = name.ends_with("-deflate");
+        let program = dir.join(name.trim_end_matches("-deflate")).to_string_lossy().into_owned();
         let mut command = vec![&*program, "{port}"];
         command.extend(is_batched.then_some("batch"));
-        let label = format!("{package} {version}{}", if is_batched { ", batched" } else { "" });
+        command.extend(compresses.then_some("deflate"));
+        let batched = if is_batched { ", batched" } else { "" };
+        let compressed = if compresses { ", compressed" } else { "" };
+        let label = format!("{package} {version}{batched}{compressed}");
         let mut server = Server::new(name, label, &command);
         server.places.echo = Some("ws://127.0.0.1:{port}/".into());
         server

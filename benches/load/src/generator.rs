@@ -52,6 +52,9 @@ impl Generator {
         if echo.streams > 0 {
             args.push(format!("--streams={}", echo.streams));
         }
+        if echo.deflate {
+            args.push("--deflate".into());
+        }
         args.extend(rate.map(|rate| format!("--rate={rate:.0}")));
         self.lengthen(&mut args, extent);
         read(&self.run(args, running.pid)?, "message")

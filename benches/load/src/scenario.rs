@@ -43,12 +43,13 @@ pub(crate) struct Echo {
     /// WebSockets on each connection of HTTP/2; with none, the connection is the WebSocket.
     pub(crate) streams: usize,
     pub(crate) pipeline: usize,
+    pub(crate) deflate: bool,
 }
 
 impl Echo {
     /// Messages of random bytes on connections of their own.
     const fn binary(bytes: usize, connections: usize, pipeline: usize) -> Self {
-        Self { bytes, content: "binary", connections, streams: 0, pipeline }
+        Self { bytes, content: "binary", connections, streams: 0, pipeline, deflate: false }
     }
 }
 
@@ -209,7 +210,7 @@ fn echoes() -> Vec<Scenario> {
                     let title = format!(
                         "echo of {bytes} B {content}, {connections} connections, {pipeline} in flight"
                     );
-                    let echo = Echo { bytes, content, connections, streams: 0, pipeline };
+                    let echo = Echo { content, ..Echo::binary(bytes, connections, pipeline) };
                     let all_know = pipeline > 1 && connections == 64 && kind.is_empty();
                     let servers = match (all_know, &*name) {
                         (true, _) => BATCHING,
@@ -226,7 +227,7 @@ fn echoes() -> Vec<Scenario> {
 
 fn large() -> Vec<Scenario> {
     let echo = |name: &str, title: &str, bytes, content, connections| {
-        let echo = Echo { bytes, content, connections, streams: 0, pipeline: 1 };
+        let echo = Echo { content, ..Echo::binary(bytes, connections, 1) };
         Scenario::new(name, title, Load::Echo(echo), ALL)
     };
     vec![

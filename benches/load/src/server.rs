@@ -11,7 +11,7 @@ use crate::pinned::{SERVER_CORE, on_core};
 
 /// Every name that a scenario may use.
 #[cfg(test)]
-pub(crate) const NAMES: [&str; 28] = [
+pub(crate) const NAMES: [&str; 29] = [
     "sockeye",
     "baseline",
     "plain",
@@ -25,6 +25,7 @@ pub(crate) const NAMES: [&str; 28] = [
     "better-sse",
     "tungstenite",
     "yawc",
+    "yawc-deflate",
     "sockudo",
     "tokio-websockets",
     "fastwebsockets",

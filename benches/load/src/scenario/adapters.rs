@@ -26,6 +26,13 @@ pub(super) fn all() -> Vec<Scenario> {
         Scenario::new(name, title, Load::Echo(Echo::binary(bytes, connections, pipeline)), SERVERS)
     })
     .into();
+    for (name, pipeline) in [("tokiodeflate", 1), ("tokiodeflatex32", 32)] {
+        let title = format!(
+            "echo of 1 KiB text on tokio, compressed, 64 connections, {pipeline} in flight"
+        );
+        let echo = Echo { content: "text", deflate: true, ..Echo::binary(1024, 64, pipeline) };
+        all.push(Scenario::new(name, title, Load::Echo(echo), &["sockeye-tokio", "yawc-deflate"]));
+    }
     let before = Before::Echo { bytes: 64, deflate: false };
     let load = Load::Idle(Idle { connections: 10_000, before, hold_s: 0 });
     let title = "10,000 idle WebSockets on tokio after one message";

@@ -18,6 +18,8 @@ pub(super) fn all() -> Vec<Target> {
         let demands = ADAPTERS.iter().zip(peers);
         demands.map(|(ours, peers)| demand(ours, scenario, figure, peers, bound)).collect()
     };
+    let deflate =
+        |scenario| vec![demand("sockeye-tokio", scenario, Figure::Cpu, &["yawc-deflate"], 1.0)];
     let target = |workload, wanted, demands| Target { workload, wanted, demands };
     vec![
         target(
@@ -27,6 +29,8 @@ pub(super) fn all() -> Vec<Target> {
         ),
         target("the same, 32 in flight", "the same", each("tokio16x32", Figure::Cpu, 1.0)),
         target("the same, 64 KiB, 1 in flight", "the same", each("tokio64k", Figure::Cpu, 1.0)),
+        target("echo of 1 KiB, compressed, 1 in flight", "≤ 1.0 × yawc", deflate("tokiodeflate")),
+        target("the same, 32 in flight", "the same", deflate("tokiodeflatex32")),
         target(
             "10,000 idle WebSockets through the adapters",
             "≤ 0.5 × best crate on tokio; axum",

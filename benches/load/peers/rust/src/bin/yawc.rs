@@ -1,4 +1,5 @@
-//! Echo on yawc behind hyper, with the buffers that its documentation suggests for throughput.
+//! Echo on yawc behind hyper, with the buffers that its documentation suggests for throughput. With the argument `deflate` it
+//! compresses at level 1, as ours do.
 
 use std::convert::Infallible;
 
@@ -8,7 +9,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use load_peers::{Heard, MESSAGE_BYTES_MAX, Writes, echo, listen};
 use tokio::net::TcpStream;
-use yawc::{Frame, OpCode, Options, WebSocket};
+use yawc::{CompressionLevel, Frame, OpCode, Options, WebSocket};
 
 fn main() {
     listen(serve);
@@ -31,6 +32,10 @@ async fn answer(
         .with_limits(MESSAGE_BYTES_MAX, 2 * MESSAGE_BYTES_MAX)
         .with_read_buffer_capacity(128 * 1024)
         .with_backpressure_boundary(64 * 1024);
+    let options = match std::env::args().any(|it| it == "deflate") {
+        true => options.with_compression_level(CompressionLevel::fast()),
+        false => options,
+    };
     let Ok((response, socket)) = WebSocket::upgrade_with_options(&mut request, options) else {
         let mut refusal = Response::new(Empty::new());
         *refusal.status_mut() = hyper::StatusCode::BAD_REQUEST;
