@@ -1,6 +1,6 @@
 //! One end of a connection without its stream: bytes in, messages out, and the other way round.
 
-mod partial;
+pub(crate) mod partial;
 
 use sockeye_websocket::{
     Assembler, CloseCode, CloseFrame, CloseReason, Closed, Compression, Config, Connection,
@@ -9,8 +9,6 @@ use sockeye_websocket::{
 };
 
 use crate::compressor::Compressor;
-pub use partial::Partial;
-
 use crate::{Agreed, Error, Outgoing, Output, Settings, entropy};
 
 /// A shorter message is copied between its neighbours: a buffer and a slice of its own would cost more.

@@ -26,7 +26,8 @@ pub use sockeye_websocket::{
 
 pub use address::Address;
 pub use agreed::Agreed;
-pub use endpoint::{Dropped, Endpoint, Incoming, Part, Partial, Take};
+pub use endpoint::partial::Partial;
+pub use endpoint::{Dropped, Endpoint, Incoming, Part, Take};
 pub use error::{Answer, Deadline, Error, OpenError};
 pub use outgoing::Outgoing;
 pub use output::Output;
