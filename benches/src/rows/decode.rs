@@ -96,8 +96,9 @@ fn frame(socket: Replay) -> impl FnMut(u64) {
 
 fn config() -> Config {
     let bytes_max = MESSAGE_BYTES_MAX as u64;
-    let limits =
-        Limits { frame_bytes_max: bytes_max, message_bytes_max: bytes_max, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.frame_bytes_max = bytes_max;
+    limits.message_bytes_max = bytes_max;
     Config { limits, ..Config::default() }
 }
 

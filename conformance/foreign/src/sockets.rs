@@ -181,7 +181,8 @@ fn fragments_wanted() -> Vec<u8> {
 
 fn fragments(url: &str) -> Outcome {
     let mut options = ConnectOptions::new(url)?;
-    options.limits = Limits { message_bytes_max: 16 << 20, ..Limits::DEFAULT };
+    options.limits = Limits::DEFAULT;
+    options.limits.message_bytes_max = 16 << 20;
     let mut socket = WebSocket::with(options, Network::default())?;
     let message = ask(&mut socket, "200")?;
     same("the message", &message, &OwnedMessage::Binary(fragments_wanted()))
@@ -189,7 +190,8 @@ fn fragments(url: &str) -> Outcome {
 
 fn pieces(url: &str) -> Outcome {
     let mut options = ConnectOptions::new(url)?;
-    options.limits = Limits { message_bytes_max: 16 << 20, ..Limits::DEFAULT };
+    options.limits = Limits::DEFAULT;
+    options.limits.message_bytes_max = 16 << 20;
     options.delivery = Delivery::Pieces;
     let mut socket = WebSocket::with(options, Network::default())?;
     socket.send(Message::Text("200"))?;

@@ -15,11 +15,13 @@ use std::io::{BufRead, BufWriter, Write, stdin, stdout};
 use sockeye_hpack::{Decoder, Encoder, Limits, write_field};
 
 /// The comparison has no limits. The crate's own tests have those.
-const NO_LIMITS: Limits = Limits {
-    block_bytes_max: usize::MAX,
-    fields_max: usize::MAX,
-    list_bytes_max: usize::MAX,
-    decoded_bytes_max: usize::MAX,
+const NO_LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.block_bytes_max = usize::MAX;
+    limits.fields_max = usize::MAX;
+    limits.list_bytes_max = usize::MAX;
+    limits.decoded_bytes_max = usize::MAX;
+    limits
 };
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -70,11 +70,9 @@ struct Odd {
 
 impl Odd {
     fn new(way: Way, key: &str) -> Self {
-        let limits = Limits {
-            frame_bytes_max: MESSAGE_BYTES_MAX,
-            message_bytes_max: MESSAGE_BYTES_MAX,
-            ..Limits::DEFAULT
-        };
+        let mut limits = Limits::DEFAULT;
+        limits.frame_bytes_max = MESSAGE_BYTES_MAX;
+        limits.message_bytes_max = MESSAGE_BYTES_MAX;
         Self {
             way,
             accept: String::from_utf8_lossy(&accept_key(key.as_bytes())).into_owned(),

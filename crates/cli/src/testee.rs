@@ -16,12 +16,13 @@ const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 /// Bytes read at a time.
 const READ_BYTES: usize = 128 * 1024;
 
-const LIMITS: Limits = Limits {
-    frame_bytes_max: MESSAGE_BYTES_MAX,
-    message_bytes_max: MESSAGE_BYTES_MAX,
-    fragments_max: 1 << 17,
-    overhead_bytes_max: 2 << 20,
-    ..Limits::DEFAULT
+const LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.frame_bytes_max = MESSAGE_BYTES_MAX;
+    limits.message_bytes_max = MESSAGE_BYTES_MAX;
+    limits.fragments_max = 1 << 17;
+    limits.overhead_bytes_max = 2 << 20;
+    limits
 };
 
 /// Asks for the number of cases, echoes every message of each case, and has the server write its report.

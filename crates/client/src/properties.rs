@@ -95,13 +95,12 @@ impl Handshake {
 
 fn socket_trace(wire: &[u8], cuts: &[u8], handshake: Handshake) -> Vec<String> {
     let mut options = ConnectOptions::new("ws://host/path").expect("a URL");
-    options.limits = websocket::Limits {
-        frame_bytes_max: MESSAGE_BYTES_MAX,
-        message_bytes_max: MESSAGE_BYTES_MAX,
-        fragments_max: 8,
-        overhead_bytes_max: 40,
-        replies_bytes_max: 100,
-    };
+    options.limits = websocket::Limits::DEFAULT;
+    options.limits.frame_bytes_max = MESSAGE_BYTES_MAX;
+    options.limits.message_bytes_max = MESSAGE_BYTES_MAX;
+    options.limits.fragments_max = 8;
+    options.limits.overhead_bytes_max = 40;
+    options.limits.replies_bytes_max = 100;
     if handshake == Handshake::Done {
         options.compression = None;
     }

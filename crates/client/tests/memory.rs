@@ -136,11 +136,9 @@ fn refusal() {
 fn connect(server: &Server, delivery: Delivery) -> WebSocket {
     let mut options = ConnectOptions::new(&server.url("ws", "/")).expect("a URL");
     options.delivery = delivery;
-    options.limits = websocket::Limits {
-        frame_bytes_max: 4 << 30,
-        message_bytes_max: 4 << 30,
-        ..websocket::Limits::DEFAULT
-    };
+    options.limits = websocket::Limits::DEFAULT;
+    options.limits.frame_bytes_max = 4 << 30;
+    options.limits.message_bytes_max = 4 << 30;
     WebSocket::with(options, Network::new(LIMITS)).expect("it is accepted")
 }
 

@@ -6,6 +6,7 @@ pub const TABLE_BYTES_DEFAULT: usize = 4096;
 /// The bounds on one field block. The bound on the dynamic table is not here, because the peer learns
 /// it from SETTINGS: see [`Decoder::table_bytes_acknowledged`](crate::Decoder::table_bytes_acknowledged).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The encoded block, in bytes. Over it: [`Error::BlockTooLong`](crate::Error::BlockTooLong),
     /// before anything is read.

@@ -6,17 +6,24 @@ use sockeye_hpack::{Decoder, Error, ErrorKind, Limits};
 
 use crate::{checks, error, fields, hex, table};
 
-const SMALL: Limits =
-    Limits { block_bytes_max: 100, fields_max: 4, list_bytes_max: 200, decoded_bytes_max: 1000 };
+const SMALL: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.block_bytes_max = 100;
+    limits.fields_max = 4;
+    limits.list_bytes_max = 200;
+    limits.decoded_bytes_max = 1000;
+    limits
+};
 
 /// [hpack:limit-block]
 #[test]
 fn a_longer_block_is_not_read() {
-    let mut decoder = Decoder::new(Limits {
-        fields_max: 200,
-        list_bytes_max: 5000,
-        decoded_bytes_max: 5000,
-        ..SMALL
+    let mut decoder = Decoder::new({
+        let mut limits = SMALL;
+        limits.fields_max = 200;
+        limits.list_bytes_max = 5000;
+        limits.decoded_bytes_max = 5000;
+        limits
     });
     assert_eq!(fields(&mut decoder, &[0x82; 100]).len(), 100);
     let (seen, result) = checks::decode(&mut decoder, &[0x82; 101]);
@@ -42,7 +49,8 @@ fn fields_are_counted() {
 fn decoded_bytes_are_counted() {
     // 200 bytes: a field of 168 and its 32. "0" has five bits.
     let exact = hex(&format!("00 00 e9 {}", "00".repeat(105)));
-    let limits = Limits { block_bytes_max: 200, ..SMALL };
+    let mut limits = SMALL;
+    limits.block_bytes_max = 200;
     let mut decoder = Decoder::new(limits);
     assert_eq!(fields(&mut decoder, &exact)[0].1.len(), 168);
     let over = hex(&format!("00 01 61 e9 {}", "00".repeat(105)));
@@ -62,8 +70,16 @@ fn decoded_bytes_are_counted() {
 fn a_refused_message_leaves_the_table_right() {
     for over in [Error::TooManyFields, Error::ListTooLong] {
         let limits = match over {
-            Error::TooManyFields => Limits { fields_max: 1, ..SMALL },
-            _ => Limits { list_bytes_max: 70, ..SMALL },
+            Error::TooManyFields => {
+                let mut limits = SMALL;
+                limits.fields_max = 1;
+                limits
+            }
+            _ => {
+                let mut limits = SMALL;
+                limits.list_bytes_max = 70;
+                limits
+            }
         };
         let mut decoder = Decoder::new(limits);
         let (seen, result) =
@@ -87,7 +103,11 @@ fn a_refused_message_is_still_checked() {
         ("00 00 05", Error::Truncated),
         ("20", Error::TableSizeMisplaced),
     ] {
-        let mut decoder = Decoder::new(Limits { fields_max: 0, ..SMALL });
+        let mut decoder = Decoder::new({
+            let mut limits = SMALL;
+            limits.fields_max = 0;
+            limits
+        });
         assert_eq!(error(&mut decoder, &hex(&format!("82 {rest}"))), expected, "{rest}");
     }
 }

@@ -44,6 +44,7 @@ impl Rate {
 /// | `empty_data` | 128, 32 | they bring nothing; a few interim responses come with each response |
 /// | `late_frames` | 2,048, 256 | a window in one-byte frames is cut off by the window |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Streams of the peer that may be open. Over it: REFUSED_STREAM, counted in `resets`.
     pub concurrent_streams_max: u32,

@@ -40,21 +40,19 @@ pub(super) struct Trunk {
 
 /// What all connections have in common; `window_bytes` is the window of each stream.
 pub(super) fn config(window_bytes: u32) -> Arc<Config> {
-    let limits = Limits {
-        window_bytes,
-        connection_window_bytes: CONNECTION_WINDOW_BYTES,
-        fields: FieldLimits::DEFAULT,
-        control_bytes_max: 16 << 20,
-        closed_streams_max: 4096,
-        resets: ANY,
-        pings: ANY,
-        settings: ANY,
-        priorities: ANY,
-        window_updates: ANY,
-        empty_data: ANY,
-        late_frames: ANY,
-        ..Limits::DEFAULT
-    };
+    let mut limits = Limits::DEFAULT;
+    limits.window_bytes = window_bytes;
+    limits.connection_window_bytes = CONNECTION_WINDOW_BYTES;
+    limits.fields = FieldLimits::DEFAULT;
+    limits.control_bytes_max = 16 << 20;
+    limits.closed_streams_max = 4096;
+    limits.resets = ANY;
+    limits.pings = ANY;
+    limits.settings = ANY;
+    limits.priorities = ANY;
+    limits.window_updates = ANY;
+    limits.empty_data = ANY;
+    limits.late_frames = ANY;
     Arc::new(Config { limits, ..Config::default() })
 }
 

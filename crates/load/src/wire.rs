@@ -103,13 +103,11 @@ impl Frames {
     /// `bytes_max` bounds a message; replies are masked with `key`.
     pub(super) fn new(bytes_max: usize, key: MaskKey, params: Option<Params>) -> Self {
         let bytes_max = bytes_max as u64;
-        let limits = Limits {
-            frame_bytes_max: bytes_max,
-            message_bytes_max: bytes_max,
-            fragments_max: u32::MAX,
-            overhead_bytes_max: u32::MAX,
-            ..Limits::DEFAULT
-        };
+        let mut limits = Limits::DEFAULT;
+        limits.frame_bytes_max = bytes_max;
+        limits.message_bytes_max = bytes_max;
+        limits.fragments_max = u32::MAX;
+        limits.overhead_bytes_max = u32::MAX;
         let compression =
             if params.is_some() { Compression::PerMessageDeflate } else { Compression::Off };
         let inflation = params.map(|params| {
@@ -188,7 +186,8 @@ pub(super) struct Events {
 impl Events {
     /// Reads on behind the head of the answer in `exchange`.
     pub(super) fn new(exchange: Option<Exchange>, bytes_max: usize) -> Self {
-        let limits = sockeye_sse::Limits { bytes_held_max: bytes_max };
+        let mut limits = sockeye_sse::Limits::default();
+        limits.bytes_held_max = bytes_max;
         let config = sockeye_sse::Config { limits, ..sockeye_sse::Config::default() };
         Self { exchange, parser: Parser::new(config) }
     }

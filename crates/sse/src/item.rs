@@ -60,6 +60,7 @@ pub struct Config {
 
 /// Bounds on what a peer can make the parser hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes held at a time, after decoding: the data, type and ID of the block under way, the
     /// reported comment under way, and the last event ID string. They are counted as they arrive; a

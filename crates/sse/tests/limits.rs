@@ -5,7 +5,9 @@
 use sockeye_sse::{Comments, Config, Error, Item, Limits, Parser};
 
 fn parser(bytes_held_max: usize, comments: Comments) -> Parser {
-    Parser::new(Config { limits: Limits { bytes_held_max }, comments })
+    let mut limits = Limits::default();
+    limits.bytes_held_max = bytes_held_max;
+    Parser::new(Config { limits, comments })
 }
 
 /// Feeds chunks of the given size; the number of events, and the bytes fed when it failed.

@@ -13,6 +13,7 @@
 /// | `overhead_bytes_max` | 128 KiB | the headers of that many small frames from a client |
 /// | `replies_bytes_max` | 16 KiB | 123 of the largest pongs: more unread output means that the peer does not read |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Greatest payload of one frame, in bytes (1009 beyond it).
     pub frame_bytes_max: u64,

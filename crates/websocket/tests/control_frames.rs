@@ -4,7 +4,9 @@ use crate::common::*;
 use sockeye_websocket::{Connection, Limits, Message, State, UsageError};
 
 fn with_room(replies_bytes_max: usize) -> End {
-    End::new(Connection::server(&config(Limits { replies_bytes_max, ..Limits::DEFAULT })))
+    let mut limits = Limits::DEFAULT;
+    limits.replies_bytes_max = replies_bytes_max;
+    End::new(Connection::server(&config(limits)))
 }
 
 /// [rfc6455:5.5.3-pong-echoes]

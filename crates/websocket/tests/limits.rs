@@ -9,7 +9,8 @@ fn limited(limits: Limits) -> End {
 
 #[test]
 fn a_frame_over_its_limit_fails_at_its_header() {
-    let limits = Limits { frame_bytes_max: 5, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.frame_bytes_max = 5;
     assert_eq!(limited(limits).hear(&masked(FIN | BINARY, b"12345")).len(), 1);
     let error = ProtocolError::Frame(FrameError::FrameTooBig);
     assert_fails(limited(limits), &masked(FIN | BINARY, b"123456")[..2], error, 1009);
@@ -18,7 +19,8 @@ fn a_frame_over_its_limit_fails_at_its_header() {
 /// [rfc6455:10.4-message-limit]
 #[test]
 fn a_message_over_its_limit_fails_at_the_header_that_exceeds_it() {
-    let limits = Limits { message_bytes_max: 8, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.message_bytes_max = 8;
     let start = masked(BINARY, b"1234");
     let fits = [&start[..], &masked(FIN | CONTINUATION, b"5678")].concat();
     assert_eq!(limited(limits).hear(&[&fits[..], &fits].concat()).len(), 4);
@@ -31,8 +33,12 @@ fn a_message_over_its_limit_fails_at_the_header_that_exceeds_it() {
 
 #[test]
 fn sums_do_not_overflow() {
-    let limits =
-        Limits { frame_bytes_max: u64::MAX, message_bytes_max: u64::MAX >> 1, ..Limits::DEFAULT };
+    let limits = {
+        let mut limits = Limits::DEFAULT;
+        limits.frame_bytes_max = u64::MAX;
+        limits.message_bytes_max = u64::MAX >> 1;
+        limits
+    };
     let mut end = limited(limits);
     end.hear(&masked(BINARY, b"1"));
     let huge = [&[0x80, 0xFF, 0x7F][..], &[0xFF; 7], &KEY].concat();
@@ -42,7 +48,8 @@ fn sums_do_not_overflow() {
 /// [rfc6455:10.4-fragment-limit]
 #[test]
 fn too_many_fragments_fail_with_1008() {
-    let limits = Limits { fragments_max: 3, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.fragments_max = 3;
     let mut wire = masked(TEXT, b"");
     wire.extend(masked(CONTINUATION, b""));
     let fits = [&wire[..], &masked(FIN | CONTINUATION, b"")].concat();
@@ -56,7 +63,8 @@ fn too_many_fragments_fail_with_1008() {
 #[test]
 fn too_much_overhead_fails_with_1008() {
     // Three headers of six bytes.
-    let limits = Limits { overhead_bytes_max: 18, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.overhead_bytes_max = 18;
     let mut wire =
         [masked(TEXT, b""), masked(CONTINUATION, b"a"), masked(CONTINUATION, b"b")].concat();
     assert_eq!(limited(limits).hear(&wire).len(), 3);
@@ -66,7 +74,9 @@ fn too_much_overhead_fails_with_1008() {
 
 #[test]
 fn the_least_limits_let_single_frames_pass() {
-    let limits = Limits { fragments_max: 0, overhead_bytes_max: 0, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.fragments_max = 0;
+    limits.overhead_bytes_max = 0;
     let wire = masked(FIN | TEXT, b"hello");
     assert_eq!(limited(limits).hear(&wire).len(), 1);
     let mut end = limited(limits);
@@ -77,13 +87,11 @@ fn the_least_limits_let_single_frames_pass() {
 
 #[test]
 fn the_sizes_that_autobahn_asks_for_are_possible_settings() {
-    let limits = Limits {
-        frame_bytes_max: 16 << 20,
-        message_bytes_max: 16 << 20,
-        fragments_max: 65_537,
-        overhead_bytes_max: 65_537 * 14,
-        ..Limits::DEFAULT
-    };
+    let mut limits = Limits::DEFAULT;
+    limits.frame_bytes_max = 16 << 20;
+    limits.message_bytes_max = 16 << 20;
+    limits.fragments_max = 65_537;
+    limits.overhead_bytes_max = 65_537 * 14;
     let mut end = limited(limits);
     assert_eq!(end.hear(&masked(FIN | BINARY, &vec![0; 16 << 20])).len(), 1);
     let mut wire = masked(BINARY, &[0; 64]);

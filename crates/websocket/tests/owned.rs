@@ -1,17 +1,14 @@
 //! Large messages are taken together with the buffers in which they came.
 
 use sockeye_websocket::{
-    Assembler, Config, Connection, Event, Fin, Kind, Limits, MaskKey, Message, Owned, OwnedMessage,
+    Assembler, Config, Connection, Event, Fin, Kind, MaskKey, Message, Owned, OwnedMessage,
     ProtocolError, Role, State,
 };
 
 const MIXED: &str = "é字😀a";
 
 fn connection(role: Role) -> Connection {
-    let config = Config {
-        limits: Limits { frame_bytes_max: 1 << 20, ..Limits::DEFAULT },
-        ..Config::default()
-    };
+    let config = Config::default();
     match role {
         Role::Server => Connection::server(&config),
         Role::Client => {

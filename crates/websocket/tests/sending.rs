@@ -100,7 +100,8 @@ fn misuse_inside_a_fragmented_message_is_refused() {
 
 #[test]
 fn a_frame_from_elsewhere_keeps_its_place() {
-    let limits = Limits { replies_bytes_max: 6, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.replies_bytes_max = 6;
     let mut end = End::new(Connection::server(&config(limits)));
     end.out = b"unsent".to_vec();
     end.hear(&masked(FIN | PING, b"held back"));

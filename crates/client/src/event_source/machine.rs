@@ -89,10 +89,9 @@ impl EventSource {
         entropy: Entropy,
     ) -> Result<Self, UsageError> {
         options.check()?;
-        let mut parser = Parser::new(Config {
-            limits: sockeye_sse::Limits { bytes_held_max: options.event_bytes_max },
-            comments: options.comments,
-        });
+        let mut held = sockeye_sse::Limits::default();
+        held.bytes_held_max = options.event_bytes_max;
+        let mut parser = Parser::new(Config { limits: held, comments: options.comments });
         parser.set_last_event_id(&options.last_event_id);
         Ok(Self {
             limits,

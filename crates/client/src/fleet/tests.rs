@@ -52,7 +52,8 @@ impl World {
     }
 
     fn of_streams(max: u32) -> Self {
-        let limits = Http2Limits { concurrent_streams_max: max, ..Http2Limits::DEFAULT };
+        let mut limits = Http2Limits::DEFAULT;
+        limits.concurrent_streams_max = max;
         Self::with(Config { limits, ..Config::default() }, Limits::DEFAULT)
     }
 

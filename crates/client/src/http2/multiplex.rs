@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sockeye_http2::{
-    Config, Connection, ConnectionError, EndStream, ErrorCode, Event, FieldBuffer, FieldLimits,
-    FieldReader, Limits as Http2Limits, ResetCause, StreamId, UsageError,
+    Config, Connection, ConnectionError, EndStream, ErrorCode, Event, FieldBuffer, FieldReader,
+    Limits as Http2Limits, ResetCause, StreamId, UsageError,
 };
 
 use super::lane::{Asked, Lane, LaneEnd};
@@ -53,16 +53,11 @@ impl Multiplex {
     /// Its window is for content on its way: what is held counts in the windows of streams only, so machines that take
     /// nothing stop no other one. [client:shared-stall]
     pub fn new(scheme: &'static str, limits: &Limits) -> Self {
-        let http2 = Http2Limits {
-            window_bytes: limits.stream_window_bytes,
-            connection_window_bytes: CONNECTION_WINDOW_BYTES.max(limits.stream_window_bytes),
-            fields: FieldLimits {
-                fields_max: limits.head.headers_max,
-                list_bytes_max: limits.head.head_bytes_max,
-                ..FieldLimits::DEFAULT
-            },
-            ..Http2Limits::DEFAULT
-        };
+        let mut http2 = Http2Limits::DEFAULT;
+        http2.window_bytes = limits.stream_window_bytes;
+        http2.connection_window_bytes = CONNECTION_WINDOW_BYTES.max(limits.stream_window_bytes);
+        http2.fields.fields_max = limits.head.headers_max;
+        http2.fields.list_bytes_max = limits.head.head_bytes_max;
         let config = Arc::new(Config { limits: http2, ..Config::default() });
         let mut out = Vec::new();
         let protocol = Connection::client(&config, &mut out);

@@ -240,7 +240,8 @@ fn a_goaway_moves_what_was_not_processed() {
 /// [client:http2-stream-limit]
 #[test]
 fn a_request_waits_for_a_stream() {
-    let limits = Http2Limits { concurrent_streams_max: 1, ..Http2Limits::DEFAULT };
+    let mut limits = Http2Limits::DEFAULT;
+    limits.concurrent_streams_max = 1;
     let mut pair = Pair::new(limits, ConnectProtocol::Accepted);
     pair.exchange();
     let (first, second) = (pair.ask(GET).0, pair.ask(GET));

@@ -117,7 +117,8 @@ impl Stream {
             204 => return Err(End::Over),
             200 if is_stream => {
                 let bytes_held_max = context.options.message_bytes_max;
-                let limits = sockeye_sse::Limits { bytes_held_max };
+                let mut limits = sockeye_sse::Limits::default();
+                limits.bytes_held_max = bytes_held_max;
                 Step::Open(Box::new(Open {
                     parser: Parser::new(Config { limits, ..Config::default() }),
                     held: Vec::new(),

@@ -277,7 +277,8 @@ fn a_server_that_does_not_read() {
     let error = in_time(move || {
         let limits = Limits { send_ms: SOON_MS, inbox_bytes_max: 100_000, ..LIMITS };
         let mut options = socket(&server);
-        options.limits = SocketLimits { message_bytes_max: 1 << 26, ..SocketLimits::DEFAULT };
+        options.limits = SocketLimits::DEFAULT;
+        options.limits.message_bytes_max = 1 << 26;
         let mut socket = WebSocket::with(options, limits.into()).expect("it is accepted");
         let big = vec![0; 1 << 20];
         loop {

@@ -19,8 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Larger than what any test sends.
 pub(crate) const BIG: u64 = 64 << 20;
 
-pub(crate) const LIMITS: Limits =
-    Limits { frame_bytes_max: BIG, message_bytes_max: BIG, ..Limits::DEFAULT };
+pub(crate) const LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.frame_bytes_max = BIG;
+    limits.message_bytes_max = BIG;
+    limits
+};
 
 /// A server for one connection, on a thread of its own. Whoever drops it waits for the end of the script.
 pub(crate) struct Once {

@@ -23,11 +23,13 @@ fn config() -> Arc<Config> {
         window_bytes: 40,
         connection_window_bytes: 65_535,
         table_bytes: 4096,
-        fields: hpack::Limits {
-            block_bytes_max: 200,
-            fields_max: 12,
-            list_bytes_max: 700,
-            decoded_bytes_max: 2000,
+        fields: {
+            let mut limits = hpack::Limits::DEFAULT;
+            limits.block_bytes_max = 200;
+            limits.fields_max = 12;
+            limits.list_bytes_max = 700;
+            limits.decoded_bytes_max = 2000;
+            limits
         },
         continuations_max: 2,
         control_bytes_max: 400,

@@ -18,7 +18,8 @@ pub(super) struct Reader<C> {
 
 impl<C: AsRef<[u8]>> Reader<C> {
     pub(super) fn new(event_bytes_max: usize, last_event_id: &str) -> Self {
-        let limits = Limits { bytes_held_max: event_bytes_max };
+        let mut limits = Limits::default();
+        limits.bytes_held_max = event_bytes_max;
         let mut parser = Parser::new(Config { limits, ..Config::default() });
         parser.set_last_event_id(last_event_id);
         Self { parser, chunk: None, read: 0, last_event_id: None }

@@ -109,7 +109,8 @@ fn references_are_counted() {
 #[test]
 fn rapid_resets_end_the_connection() {
     let mut stage = stage();
-    let few = Http2Limits { resets: Rate::new(20, 1), ..Http2Limits::DEFAULT };
+    let mut few = Http2Limits::DEFAULT;
+    few.resets = Rate::new(20, 1);
     let mut limits = sockeye_server::Limits::default();
     limits.http2 = Some(few);
     stage.server.set_limits(limits);

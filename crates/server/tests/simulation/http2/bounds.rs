@@ -42,7 +42,11 @@ fn streams_end_as_fast_as_they_open() {
     const PAIRS: u32 = 3_000;
     let mut stage = Stage::new(1 << 20, |limits: &mut Limits| {
         let resets = Rate::new(PAIRS, 0);
-        limits.http2 = Some(sockeye_http2::Limits { resets, ..sockeye_http2::Limits::DEFAULT });
+        limits.http2 = Some({
+            let mut limits = sockeye_http2::Limits::DEFAULT;
+            limits.resets = resets;
+            limits
+        });
     });
     let mut attackers: Vec<Peer> = (0..4).map(|_| stage.peer("")).collect();
     for attacker in &mut attackers {
@@ -315,7 +319,11 @@ fn a_body_that_is_too_long_is_refused_once() {
     let mut stage = Stage::new(1 << 20, |limits: &mut Limits| {
         limits.body_bytes_max = 50_000;
         let few = sockeye_http2::Limits::DEFAULT;
-        limits.http2 = Some(sockeye_http2::Limits { connection_window_bytes: 65_535, ..few });
+        limits.http2 = Some({
+            let mut limits = few;
+            limits.connection_window_bytes = 65_535;
+            limits
+        });
     });
     let mut client = Client::connect(&mut stage);
     let mut post = |client: &mut Client, bytes: usize| {

@@ -47,7 +47,8 @@ impl Client {
 
     /// A client that takes so many bytes of each stream.
     pub(crate) fn with_window(stage: &mut Stage, window_bytes: u32) -> Self {
-        let limits = Limits { window_bytes, ..Limits::DEFAULT };
+        let mut limits = Limits::DEFAULT;
+        limits.window_bytes = window_bytes;
         let config = Arc::new(Config { limits, ..Config::default() });
         let mut out = Vec::new();
         let protocol = Connection::client(&config, &mut out);

@@ -57,7 +57,8 @@ pub(crate) struct Streams {
 impl Streams {
     pub(crate) fn new(peer: Peer, id: usize, random: &mut Random) -> Self {
         let window_bytes = [1, 100, 5_000, 65_535][random.below(4)];
-        let limits = Limits { window_bytes, ..Limits::DEFAULT };
+        let mut limits = Limits::DEFAULT;
+        limits.window_bytes = window_bytes;
         let config = Arc::new(Config { limits, ..Config::default() });
         let mut out = Vec::new();
         Self {
