@@ -117,7 +117,7 @@ fn events(stream: &inputs::EventStream) -> Group {
     let lent = |chunks: &[Bytes]| {
         block_on(async {
             let (mut events, mut count) = (EventStream::new(sse::body(chunks)), 0);
-            while events.next_with(|event| drop(black_box(event))).await.is_some() {
+            while events.next_with(|event| _ = black_box(event)).await.is_some() {
                 count += 1;
             }
             count
