@@ -17,15 +17,15 @@ use kafka_protocol::records::{
 use crate::range::{Entry, position};
 
 /// The bytes of a batch besides its records, and those of a record besides its entry, at the most.
-const BATCH_BYTES: usize = 61;
+pub(crate) const BATCH_BYTES: usize = 61;
 const RECORD_BYTES: usize = 35;
 
 /// Before the attributes: what a batch of any version has.
 const PREFIX: usize = 12;
 
 /// The bit of batches that mark the end of a transaction, and those of a compression.
-const IS_CONTROL: i16 = 1 << 5;
-const COMPRESSION: i16 = 0b111;
+pub(crate) const IS_CONTROL: i16 = 1 << 5;
+pub(crate) const COMPRESSION: i16 = 0b111;
 
 /// The records of a compressed batch that are told as empty entries. A batch that says that it has more is a hole.
 const COMPRESSED_RECORDS_MAX: i32 = 1 << 20;
@@ -89,10 +89,10 @@ pub(crate) fn decode(mut bytes: &[u8], from: i64) -> Result<(Vec<Entry>, i64), M
 }
 
 /// A batch, and the bytes behind it.
-type Split<'b> = (&'b [u8], &'b [u8]);
+pub(crate) type Split<'b> = (&'b [u8], &'b [u8]);
 
 /// Splits the first batch off; `None` if there is none, or a part of one.
-fn split(bytes: &[u8]) -> Result<Option<Split<'_>>, Malformed> {
+pub(crate) fn split(bytes: &[u8]) -> Result<Option<Split<'_>>, Malformed> {
     let Some(length) = bytes.get(8..PREFIX) else { return Ok(None) };
     let length = i32::from_be_bytes(length.try_into().expect("four bytes"));
     let length = usize::try_from(length).map_err(|_| Malformed)?;
@@ -131,12 +131,13 @@ fn decode_one(batch: &[u8], from: i64, entries: &mut Vec<Entry>) -> Result<i64, 
     Ok(last)
 }
 
-fn field<const N: usize>(batch: &[u8], at: usize) -> Result<[u8; N], Malformed> {
+/// Bytes of a batch at a fixed place.
+pub(crate) fn field<const N: usize>(batch: &[u8], at: usize) -> Result<[u8; N], Malformed> {
     batch.get(at..).and_then(|rest| rest.first_chunk()).copied().ok_or(Malformed)
 }
 
 /// Reads numbers and bytes of records.
-struct Reader<'b>(&'b [u8]);
+pub(crate) struct Reader<'b>(pub(crate) &'b [u8]);
 
 impl<'b> Reader<'b> {
     /// The offset of a record behind the batch's first one, and its value, which is empty if there is none.
@@ -152,7 +153,8 @@ impl<'b> Reader<'b> {
         Ok((delta, record.take(value.max(0))?))
     }
 
-    fn take(&mut self, length: i64) -> Result<&'b [u8], Malformed> {
+    /// The next bytes.
+    pub(crate) fn take(&mut self, length: i64) -> Result<&'b [u8], Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed)?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
@@ -160,7 +162,7 @@ impl<'b> Reader<'b> {
     }
 
     /// A number in groups of seven bits, the lowest first, with the sign in its lowest bit.
-    fn number(&mut self) -> Result<i64, Malformed> {
+    pub(crate) fn number(&mut self) -> Result<i64, Malformed> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let [byte] = *self.take(1)? else { return Err(Malformed) };

@@ -15,6 +15,7 @@ mod sasl;
 mod session;
 mod settings;
 mod shared;
+mod source;
 mod topic;
 mod trim;
 mod trouble;
@@ -23,4 +24,5 @@ mod versions;
 
 pub use config::{DEFAULT_TOPIC, KafkaConfig, KafkaLimits, Mechanism};
 pub use engine::KafkaEngine;
+pub use source::{KafkaSource, KafkaSourceConfig, SourceUrlError};
 pub use url::UrlError;

@@ -24,6 +24,11 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A connection that has logged in.
 pub(crate) struct Link<'c> {
     pub(crate) place: Place<'c>,
+    wire: Wire,
+}
+
+/// A connection without the place that it leads to.
+pub(crate) struct Wire {
     versions: Versions,
     stream: Box<dyn Stream>,
     arrived: BytesMut,
@@ -38,6 +43,16 @@ impl<'c> Link<'c> {
         timeout(place.config.patience(), Self::connect(place)).await.map_err(|_| place.late())?
     }
 
+    /// A connection that was opened before.
+    pub(crate) const fn of(place: Place<'c>, wire: Wire) -> Self {
+        Self { place, wire }
+    }
+
+    /// The connection itself.
+    pub(crate) fn into_wire(self) -> Wire {
+        self.wire
+    }
+
     async fn connect(place: Place<'c>) -> Result<Self, Trouble> {
         let Place { server, config } = place;
         let security = match config.uses_tls {
@@ -47,11 +62,12 @@ impl<'c> Link<'c> {
         let stream = stream::connect(server, security).await?;
         let versions = Versions::default();
         let (arrived, waiting) = (BytesMut::new(), VecDeque::new());
-        let mut link = Self { place, versions, stream, arrived, correlation: 0, waiting };
+        let wire = Wire { versions, stream, arrived, correlation: 0, waiting };
+        let mut link = Self { place, wire };
         link.send_version(&ApiVersionsRequest::default(), 0).await?;
         let listed = link.receive::<ApiVersionsRequest>().await;
         let listed = listed.map_err(|trouble| of_stranger(&trouble, place))?;
-        link.versions = versions_of(&listed, place)?;
+        link.wire.versions = versions_of(&listed, place)?;
         if place.config.user.is_some() {
             sasl::log_in(&mut link).await?;
         }
@@ -60,7 +76,7 @@ impl<'c> Link<'c> {
 
     /// The newest version of a request that both sides have; no newer one than `max`.
     pub(crate) fn version<R: Request>(&self, max: i16) -> Option<i16> {
-        self.versions.of(R::KEY, max)
+        self.wire.versions.of(R::KEY, max)
     }
 
     /// Sends a request, and waits for its answer within the patience. No other request waits.
@@ -89,13 +105,13 @@ impl<'c> Link<'c> {
         request: &R,
         version: i16,
     ) -> Result<(), Trouble> {
-        self.correlation = self.correlation.wrapping_add(1);
-        let frame = encode(request, version, self.correlation);
+        self.wire.correlation = self.wire.correlation.wrapping_add(1);
+        let frame = encode(request, version, self.wire.correlation);
         let frame = frame.map_err(|error| self.place.strange(error))?;
-        let sent = timeout(self.place.config.patience(), self.stream.write_all(&frame)).await;
+        let sent = timeout(self.place.config.patience(), self.wire.stream.write_all(&frame)).await;
         let sent = sent.map_err(|_| self.place.late())?;
         sent.map_err(|error| stream::trouble_of(&error, self.place.server))?;
-        self.waiting.push_back((self.correlation, version));
+        self.wire.waiting.push_back((self.wire.correlation, version));
         Ok(())
     }
 
@@ -105,7 +121,7 @@ impl<'c> Link<'c> {
         let place = self.place;
         let strange = |what: &dyn core::fmt::Display| place.strange(what);
         let (correlation, version) =
-            self.waiting.pop_front().ok_or_else(|| strange(&"nothing was asked"))?;
+            self.wire.waiting.pop_front().ok_or_else(|| strange(&"nothing was asked"))?;
         let header = R::Response::header_version(version);
         let header = ResponseHeader::decode(&mut answer, header).map_err(|it| strange(&it))?;
         if header.correlation_id != correlation {
@@ -117,17 +133,17 @@ impl<'c> Link<'c> {
     /// The next frame, without its length.
     async fn frame(&mut self) -> Result<Bytes, Trouble> {
         loop {
-            if let Some(length) = self.arrived.first_chunk::<4>() {
+            if let Some(length) = self.wire.arrived.first_chunk::<4>() {
                 let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
                 if length > ANSWER_BYTES_MAX {
                     return Err(self.place.strange("an answer is too long, or none of Kafka"));
                 }
-                if self.arrived.len() >= 4 + length {
-                    self.arrived.advance(4);
-                    return Ok(self.arrived.split_to(length).freeze());
+                if self.wire.arrived.len() >= 4 + length {
+                    self.wire.arrived.advance(4);
+                    return Ok(self.wire.arrived.split_to(length).freeze());
                 }
             }
-            let read = self.stream.read_buf(&mut self.arrived).await;
+            let read = self.wire.stream.read_buf(&mut self.wire.arrived).await;
             if read.map_err(|error| stream::trouble_of(&error, self.place.server))? == 0 {
                 return Err(self.place.trouble(TroubleKind::Unreachable, "closed the connection"));
             }

@@ -124,7 +124,7 @@ fn options(query: &str, config: &mut KafkaConfig) -> Result<(), UrlError> {
 }
 
 /// Whether a topic can have this name. `.` and `..` were directories.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     (1..=TOPIC_CHARS_MAX).contains(&name.len())
         && name.bytes().all(is_allowed)

@@ -2,13 +2,15 @@
 
 use kafka_protocol::messages::{
     ApiVersionsResponse, CreateTopicsRequest, DeleteRecordsRequest, DescribeConfigsRequest,
-    FetchRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
+    SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Request, VersionRange};
 
 /// What is used of each request: the key, the oldest version that has what is needed, and the newest one that was
 /// tried.
-const USED: [(i16, &str, VersionRange); 8] = [
+const USED: [(i16, &str, VersionRange); 15] = [
     (ProduceRequest::KEY, "Produce", range(3, 13)),
     (FetchRequest::KEY, "Fetch", range(5, 17)),
     (ListOffsetsRequest::KEY, "ListOffsets", range(1, 9)),
@@ -18,6 +20,26 @@ const USED: [(i16, &str, VersionRange); 8] = [
     (DeleteRecordsRequest::KEY, "DeleteRecords", range(0, 2)),
     (DescribeConfigsRequest::KEY, "DescribeConfigs", range(1, 4)),
     (36, "SaslAuthenticate", range(0, 2)),
+    (FindCoordinatorRequest::KEY, "FindCoordinator", range(0, 3)),
+    (JoinGroupRequest::KEY, "JoinGroup", range(2, 5)),
+    (SyncGroupRequest::KEY, "SyncGroup", range(1, 3)),
+    (HeartbeatRequest::KEY, "Heartbeat", range(1, 3)),
+    (LeaveGroupRequest::KEY, "LeaveGroup", range(1, 2)),
+    (OffsetCommitRequest::KEY, "OffsetCommit", range(2, 7)),
+    (OffsetFetchRequest::KEY, "OffsetFetch", range(2, 7)),
+];
+
+/// Requests that are asked for only where they are needed.
+const OPTIONAL: [i16; 9] = [
+    DeleteRecordsRequest::KEY,
+    36,
+    FindCoordinatorRequest::KEY,
+    JoinGroupRequest::KEY,
+    SyncGroupRequest::KEY,
+    HeartbeatRequest::KEY,
+    LeaveGroupRequest::KEY,
+    OffsetCommitRequest::KEY,
+    OffsetFetchRequest::KEY,
 ];
 
 /// Fetches name a topic by its identifier from this version on, appends from the next one.
@@ -41,8 +63,7 @@ impl Versions {
             let common = listed.map(|api| used.intersect(&range(api.min_version, api.max_version)));
             match common.filter(|common| !common.is_empty()) {
                 Some(common) => versions.push((key, common)),
-                // Both are asked for only where they are needed.
-                None if [DeleteRecordsRequest::KEY, 36].contains(&key) => {}
+                None if OPTIONAL.contains(&key) => {}
                 None => return Err(name),
             }
         }

@@ -1,0 +1,122 @@
+//! A topic of Kafka as the bus of a source.
+//!
+//! One process at a time takes the messages: the leader of a consumer group, who assigns all partitions to itself. The
+//! coordinator takes commits of the others no more.
+
+mod cluster;
+mod group;
+mod place;
+mod records;
+mod session;
+mod url;
+
+use core::time::Duration;
+
+use sockeye_backbone::{Trouble, TroubleKind};
+use sockeye_source::{Bus, Id, Message, Opened, Room};
+use tokio::runtime::{self, Runtime};
+
+use self::group::Member;
+use self::session::Session;
+pub use self::url::{KafkaSourceConfig, SourceUrlError};
+
+/// Messages of a topic, as the one active member of a consumer group.
+pub struct KafkaSource {
+    config: KafkaSourceConfig,
+    member: Member,
+    /// The session, and the runtime of its connections.
+    session: Option<(Runtime, Session)>,
+    /// The server that is tried next.
+    at: usize,
+}
+
+impl KafkaSource {
+    /// A source that connects when it is opened.
+    pub fn new(config: KafkaSourceConfig) -> Self {
+        Self { config, member: Member::default(), session: None, at: 0 }
+    }
+
+    /// Tries one server after the other. Why the first one is none, if none is.
+    fn connect(&mut self) -> Result<(Runtime, Session), Trouble> {
+        let mut first = None;
+        for _ in 0..self.config.kafka.servers.len() {
+            match self.connect_to(self.at) {
+                Ok(session) => return Ok(session),
+                Err(trouble) => _ = first.get_or_insert(trouble),
+            }
+            self.at = (self.at + 1) % self.config.kafka.servers.len();
+        }
+        Err(first.expect("a URL has a server"))
+    }
+
+    fn connect_to(&self, at: usize) -> Result<(Runtime, Session), Trouble> {
+        let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build();
+        let runtime = runtime.map_err(|error| {
+            let text = format!("there can be no connection: {error}");
+            Trouble::new(TroubleKind::Unreachable, text)
+        })?;
+        let server = &self.config.kafka.servers[at];
+        let session = runtime.block_on(Session::connect(server, &self.config))?;
+        Ok((runtime, session))
+    }
+
+    /// Runs a step of the session. After a trouble there is none.
+    fn on_session<T>(
+        &mut self,
+        step: impl AsyncFnOnce(&mut Session, &KafkaSourceConfig, &mut Member) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let Some((runtime, mut session)) = self.session.take() else {
+            return Err(Trouble::new(TroubleKind::Unreachable, "there is no connection"));
+        };
+        let done = runtime.block_on(step(&mut session, &self.config, &mut self.member))?;
+        self.session = Some((runtime, session));
+        Ok(done)
+    }
+}
+
+impl Bus for KafkaSource {
+    fn open(&mut self) -> Result<Opened, Trouble> {
+        if self.session.is_none() {
+            self.session = Some(self.connect()?);
+        }
+        let is_owner =
+            self.on_session(async |session, config, member| session.open(config, member).await)?;
+        Ok(if is_owner { Opened::Active } else { Opened::Standby })
+    }
+
+    fn take(
+        &mut self,
+        room: Room,
+        wait: Duration,
+        _known: &mut dyn Iterator<Item = &str>,
+        into: &mut Vec<Message>,
+    ) -> Result<(), Trouble> {
+        self.on_session(async |session, config, member| {
+            session.take(config, member, (room, wait), into).await
+        })
+    }
+
+    fn acknowledge(&mut self, ids: &[Id]) -> Result<(), Trouble> {
+        self.on_session(async |session, config, member| {
+            session.acknowledge(config, member, ids).await
+        })
+    }
+
+    fn pending(&mut self) -> Result<Option<u64>, Trouble> {
+        self.on_session(async |session, config, member| session.pending(config, member).await)
+    }
+}
+
+/// Leaves the group, so that another process need not wait for the end of the membership.
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        let _ =
+            self.on_session(async |session, config, member| session.leave(config, member).await);
+    }
+}
+
+impl core::fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("KafkaSource").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,385 @@
+//! A session: connections to the brokers, the membership, and what was read.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use kafka_protocol::error::{ParseResponseErrorCode as _, ResponseError};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, ListOffsetsRequest};
+use sockeye_backbone::driver::Server;
+use sockeye_backbone::{Trouble, TroubleKind};
+use sockeye_source::{Id, Message, Room};
+use tokio::time::timeout;
+
+use super::cluster::{Broker, Layout};
+use super::group::{Group, Member, of_code};
+use super::place::Place;
+use super::records::{self, Record, Unreadable};
+use super::url::KafkaSourceConfig;
+use crate::versions::FETCH_BY_ID;
+
+/// The shortest wait for records: Tansu 0.6 says nothing if the time is over before it has looked.
+const WAIT_MIN: Duration = Duration::from_millis(20);
+
+/// The bytes of an answer, and those of a partition in it. The first batch may be larger.
+const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
+const PARTITION_BYTES: i32 = 1024 * 1024;
+
+/// Only records of transactions that have ended.
+const READ_COMMITTED: i8 = 1;
+
+/// The times that stand for the ends of a partition.
+const EARLIEST: i64 = -2;
+const LATEST: i64 = -1;
+
+/// A session that has connections.
+pub(super) struct Session {
+    layout: Layout,
+    /// What identifiers of messages begin with.
+    life: Box<str>,
+    group: Group,
+    partitions: Vec<Partition>,
+    /// Messages that were read and not taken, in the order of their partitions.
+    waiting: VecDeque<Message>,
+    /// Their bytes.
+    bytes: usize,
+    /// The partition that is read first next time.
+    first: usize,
+}
+
+/// A partition that is read.
+struct Partition {
+    index: i32,
+    leader: usize,
+    place: Place,
+    /// The offset behind the last one, as far as it was told.
+    high: Option<i64>,
+}
+
+impl Session {
+    /// Connects to the brokers that one of them names.
+    pub(super) async fn connect(
+        server: &Server,
+        config: &KafkaSourceConfig,
+    ) -> Result<Self, Trouble> {
+        let mut layout = Layout::ask(Broker::new(-1, server.clone()), &config.kafka).await?;
+        let group = Group::find(&mut layout, config).await?;
+        let life = layout.life.simple().to_string().into();
+        let (partitions, waiting) = (Vec::new(), VecDeque::new());
+        Ok(Self { layout, life, group, partitions, waiting, bytes: 0, first: 0 })
+    }
+
+    /// Whether the messages are this process's: then it begins with those that are not acknowledged.
+    pub(super) async fn open(
+        &mut self,
+        config: &KafkaSourceConfig,
+        member: &mut Member,
+    ) -> Result<bool, Trouble> {
+        if !self.group.is_owner(&mut self.layout, config, member).await? {
+            return Ok(false);
+        }
+        let commits = self.group.committed(&mut self.layout, config).await?;
+        let life = &self.life;
+        let partition = |(index, leader): &(i32, usize)| {
+            let commit = commits.iter().find(|(of, ..)| of == index);
+            let place = commit.map(|(_, floor, metadata)| Place::committed(life, *floor, metadata));
+            let place = place.unwrap_or_default();
+            Partition { index: *index, leader: *leader, place, high: None }
+        };
+        self.partitions = self.layout.partitions.iter().map(partition).collect();
+        self.waiting.clear();
+        self.bytes = 0;
+        Ok(true)
+    }
+
+    /// Takes the next messages. If there are none, it waits for so long.
+    pub(super) async fn take(
+        &mut self,
+        config: &KafkaSourceConfig,
+        member: &mut Member,
+        (room, wait): (Room, Duration),
+        into: &mut Vec<Message>,
+    ) -> Result<(), Trouble> {
+        self.group.beat(&mut self.layout, config, member).await?;
+        if self.waiting.is_empty() && !room.is_none() {
+            self.fetch(config, wait.max(WAIT_MIN)).await?;
+        }
+        let (mut entries, mut bytes) = (0, 0);
+        while entries < room.entries && bytes < room.bytes {
+            let Some(message) = self.waiting.pop_front() else { break };
+            let cost = message.cost();
+            (entries, bytes) = (entries + 1, bytes + cost);
+            self.bytes -= cost;
+            into.push(message);
+        }
+        Ok(())
+    }
+
+    /// Notes that messages are published, and commits what follows from it.
+    pub(super) async fn acknowledge(
+        &mut self,
+        config: &KafkaSourceConfig,
+        member: &mut Member,
+        ids: &[Id],
+    ) -> Result<(), Trouble> {
+        for id in ids {
+            let Some((index, offset)) = self.read_id(id) else { continue };
+            let partition = self.partitions.iter_mut().find(|it| it.index == index);
+            partition.into_iter().for_each(|it| it.place.acknowledge(offset));
+        }
+        // Those that were published before the session may have been read again.
+        if self.waiting.iter().any(|message| ids.contains(&message.id)) {
+            self.waiting.retain(|message| !ids.contains(&message.id));
+            self.bytes = self.waiting.iter().map(Message::cost).sum();
+        }
+        self.commit(config, member).await
+    }
+
+    /// The partition and the offset of an identifier of this topic.
+    fn read_id(&self, id: &str) -> Option<(i32, i64)> {
+        let (life, place) = id.split_once('-')?;
+        let (index, offset) = place.split_once('-')?;
+        (*life == *self.life).then_some((index.parse().ok()?, offset.parse().ok()?))
+    }
+
+    async fn commit(
+        &mut self,
+        config: &KafkaSourceConfig,
+        member: &mut Member,
+    ) -> Result<(), Trouble> {
+        let news = |it: &Partition| {
+            let (floor, metadata) = it.place.commit(&self.life)?;
+            Some((it.index, floor, metadata))
+        };
+        let commits: Vec<_> = self.partitions.iter().filter_map(news).collect();
+        if commits.is_empty() {
+            return Ok(());
+        }
+        self.group.commit(&mut self.layout, config, member, &commits).await?;
+        for (index, floor, metadata) in commits {
+            let partition = self.partitions.iter_mut().find(|it| it.index == index);
+            partition.into_iter().for_each(|it| it.place.told((floor, metadata.clone())));
+        }
+        Ok(())
+    }
+
+    /// The messages that were not read, and those that are not acknowledged; `None` if a partition has not told its end.
+    pub(super) async fn pending(
+        &mut self,
+        config: &KafkaSourceConfig,
+        member: &mut Member,
+    ) -> Result<Option<u64>, Trouble> {
+        // The end of a transaction moves the place, too.
+        self.commit(config, member).await?;
+        let count = |it: &Partition| {
+            let ahead = u64::try_from(it.high?.saturating_sub(it.place.next())).unwrap_or_default();
+            Some(ahead + it.place.pending() as u64)
+        };
+        Ok(self.partitions.iter().map(count).sum())
+    }
+
+    /// Leaves the group.
+    pub(super) async fn leave(
+        &mut self,
+        config: &KafkaSourceConfig,
+        member: &Member,
+    ) -> Result<(), Trouble> {
+        self.group.leave(&mut self.layout, config, member).await
+    }
+
+    // --- Reading ---------------------------------------------------------------------------------
+
+    /// Asks all leaders for records, and reads what they have.
+    async fn fetch(&mut self, config: &KafkaSourceConfig, wait: Duration) -> Result<(), Trouble> {
+        self.first = (self.first + 1) % self.partitions.len().max(1);
+        let life = self.layout.life;
+        let mut asked = Vec::new();
+        for (at, broker) in self.layout.brokers.iter_mut().enumerate() {
+            let (behind, ahead) = self.partitions.split_at(self.first);
+            let of_broker = ahead.iter().chain(behind).filter(|it| it.leader == at);
+            let wanted: Vec<_> = of_broker.filter(|it| it.place.has_room()).map(wanted).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let send = async |link: &mut crate::link::Link<'_>| {
+                let version = link.version::<FetchRequest>(i16::MAX).ok_or_else(|| link.lacks())?;
+                let topic = match version < FETCH_BY_ID {
+                    true => FetchTopic::default().with_topic(config.topic_name()),
+                    false => FetchTopic::default().with_topic_id(life),
+                };
+                let request = fetch_request(topic.with_partitions(wanted), wait);
+                link.send_version(&request, version).await
+            };
+            broker.run(&config.kafka, send).await?;
+            asked.push(at);
+        }
+        let late = wait + config.kafka.patience();
+        for at in asked {
+            let broker = &mut self.layout.brokers[at];
+            let answer = broker.run(&config.kafka, async |link| {
+                let answer = timeout(late, link.receive::<FetchRequest>()).await;
+                answer.map_err(|_| link.place.late())?
+            });
+            let answer = answer.await?;
+            self.hear(config, at, &answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what a leader has answered. An answer may say nothing: Tansu 0.6 does so if it has not looked in time.
+    async fn hear(
+        &mut self,
+        config: &KafkaSourceConfig,
+        at: usize,
+        answer: &FetchResponse,
+    ) -> Result<(), Trouble> {
+        if let Some(code) = answer.error_code.err() {
+            return Err(of_code(&self.layout.brokers[at], config, code));
+        }
+        for data in answer.responses.iter().flat_map(|topic| &topic.partitions) {
+            let index = data.partition_index;
+            let Some(which) = self.partitions.iter().position(|it| it.index == index) else {
+                continue;
+            };
+            match data.error_code.err() {
+                None => self.read(config, which, data)?,
+                Some(ResponseError::OffsetOutOfRange) => self.find(config, which).await?,
+                // The broker does not know yet how far the log is confirmed.
+                Some(ResponseError::OffsetNotAvailable) => {}
+                Some(code) => return Err(of_code(&self.layout.brokers[at], config, code)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the records of a partition.
+    fn read(
+        &mut self,
+        config: &KafkaSourceConfig,
+        which: usize,
+        data: &PartitionData,
+    ) -> Result<(), Trouble> {
+        let partition = &mut self.partitions[which];
+        let from = partition.place.next();
+        let end = match data.last_stable_offset {
+            ..0 => data.high_watermark,
+            stable => stable,
+        };
+        partition.high = Some(end);
+        let aborted = data.aborted_transactions.iter().flatten();
+        let aborted: Vec<_> = aborted.map(|it| (it.producer_id.0, it.first_offset)).collect();
+        let bytes = data.records.clone().unwrap_or_default();
+        let mut found = Vec::new();
+        let next = records::read(&bytes, from, &aborted, &mut found);
+        let next = next.map_err(|why| {
+            let place = self.layout.brokers[partition.leader].place(&config.kafka);
+            let what = match why {
+                Unreadable::Malformed => return place.strange("the records are none"),
+                Unreadable::Old => "has records of Kafka before 0.11, which a source does not read".into(),
+                Unreadable::Compressed(kind) => format!(
+                    "has records that a producer has compressed ({kind}), which a source does not read: set \
+                     compression.type=none at producers, or compression.type=uncompressed of the topic"
+                ),
+            };
+            place.trouble(TroubleKind::Settings, &what)
+        })?;
+        for record in found {
+            if partition.place.read(record.offset) {
+                let message = message(&self.life, partition.index, &record, &config.null);
+                self.bytes += message.cost();
+                self.waiting.push_back(message);
+            }
+        }
+        partition.place.read_to(next);
+        Ok(())
+    }
+
+    /// Goes on in a partition that has not the offset that is next: where it begins, or ends.
+    async fn find(&mut self, config: &KafkaSourceConfig, which: usize) -> Result<(), Trouble> {
+        let [start, high] = self.ends(config, which).await?;
+        let partition = &mut self.partitions[which];
+        let next = partition.place.next();
+        if next < start {
+            // A topic that is read from its beginning begins where it does.
+            if next > 0 {
+                let id = identifier(&self.life, partition.index, next);
+                self.waiting.push_back(Message { id, is_gone: true, ..Message::default() });
+            }
+            partition.place.jump_to(start);
+        } else if next > high {
+            // The log has lost its tail. What comes there now was never published.
+            partition.place.jump_to(high);
+        }
+        partition.high = Some(high);
+        self.bytes = self.waiting.iter().map(Message::cost).sum();
+        Ok(())
+    }
+
+    /// The first offset of a partition, and the one behind its last.
+    async fn ends(
+        &mut self,
+        config: &KafkaSourceConfig,
+        which: usize,
+    ) -> Result<[i64; 2], Trouble> {
+        let Partition { index, leader, .. } = self.partitions[which];
+        let broker = &mut self.layout.brokers[leader];
+        let mut ends = [0; 2];
+        for (end, time) in ends.iter_mut().zip([EARLIEST, LATEST]) {
+            let partition =
+                ListOffsetsPartition::default().with_partition_index(index).with_timestamp(time);
+            let topic = ListOffsetsTopic::default()
+                .with_name(config.topic_name())
+                .with_partitions(vec![partition]);
+            let request = ListOffsetsRequest::default()
+                .with_replica_id(BrokerId(-1))
+                .with_topics(vec![topic]);
+            let answer = broker.ask(&config.kafka, &request, Duration::ZERO).await?;
+            let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
+            let strange = || broker.place(&config.kafka).strange("no partition is told of");
+            let partition = partition.ok_or_else(strange)?;
+            if let Some(code) = partition.error_code.err() {
+                return Err(of_code(broker, config, code));
+            }
+            *end = partition.offset;
+        }
+        Ok(ends)
+    }
+}
+
+fn wanted(partition: &Partition) -> FetchPartition {
+    FetchPartition::default()
+        .with_partition(partition.index)
+        .with_fetch_offset(partition.place.next())
+        .with_partition_max_bytes(PARTITION_BYTES)
+}
+
+fn fetch_request(topic: FetchTopic, wait: Duration) -> FetchRequest {
+    FetchRequest::default()
+        .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
+        .with_min_bytes(1)
+        .with_max_bytes(ANSWER_BYTES)
+        .with_isolation_level(READ_COMMITTED)
+        .with_topics(vec![topic])
+}
+
+fn identifier(life: &str, index: i32, offset: i64) -> Id {
+    format!("{life}-{index}-{offset}").into()
+}
+
+/// The message of a record. Its key and its headers are fields, if they are texts.
+fn message(life: &str, index: i32, record: &Record<'_>, null: &str) -> Message {
+    let text = |bytes| str::from_utf8(bytes).ok().map(Box::from);
+    let mut fields: Vec<(Box<str>, Box<str>)> = Vec::new();
+    fields.extend(record.key.and_then(text).map(|key| ("key".into(), key)));
+    fields.extend(
+        record.headers.iter().filter_map(|(name, value)| Option::zip(text(name), text(value))),
+    );
+    Message {
+        id: identifier(life, index, record.offset),
+        body: record.value.unwrap_or(null.as_bytes()).to_vec(),
+        fields,
+        ..Message::default()
+    }
+}
