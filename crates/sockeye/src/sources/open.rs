@@ -4,11 +4,13 @@ use sockeye_source::Bus;
 use sockeye_terminal::Failure;
 
 use crate::config::SourceConfig;
-#[cfg(any(feature = "nats", feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "kafka", feature = "nats", feature = "redis", feature = "postgres"))]
 use crate::login;
 
 /// A bus that can be asked for, and what of the mapping it decides.
 pub(super) enum Prepared {
+    #[cfg(feature = "kafka")]
+    Kafka(Box<sockeye_kafka::KafkaSourceConfig>),
     #[cfg(feature = "nats")]
     Nats(Box<sockeye_nats::NatsSourceConfig>),
     #[cfg(feature = "redis")]
@@ -30,7 +32,7 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// Those of a bus whose message is the content.
-    #[cfg(any(feature = "nats", feature = "redis"))]
+    #[cfg(any(feature = "kafka", feature = "nats", feature = "redis"))]
     const fn of(what: &'static str) -> Self {
         Self { what, channel: None, data: None, event: None, is_json: false }
     }
@@ -48,9 +50,10 @@ impl Prepared {
         match &*scheme {
             "redis" | "rediss" | "redis-sentinel" | "rediss-sentinel" => redis(name, config),
             "postgres" | "postgresql" => outbox(name, config),
+            "kafka" | "kafkas" => kafka(name, config),
             "nats" | "tls" => nats(name, config),
             _ => Err(Failure(
-                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, nats, tls, postgres and \
+                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, kafka, kafkas, nats, tls, postgres and \
                  postgresql"
                     .into(),
             )),
@@ -59,6 +62,8 @@ impl Prepared {
 
     pub(super) fn defaults(&self) -> Defaults {
         match *self {
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => Defaults::of("a topic of Kafka"),
             #[cfg(feature = "nats")]
             Self::Nats(_) => Defaults::of("a consumer of NATS"),
             #[cfg(feature = "redis")]
@@ -81,6 +86,8 @@ impl Prepared {
     /// The bus, which connects when it is opened.
     pub(super) fn bus(self) -> Box<dyn Bus + Send> {
         match self {
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => Box::new(sockeye_kafka::KafkaSource::new(*config)),
             #[cfg(feature = "nats")]
             Self::Nats(config) => Box::new(sockeye_nats::NatsSource::new(*config)),
             #[cfg(feature = "redis")]
@@ -131,6 +138,32 @@ fn outbox(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
     Ok(Prepared::Outbox(outbox))
 }
 
+#[cfg(not(feature = "kafka"))]
+fn kafka(_: &str, _: &SourceConfig) -> Result<Prepared, Failure> {
+    Err(Failure("url: this program was built without the driver for Kafka (feature kafka)".into()))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
+    let kafka = sockeye_kafka::KafkaSourceConfig::from_url(&config.url);
+    let mut kafka = kafka.map_err(|why| Failure(format!("url: {why}")))?;
+    kafka = kafka.with_patience_ms(config.patience_seconds.saturating_mul(1_000));
+    if config.format == Some(sockeye_source::Format::Json) {
+        kafka = kafka.with_null("null");
+    }
+    if let Some(password) = password(name, config)? {
+        kafka = kafka.with_password(&password);
+    }
+    if kafka.lacks_password() {
+        let why = "password_file: the URL names a user, whose password is missing";
+        return Err(Failure(why.into()));
+    }
+    if kafka.uses_tls() {
+        kafka = kafka.with_tls(login::trusting(config.ca_file.as_deref())?);
+    }
+    Ok(Prepared::Kafka(Box::new(kafka)))
+}
+
 #[cfg(not(feature = "nats"))]
 fn nats(_: &str, _: &SourceConfig) -> Result<Prepared, Failure> {
     Err(Failure("url: this program was built without the driver for NATS (feature nats)".into()))
@@ -160,13 +193,13 @@ fn nats(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
 }
 
 /// The password of a file, or of the source's variable in the environment.
-#[cfg(any(feature = "nats", feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "kafka", feature = "nats", feature = "redis", feature = "postgres"))]
 fn password(name: &str, config: &SourceConfig) -> Result<Option<String>, Failure> {
     login::password(config.password_file.as_deref(), &variable(name, "PASSWORD"))
 }
 
 /// The source's variable in the environment for a secret.
-#[cfg(any(feature = "nats", feature = "redis", feature = "postgres"))]
+#[cfg(any(feature = "kafka", feature = "nats", feature = "redis", feature = "postgres"))]
 fn variable(name: &str, secret: &str) -> String {
     let name = name.to_ascii_uppercase().replace('-', "_");
     format!("SOCKEYE_SOURCE_{name}_{secret}")
