@@ -240,7 +240,8 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
         (full_program.clone(), program::buses::CHECKS),
         (program, program::CHECKS),
         (full_program, program::FULL_CHECKS),
-        (on_kafka, program::KAFKA_CHECKS),
+        (on_kafka.clone(), program::KAFKA_CHECKS),
+        (on_kafka, program::buses::KAFKA_CHECKS),
     ] {
         let Some(program) = program else { continue };
         jobs.extend(checks.iter().map(|&(name, run)| -> Job {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::sources::{Feed, once, refused, shared};
 use super::{CHANNEL, Check, assert_once};
+use crate::kafka::KafkaServer;
 use crate::nats::{NatsServer, member};
 use crate::proxy::Proxy;
 use crate::server::LogServer;
@@ -17,6 +18,17 @@ pub(crate) const CHECKS: &[Check] = &[
         shared(program, &mut Consumer::new());
     }),
     ("program: consumer: what is wrong with it is named, and can be mended", wrong_consumer),
+];
+
+/// The checks on Tansu.
+pub(crate) const KAFKA_CHECKS: &[Check] = &[
+    ("program: topic: records come once and in order while all is killed and cut", |program| {
+        once(program, &mut Topic::new());
+    }),
+    ("program: topic: two nodes take turns while they are killed", |program| {
+        shared(program, &mut Topic::new());
+    }),
+    ("program: topic: one that is missing is named, and can be made", missing_topic),
 ];
 
 /// A consumer of a stream of NATS.
@@ -72,6 +84,91 @@ impl Feed for Consumer {
         let both = Option::zip(self.told("num_ack_pending"), self.told("num_pending"));
         both.and_then(|(one, other)| u32::try_from(one + other).ok()).unwrap_or(u32::MAX)
     }
+}
+
+/// A topic of Kafka: the channel's numbers are in one partition, and others in two more.
+struct Topic {
+    server: KafkaServer,
+    proxy: Proxy,
+    added: [i64; 3],
+}
+
+const TOPIC: &str = "numbers";
+
+impl Topic {
+    fn new() -> Self {
+        let topic = Self::missing();
+        topic.create();
+        topic
+    }
+
+    fn missing() -> Self {
+        let server = KafkaServer::start();
+        let proxy = Proxy::to(server.port);
+        Self { server, proxy, added: [0; 3] }
+    }
+
+    fn create(&self) {
+        assert_eq!(self.server.client().create(TOPIC, 3, &[]), 0);
+    }
+}
+
+impl Feed for Topic {
+    fn settings(&self) -> &'static str {
+        "channel = \"{key}\"\n"
+    }
+
+    fn url(&self) -> String {
+        format!("kafka://127.0.0.1:{}?topic={TOPIC}", self.proxy.port)
+    }
+
+    fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    fn server(&mut self) -> &mut dyn LogServer {
+        &mut self.server
+    }
+
+    /// Tansu keeps them in memory.
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// A member that was killed is waited for, for six seconds.
+    fn rounds(&self) -> u32 {
+        6
+    }
+
+    fn add(&mut self, first: u32, last: u32) {
+        let mut client = self.server.client();
+        for (partition, added) in (0..).zip(&mut self.added) {
+            let key = |number: u32| match partition {
+                0 => CHANNEL.to_owned(),
+                _ => format!("other:{}", number % 7),
+            };
+            let records = (first..=last).map(|it| (key(it), it.to_string()));
+            let records: Vec<_> = records.collect();
+            for batch in records.chunks(70) {
+                client.produce(TOPIC, partition, batch);
+            }
+            *added += i64::from(last - first + 1);
+        }
+    }
+
+    fn left(&self) -> u32 {
+        let committed = self.server.client().committed("sockeye", TOPIC, 3);
+        let left = self.added.iter().zip(committed).map(|(added, it)| added - it.max(0));
+        u32::try_from(left.sum::<i64>()).expect("no more are acknowledged than there are")
+    }
+}
+
+fn missing_topic(program: &Path) {
+    let mut feed = Topic::missing();
+    let (_node, mut follower) = refused(program, &feed, "has no topic");
+    feed.create();
+    feed.add(1, 100);
+    assert_once(&follower.wait_for(100), 100);
 }
 
 fn wrong_consumer(program: &Path) {

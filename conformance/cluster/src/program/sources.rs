@@ -62,6 +62,16 @@ pub(super) trait Feed {
 
     fn server(&mut self) -> &mut dyn LogServer;
 
+    /// Whether the server keeps its messages when it is killed.
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    /// The rounds of its checks.
+    fn rounds(&self) -> u32 {
+        ROUNDS
+    }
+
     /// Adds the numbers from the first to the last.
     fn add(&mut self, first: u32, last: u32);
 
@@ -223,13 +233,15 @@ pub(super) fn once(program: &Path, feed: &mut dyn Feed) {
     let mut node = start(program, feed, &["--data", &data, "--workers", "2"], settings);
     let mut follower = Follower::new([node.port]);
     let mut last = 0;
-    for round in 0..ROUNDS {
+    let rounds = feed.rounds();
+    for round in 0..rounds {
         feed.add(last + 1, last + ROUND);
         wait_for_count(&mut follower, last + 1 + round * 41 % (ROUND / 2));
         last += ROUND;
         match round % 4 {
+            0 | 1 if !feed.keeps() => node.kill(),
             0 => node.kill(),
-            1 => {
+            1 if feed.keeps() => {
                 feed.server().kill();
                 node.kill();
                 feed.server().run();
@@ -250,7 +262,7 @@ pub(super) fn once(program: &Path, feed: &mut dyn Feed) {
     follower.wait_for(last);
     wait("all are acknowledged", || feed.left() == 0);
     assert_once(&follower.events(), last);
-    assert!(follower.moves >= ROUNDS / 2, "the program was killed");
+    assert!(follower.moves >= rounds / 2, "the program was killed");
     let published = figure(node.port, "published_total").expect("a figure");
     assert!(published > 0 && figure(node.port, "up") == Some(1), "{published}");
     let _ = fs::remove_dir_all(data);
@@ -264,7 +276,7 @@ pub(super) fn shared(program: &Path, feed: &mut dyn Feed) {
     let ports = [nodes[0].port, nodes[1].port];
     let mut follower = Follower::new(ports);
     let mut last = 0;
-    for round in 0..ROUNDS / 2 {
+    for round in 0..feed.rounds() / 2 {
         feed.add(last + 1, last + ROUND);
         wait_for_count(&mut follower, last + 1 + round * 41 % (ROUND / 2));
         last += ROUND;
