@@ -4,6 +4,7 @@
 mod address;
 mod attempts;
 mod ends;
+mod fenced;
 mod limits;
 mod queues;
 #[cfg(feature = "tokio")]
@@ -16,6 +17,7 @@ mod tasks;
 pub use address::{AddressError, Authority, Server, UrlParts, percent_decoded, url_options};
 pub use attempts::Attempts;
 pub use ends::KnownEnds;
+pub use fenced::{FencedAppend, FencedWork};
 pub use limits::DriverLimits;
 pub use queues::{Append, Job, QueueLimits, Queues, Told, Trim, Turn};
 #[cfg(feature = "tokio")]

@@ -3,6 +3,7 @@
 use core::convert::Infallible;
 use std::sync::Arc;
 
+use sockeye_backbone::driver::FencedWork;
 use sockeye_backbone::{Position, Rejection, Trouble, TroubleKind};
 use tokio::select;
 use tokio_postgres::types::{ToSql, Type};
@@ -10,7 +11,7 @@ use tokio_postgres::{Error, Row, Statement};
 
 use crate::begin;
 use crate::link::Link;
-use crate::shared::{Shared, Work};
+use crate::shared::Shared;
 use crate::sql::Sql;
 use crate::table::column;
 use crate::trouble;
@@ -53,19 +54,21 @@ impl<'s> Appender<'s> {
         }
     }
 
-    async fn work(&mut self, work: &Work) -> Result<(), Trouble> {
+    async fn work(&mut self, work: &FencedWork) -> Result<(), Trouble> {
         let (fence, done) = match work {
-            Work::Batch(fence, entries) => (Some(*fence), self.append(*fence, entries).await?),
-            Work::Begin(entry) => (None, begin::begin(self.link, self.sql, entry).await?),
-            Work::Raise(entry) => (None, self.raise(entry).await?),
+            FencedWork::Batch(fence, entries) => {
+                (Some(*fence), self.append(*fence, entries).await?)
+            }
+            FencedWork::Begin(entry) => (None, begin::begin(self.link, self.sql, entry).await?),
+            FencedWork::Raise(entry) => (None, self.raise(entry).await?),
         };
         match (fence, done) {
             (_, Ok(Some(newest))) => self.shared.settle(work, Some(newest)),
             // There is no head of this fence.
             (Some(_), Ok(None)) => self.shared.reject(Rejection::Fenced),
             (None, Ok(None)) => match work {
-                Work::Raise(_) => self.shared.reject(Rejection::Gone),
-                Work::Begin(_) | Work::Batch(..) => self.shared.settle(work, None),
+                FencedWork::Raise(_) => self.shared.reject(Rejection::Gone),
+                FencedWork::Begin(_) | FencedWork::Batch(..) => self.shared.settle(work, None),
             },
             (_, Err(error)) => self.fail(&error).await?,
         }

@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use sockeye_backbone::driver::Taken;
+use sockeye_backbone::driver::{FencedAppend, Taken};
 use sockeye_backbone::{Capabilities, Engine, Event, Full, Kept, Position, Trimming, Wake};
 
 use crate::config::PostgresConfig;
 use crate::session;
-use crate::shared::{Job, Shared};
+use crate::shared::Shared;
 
 /// A log in a table of PostgreSQL.
 ///
@@ -59,15 +59,16 @@ impl Engine for PostgresEngine {
     }
 
     fn append(&mut self, fence: u64, entries: &[Arc<[u8]>]) -> Result<(), Full> {
-        self.shared.append(entries.iter().map(|entry| Job::Entry(fence, Arc::clone(entry))))
+        self.shared
+            .append(entries.iter().map(|entry| FencedAppend::Entry(fence, Arc::clone(entry))))
     }
 
     fn begin_log(&mut self, entry: &Arc<[u8]>) -> Result<(), Full> {
-        self.shared.append([entry].into_iter().map(|entry| Job::Begin(Arc::clone(entry))))
+        self.shared.append([entry].into_iter().map(|entry| FencedAppend::Begin(Arc::clone(entry))))
     }
 
     fn raise_fence(&mut self, entry: &Arc<[u8]>) -> Result<(), Full> {
-        self.shared.append([entry].into_iter().map(|entry| Job::Raise(Arc::clone(entry))))
+        self.shared.append([entry].into_iter().map(|entry| FencedAppend::Raise(Arc::clone(entry))))
     }
 
     fn trim(&mut self, before: Position) {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
+use sockeye_backbone::driver::{FencedAppend, Job as _};
 use sockeye_backbone::{Event, Full, LogEnds, Position, Rejection, State, Trouble, Wake};
 
 use crate::config::RedisConfig;
@@ -33,7 +34,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Inner {
     is_stopped: bool,
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<FencedAppend>,
     job_bytes: usize,
     /// The appender has taken jobs, and does not know their fate.
     is_in_flight: bool,
@@ -61,17 +62,6 @@ struct Session {
     cuts: [Cut; 2],
     /// Why it is over.
     trouble: Option<Trouble>,
-}
-
-/// An append that waits.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// An entry under a fence.
-    Entry(u64, Arc<[u8]>),
-    /// The first entry of a log.
-    Begin(Arc<[u8]>),
-    /// The first entry of a fence.
-    Raise(Arc<[u8]>),
 }
 
 /// What the appender does next.
@@ -102,14 +92,6 @@ pub(crate) enum Turn {
     Idle,
     /// The session is over.
     End,
-}
-
-impl Job {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Entry(_, entry) | Self::Begin(entry) | Self::Raise(entry) => entry.len(),
-        }
-    }
 }
 
 impl Shared {
@@ -150,7 +132,7 @@ impl Shared {
     /// Takes appends, all or none.
     pub(crate) fn append(
         &self,
-        jobs: impl ExactSizeIterator<Item = Job> + Clone,
+        jobs: impl ExactSizeIterator<Item = FencedAppend> + Clone,
     ) -> Result<(), Full> {
         let limits = &self.config.limits;
         let mut inner = self.lock();
@@ -446,9 +428,9 @@ impl Inner {
         self.is_in_flight = true;
         self.job_bytes -= job.bytes();
         match job {
-            Job::Begin(entry) => Work::Begin(entry),
-            Job::Raise(entry) => Work::Raise(entry),
-            Job::Entry(fence, entry) => self.batch(fence, entry),
+            FencedAppend::Begin(entry) => Work::Begin(entry),
+            FencedAppend::Raise(entry) => Work::Raise(entry),
+            FencedAppend::Entry(fence, entry) => self.batch(fence, entry),
         }
     }
 
@@ -456,7 +438,7 @@ impl Inner {
         let mut bytes = first.len();
         let mut entries = vec![first];
         while entries.len() < BATCH_ENTRIES_MAX
-            && let Some(Job::Entry(next, entry)) = self.jobs.front()
+            && let Some(FencedAppend::Entry(next, entry)) = self.jobs.front()
             && *next == fence
             && bytes + entry.len() <= BATCH_BYTES_MAX
         {
@@ -477,7 +459,9 @@ mod tests {
     fn a_trim_waits_for_no_append() {
         let mut inner = Inner::default();
         let entry: Arc<[u8]> = Arc::from(*b"entry");
-        inner.jobs.extend([Job::Entry(1, Arc::clone(&entry)), Job::Entry(2, entry)]);
+        inner
+            .jobs
+            .extend([FencedAppend::Entry(1, Arc::clone(&entry)), FencedAppend::Entry(2, entry)]);
         inner.job_bytes = 10;
         assert!(matches!(inner.take_work(), Work::Batch(1, _)));
         inner.trim = Some(Position::new(1, 7));
