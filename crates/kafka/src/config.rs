@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use sockeye_backbone::driver::{QueueLimits, Server};
+use sockeye_backbone::driver::{DriverLimits, Server};
 
 use crate::url::{self, UrlError};
 
@@ -39,36 +39,9 @@ pub enum Mechanism {
     ScramSha512,
 }
 
-/// Bounds of a [`KafkaEngine`](crate::KafkaEngine).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KafkaLimits {
-    /// How long a connection with its login, or a reply, may take before the server counts as away.
-    pub patience_ms: u64,
-    /// Appends that wait.
-    pub append_entries_max: usize,
-    /// Their bytes.
-    pub append_bytes_max: usize,
-    /// Events that the owner has not taken. The reader stops at the bound; one reply may exceed it.
-    pub event_entries_max: usize,
-    /// Their bytes.
-    pub event_bytes_max: usize,
-    /// The bytes of one entry. The topic has a bound, too (`max.message.bytes`): the lower one counts.
-    pub entry_bytes_max: usize,
-}
-
-impl Default for KafkaLimits {
-    fn default() -> Self {
-        Self {
-            patience_ms: 5_000,
-            append_entries_max: 16_384,
-            append_bytes_max: 64 * 1024 * 1024,
-            event_entries_max: 16_384,
-            event_bytes_max: 32 * 1024 * 1024,
-            entry_bytes_max: 16 * 1024 * 1024,
-        }
-    }
-}
+/// Bounds of a [`KafkaEngine`](crate::KafkaEngine). The topic has a bound for entries, too (`max.message.bytes`): the lower one
+/// counts.
+pub type KafkaLimits = DriverLimits;
 
 impl KafkaConfig {
     /// Reads a URL: `kafka://[USER@]HOST[:PORT],HOST[:PORT]…[/TOPIC][?replicas=N&sasl=MECHANISM]`, or `kafkas://…` for TLS.
@@ -131,23 +104,12 @@ impl KafkaConfig {
     }
 
     pub(crate) const fn patience(&self) -> Duration {
-        Duration::from_millis(self.limits.patience_ms)
+        self.limits.patience()
     }
 
     /// The copies that have to confirm an entry, if copies are asked for: a majority.
     pub(crate) const fn quorum(&self) -> u16 {
         self.replicas / 2 + 1
-    }
-}
-
-impl From<KafkaLimits> for QueueLimits {
-    fn from(limits: KafkaLimits) -> Self {
-        Self {
-            append_entries_max: limits.append_entries_max,
-            append_bytes_max: limits.append_bytes_max,
-            event_entries_max: limits.event_entries_max,
-            event_bytes_max: limits.event_bytes_max,
-        }
     }
 }
 

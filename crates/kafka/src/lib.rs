@@ -26,3 +26,5 @@ pub use config::{DEFAULT_TOPIC, KafkaConfig, KafkaLimits, Mechanism};
 pub use engine::KafkaEngine;
 pub use source::{KafkaSource, KafkaSourceConfig, SourceUrlError};
 pub use url::UrlError;
+
+pub use sockeye_backbone::driver::AddressError;

@@ -20,29 +20,21 @@ const REPLICAS_MAX: u16 = 9;
 pub enum UrlError {
     /// The scheme is neither `kafka` nor `kafkas`.
     Scheme,
-    /// The URL has a password.
-    Password,
-    /// A host is missing, or is none.
-    Host,
-    /// A port is none.
-    Port,
+    /// A user, a host, a port or percent-encoding is wrong, or the URL has a password.
+    Address(AddressError),
     /// The path is no name of a topic.
     Topic,
     /// The option has this name, which is none of `replicas` and `sasl`, or no value that it can have.
     Option(Box<str>),
     /// The URL has the option `sasl`, and no user.
     User,
-    /// A `%` is not followed by two hexadecimal digits, or the bytes are no text.
-    Percent,
 }
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheme => f.write_str("the URL has another scheme than kafka and kafkas"),
-            Self::Password => AddressError::Password.fmt(f),
-            Self::Host => AddressError::Host.fmt(f),
-            Self::Port => AddressError::Port.fmt(f),
+            Self::Address(error) => error.fmt(f),
             Self::Topic => f.write_str(
                 "the URL has a path that is no name of a topic, which has up to 249 letters, digits, ., - and _",
             ),
@@ -53,7 +45,6 @@ impl fmt::Display for UrlError {
                 name.escape_debug()
             ),
             Self::User => f.write_str("the URL has sasl= and names no user: kafkas://USER@HOST/TOPIC?sasl=…"),
-            Self::Percent => AddressError::Percent.fmt(f),
         }
     }
 }
@@ -62,12 +53,7 @@ impl core::error::Error for UrlError {}
 
 impl From<AddressError> for UrlError {
     fn from(error: AddressError) -> Self {
-        match error {
-            AddressError::Password => Self::Password,
-            AddressError::Host => Self::Host,
-            AddressError::Port => Self::Port,
-            AddressError::Percent => Self::Percent,
-        }
+        Self::Address(error)
     }
 }
 

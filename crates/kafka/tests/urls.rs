@@ -1,6 +1,6 @@
 //! URLs of logs.
 
-use sockeye_kafka::{DEFAULT_TOPIC, KafkaConfig, UrlError};
+use sockeye_kafka::{AddressError, DEFAULT_TOPIC, KafkaConfig, UrlError};
 
 /// A configuration as `Debug` shows it.
 fn shown(url: &str) -> String {
@@ -28,17 +28,17 @@ fn all_forms() {
 fn what_is_wrong_is_named() {
     assert_eq!(error("http://h"), UrlError::Scheme);
     assert_eq!(error("h:9092"), UrlError::Scheme);
-    assert_eq!(error("kafka://"), UrlError::Host);
-    assert_eq!(error("kafka://a b"), UrlError::Host);
-    assert_eq!(error("kafka://a,,b"), UrlError::Host);
-    assert_eq!(error("kafka://[::1"), UrlError::Host);
-    assert_eq!(error("kafka://h:0"), UrlError::Port);
-    assert_eq!(error("kafka://h:65536"), UrlError::Port);
+    assert_eq!(error("kafka://"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("kafka://a b"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("kafka://a,,b"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("kafka://[::1"), UrlError::Address(AddressError::Host));
+    assert_eq!(error("kafka://h:0"), UrlError::Address(AddressError::Port));
+    assert_eq!(error("kafka://h:65536"), UrlError::Address(AddressError::Port));
     assert_eq!(error("kafka://h?topic=a"), UrlError::Option("topic".into()));
     assert_eq!(error("kafka://h?replicas=10"), UrlError::Option("replicas".into()));
     assert_eq!(error("kafka://u@h?sasl=gssapi"), UrlError::Option("sasl".into()));
     assert_eq!(error("kafka://h?sasl=plain"), UrlError::User);
-    assert_eq!(error("kafka://%4@h"), UrlError::Percent);
+    assert_eq!(error("kafka://%4@h"), UrlError::Address(AddressError::Percent));
     let long = "a".repeat(250);
     for topic in [".", "..", "a%20b", "a/b", "%C3%A4", &long] {
         assert_eq!(error(&format!("kafka://h/{topic}")), UrlError::Topic, "{topic}");
@@ -49,7 +49,7 @@ fn what_is_wrong_is_named() {
 #[test]
 fn passwords_are_neither_taken_from_urls_nor_shown() {
     for url in ["kafka://user:secret@h", "kafka://:secret@h"] {
-        assert_eq!(error(url), UrlError::Password);
+        assert_eq!(error(url), UrlError::Address(AddressError::Password));
         assert!(!error(url).to_string().contains("secret"));
     }
     let config = KafkaConfig::from_url("kafka://u@h").expect("a URL").with_password("secret");

@@ -90,7 +90,7 @@ impl KafkaSourceConfig {
     /// Sets how long a server may be silent, in milliseconds.
     #[must_use]
     pub fn with_patience_ms(mut self, patience_ms: u64) -> Self {
-        self.kafka = self.kafka.with_limits(KafkaLimits { patience_ms, ..KafkaLimits::default() });
+        self.kafka = self.kafka.with_limits(KafkaLimits::default().with_patience_ms(patience_ms));
         self
     }
 
@@ -125,6 +125,8 @@ impl core::error::Error for SourceUrlError {}
 
 #[cfg(test)]
 mod tests {
+    use sockeye_backbone::driver::AddressError;
+
     use super::*;
 
     #[test]
@@ -144,7 +146,10 @@ mod tests {
             ("kafka://h?topic=a&group=", option("group")),
             ("kafka://h?topic=a&replicas=3", option("replicas")),
             ("kafka://h?topic=a&sasl=plain", SourceUrlError::Url(UrlError::User)),
-            ("kafka://u:p@h?topic=a", SourceUrlError::Url(UrlError::Password)),
+            (
+                "kafka://u:p@h?topic=a",
+                SourceUrlError::Url(UrlError::Address(AddressError::Password)),
+            ),
             ("nats://h?topic=a", SourceUrlError::Url(UrlError::Scheme)),
         ] {
             assert_eq!(parse(text).err(), Some(error), "{text}");
