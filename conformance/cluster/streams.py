@@ -2,6 +2,7 @@
 
     streams.py read STREAM               prints the offset and the text of each message, until no more come for a second
     streams.py write STREAM              publishes each line of the standard input to the stream
+    streams.py send QUEUE                publishes lines: a header `channel`, a message_id or "-", and the content
     streams.py declare QUEUE ARGUMENTS   creates a durable queue with arguments in JSON
     streams.py delete QUEUE              deletes a queue; prints "yes", or "no" if there was none
     streams.py remove QUEUE              deletes a queue and the exchange of its name
@@ -42,6 +43,18 @@ def write(channel, stream: str) -> None:
         channel.basic_publish("", stream, line.rstrip("\n").encode(), mandatory=True)
 
 
+def send(channel, queue: str) -> None:
+    channel.confirm_delivery()
+    for line in sys.stdin:
+        name, message_id, content = line.rstrip("\n").split(" ", 2)
+        properties = pika.BasicProperties(
+            delivery_mode=2,
+            message_id=None if message_id == "-" else message_id,
+            headers={"channel": name},
+        )
+        channel.basic_publish("", queue, content.encode(), properties, mandatory=True)
+
+
 def declare(channel, queue: str, arguments: str) -> None:
     channel.queue_declare(queue, durable=True, arguments=json.loads(arguments))
 
@@ -61,6 +74,8 @@ match sys.argv[1:]:
         read(connection.channel(), stream)
     case ["write", stream]:
         write(connection.channel(), stream)
+    case ["send", queue]:
+        send(connection.channel(), queue)
     case ["declare", queue, arguments]:
         declare(connection.channel(), queue, arguments)
     case ["delete", queue]:

@@ -238,6 +238,7 @@ fn own(program: Option<PathBuf>, full_program: Option<PathBuf>) -> (Vec<Job>, Op
         (program.clone(), program::sources::CHECKS),
         (full_program.clone(), program::sources::FULL_CHECKS),
         (full_program.clone(), program::buses::CHECKS),
+        (full_program.clone(), program::queues::CHECKS),
         (program, program::CHECKS),
         (full_program, program::FULL_CHECKS),
         (on_kafka.clone(), program::KAFKA_CHECKS),

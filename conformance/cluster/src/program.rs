@@ -3,6 +3,7 @@
 pub(crate) mod buses;
 mod import;
 mod presence;
+pub(crate) mod queues;
 pub(crate) mod sources;
 mod upgrade;
 mod users;

@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use core::future::poll_fn;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::Poll;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::begin;
 use crate::link::Link;
+use crate::next::poll_now;
 use crate::shared::{Job, Life, Shared};
 use crate::trouble::{Closed, code};
 
@@ -60,7 +61,7 @@ impl<'s, 'c> Appender<'s, 'c> {
     /// Appends until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
-            match self.link.blocked.is_some() {
+            match self.link.line.blocked.is_some() {
                 true => self.reject_blocked(),
                 false => self.send().await?,
             }
@@ -218,7 +219,7 @@ impl<'s, 'c> Appender<'s, 'c> {
     fn reject_blocked(&mut self) {
         let mut has_more = !self.flights.is_empty();
         has_more |= self.shared.tasks.queues.take_job_if(|_| true).is_some();
-        if let Some(reason) = self.link.blocked.clone().filter(|_| has_more) {
+        if let Some(reason) = self.link.line.blocked.clone().filter(|_| has_more) {
             let reason = quoted(&reason);
             let what = format!(
                 "takes no entries until it has more memory, or room on its disk ({reason})"
@@ -236,11 +237,6 @@ async fn fate(flights: &mut VecDeque<Flight>) -> Fate {
         None => Poll::Pending,
     })
     .await
-}
-
-/// The fate of an append, if it is known. Nobody is woken when it becomes known.
-fn poll_now(fate: Pin<&mut (dyn Future<Output = Fate> + 'static)>) -> Poll<Fate> {
-    fate.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// The bytes for which there is room beside those on their way. A large entry that goes alone has more than the bound.

@@ -12,10 +12,12 @@ mod session;
 mod settings;
 mod shared;
 mod socket;
+mod source;
 mod table;
 mod trouble;
 mod url;
 
 pub use config::{AmqpConfig, AmqpLimits, DEFAULT_STREAM};
 pub use engine::AmqpEngine;
+pub use source::{AmqpSource, AmqpSourceConfig, SourceUrlError};
 pub use url::UrlError;

@@ -23,6 +23,9 @@ const HEARTBEAT_SECONDS: u16 = 20;
 /// The bytes of a frame. lapin has two buffers of 32 frames for each connection.
 const FRAME_BYTES_MAX: u32 = 32 * 1024;
 
+/// How long the orderly end of a connection may take.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
 /// The pause before a stream that does not work yet is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -30,12 +33,17 @@ const AGAIN_AFTER: Duration = Duration::from_millis(50);
 const CHANNEL_MAX: u16 = 1_000;
 
 /// A connection that has logged in.
-pub(crate) struct Link<'c> {
-    pub(crate) place: Place<'c>,
+pub(crate) struct Line {
     connection: Connection,
-    events: Pin<Box<dyn Stream<Item = Event>>>,
+    events: Pin<Box<dyn Stream<Item = Event> + Send>>,
     /// Why the server takes no messages, if it takes none.
     pub(crate) blocked: Option<Box<str>>,
+}
+
+/// A connection that is used, with its server and the configuration.
+pub(crate) struct Link<'c> {
+    pub(crate) place: Place<'c>,
+    pub(crate) line: Line,
 }
 
 impl<'c> Link<'c> {
@@ -61,14 +69,14 @@ impl<'c> Link<'c> {
         let connected = Connection::connector(uri(place), runtime, give, properties).await;
         let connection = connected.map_err(|error| place.of_error(&error))?;
         let events = Box::pin(connection.events_listener());
-        Ok(Self { place, connection, events, blocked: None })
+        Ok(Self { place, line: Line { connection, events, blocked: None } })
     }
 
     /// Waits for news of the connection: that it is blocked or not. This may be dropped, and asked for again.
     pub(crate) async fn watch(&mut self) -> Result<(), Trouble> {
-        match next(self.events.as_mut()).await {
-            Some(Event::ConnectionBlocked(reason)) => self.blocked = Some(reason.into()),
-            Some(Event::ConnectionUnblocked) => self.blocked = None,
+        match next(self.line.events.as_mut()).await {
+            Some(Event::ConnectionBlocked(reason)) => self.line.blocked = Some(reason.into()),
+            Some(Event::ConnectionUnblocked) => self.line.blocked = None,
             Some(Event::Error(error)) if !self.is_open() => {
                 return Err(self.place.of_error(&error));
             }
@@ -80,7 +88,7 @@ impl<'c> Link<'c> {
     }
 
     fn is_open(&self) -> bool {
-        self.connection.status().connected()
+        self.line.connection.status().connected()
     }
 
     /// Why a channel was closed; or the trouble, if the connection was.
@@ -109,7 +117,7 @@ impl<'c> Link<'c> {
     ) -> Result<Result<(Channel, T), Closed>, Trouble> {
         let late = Instant::now() + within;
         loop {
-            let opened = self.answer(self.connection.create_channel()).await?;
+            let opened = self.answer(self.line.connection.create_channel()).await?;
             let channel = opened.map_err(|error| self.place.of_error(&error))?;
             let closed = match self.answer(ask(&channel)).await? {
                 Ok(answer) => return Ok(Ok((channel, answer))),
@@ -129,6 +137,14 @@ impl<'c> Link<'c> {
             Err(error) if !self.is_open() => Err(self.place.of_error(&error)),
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+}
+
+impl Line {
+    /// Ends the connection in order: what was sent is taken by the server.
+    pub(crate) async fn close(self) {
+        // The server notices the end of a connection that cannot be told.
+        let _ = timeout(CLOSE_MAX, self.connection.close(200, "OK".into())).await;
     }
 }
 

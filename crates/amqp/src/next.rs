@@ -1,4 +1,4 @@
-//! Streams, without a crate for them.
+//! Streams and futures, without a crate for them.
 
 use core::future::poll_fn;
 use core::pin::Pin;
@@ -14,4 +14,9 @@ pub(crate) async fn next<S: Stream + ?Sized>(mut stream: Pin<&mut S>) -> Option<
 /// The next item, if it is there. Nobody is woken when it comes later.
 pub(crate) fn next_now<S: Stream + ?Sized>(stream: Pin<&mut S>) -> Poll<Option<S::Item>> {
     stream.poll_next(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The output of a future, if it is there. Nobody is woken when it comes later.
+pub(crate) fn poll_now<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }

@@ -40,6 +40,11 @@ impl Closed {
         self.code == code::NOT_FOUND && self.text.contains("no queue")
     }
 
+    /// Whether somebody else takes the messages of the queue.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.code == code::ACCESS_REFUSED && self.text.contains("exclusive use")
+    }
+
     /// Whether the stream is there and does not work yet: it is being created, or its server has just started.
     pub(crate) fn is_starting(&self) -> bool {
         let lacks_replica =

@@ -261,6 +261,7 @@ fn message(row: &Row) -> Result<Message, Error> {
         body: data.into_bytes(),
         fields,
         ttl_ms: ttl_ms.and_then(|it| u64::try_from(it).ok()),
+        flaw: None,
         is_gone: false,
     })
 }

@@ -20,6 +20,8 @@ pub struct Message {
     pub fields: Vec<(Box<str>, Box<str>)>,
     /// How long it is worth delivering, in milliseconds.
     pub ttl_ms: Option<u64>,
+    /// Why it can never be published, if the bus knows.
+    pub flaw: Option<&'static str>,
     /// Whether the bus has only its name: somebody has deleted it before it was acknowledged.
     pub is_gone: bool,
 }

@@ -50,6 +50,8 @@ pub struct Mapped {
 /// Why a message is no publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmappable {
+    /// The bus says so.
+    Flaw(&'static str),
     /// The content is no text.
     NoUtf8,
     /// The content is no JSON, and a placeholder asks for a part of it.
@@ -68,6 +70,9 @@ impl Mapping {
     /// # Errors
     /// [`Unmappable`].
     pub fn map(&self, message: &Message) -> Result<Mapped, Unmappable> {
+        if let Some(flaw) = message.flaw {
+            return Err(Unmappable::Flaw(flaw));
+        }
         let mut content = Content::default();
         let channel = self.channel.expand(message, &mut content)?;
         let (data, is_json) = match &self.data {
@@ -104,6 +109,7 @@ impl Mapped {
 impl fmt::Display for Unmappable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Flaw(flaw) => f.write_str(flaw),
             Self::NoUtf8 => f.write_str("its content is not UTF-8"),
             Self::NoJson => {
                 f.write_str("its content is not JSON, and the mapping names a part of it")
@@ -171,5 +177,7 @@ mod tests {
     fn what_is_no_text_is_no_publication() {
         let binary = Message { body: vec![0xff], ..message(&[("customer", "c")]) };
         assert_eq!(mapping().map(&binary), Err(Unmappable::NoUtf8));
+        let flawed = Message { flaw: Some("it has no name"), ..message(&[("customer", "c")]) };
+        assert_eq!(mapping().map(&flawed), Err(Unmappable::Flaw("it has no name")));
     }
 }

@@ -191,7 +191,7 @@ impl Feed for Queue {
 }
 
 /// A program with one source, and a directory of its own.
-fn start(program: &Path, feed: &dyn Feed, more: &[&str], settings: &str) -> Node {
+pub(super) fn start(program: &Path, feed: &dyn Feed, more: &[&str], settings: &str) -> Node {
     let port = free_port();
     let home = directory();
     let config = home.join("sockeye.toml");
@@ -207,7 +207,7 @@ fn start(program: &Path, feed: &dyn Feed, more: &[&str], settings: &str) -> Node
 }
 
 /// The number of messages in a figure of the source.
-fn figure(port: u16, name: &str) -> Option<u64> {
+pub(super) fn figure(port: u16, name: &str) -> Option<u64> {
     let page = get(port, "/metrics")?.body;
     let line = format!("sockeye_source_{name}{{source=\"shop\"}} ");
     page.lines().find_map(|it| it.strip_prefix(&line)).and_then(|it| it.parse().ok())
@@ -235,6 +235,8 @@ pub(super) fn once(program: &Path, feed: &mut dyn Feed) {
     let mut last = 0;
     let rounds = feed.rounds();
     for round in 0..rounds {
+        // A channel keeps fewer messages than a round has: the follower is there before them.
+        follower.look();
         feed.add(last + 1, last + ROUND);
         wait_for_count(&mut follower, last + 1 + round * 41 % (ROUND / 2));
         last += ROUND;
@@ -277,6 +279,8 @@ pub(super) fn shared(program: &Path, feed: &mut dyn Feed) {
     let mut follower = Follower::new(ports);
     let mut last = 0;
     for round in 0..feed.rounds() / 2 {
+        // A channel keeps fewer messages than a round has: the follower is there before them.
+        follower.look();
         feed.add(last + 1, last + ROUND);
         wait_for_count(&mut follower, last + 1 + round * 41 % (ROUND / 2));
         last += ROUND;

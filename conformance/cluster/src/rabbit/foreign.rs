@@ -35,6 +35,11 @@ impl Foreign {
         self.run(&["write", stream], lines);
     }
 
+    /// Publishes lasting messages to a queue, each a line: a header `channel`, a `message_id` or "-", and the content.
+    pub(crate) fn send(&self, queue: &str, lines: &str) {
+        self.run(&["send", queue], lines);
+    }
+
     /// Creates a queue with these arguments, in JSON.
     pub(crate) fn declare(&self, queue: &str, arguments: &str) {
         self.run(&["declare", queue, &format!("{{{arguments}}}")], "");

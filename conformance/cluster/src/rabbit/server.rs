@@ -89,12 +89,18 @@ impl RabbitServer {
         Foreign { url, authorities: None }
     }
 
-    /// Asks the server by `rabbitmqctl`; panics on an error.
-    pub(crate) fn control(&self, arguments: &[&str]) {
+    /// Kills the server. Its streams may be too young to come back.
+    pub(crate) fn kill_at_once(&self) {
+        self.broker.kill();
+    }
+
+    /// Asks the server by `rabbitmqctl`; panics on an error. What it says.
+    pub(crate) fn control(&self, arguments: &[&str]) -> String {
         let mut command = self.broker.command("rabbitmqctl");
         let output = command.args(arguments).output().expect("rabbitmqctl can be started");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "rabbitmqctl {arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Sends a signal, such as `STOP`.

@@ -39,7 +39,8 @@ listen = "127.0.0.1:8080"      # or ":8080" (all addresses), or "unix:PATH"; SOC
 # url = "postgres://USER@HOST/DATABASE?table=sockeye_outbox"   # (a program with the feature postgres); or
 #                              # redis://HOST?stream=KEY&group=NAME, redis://HOST?list=KEY&pop=left; rediss://, redis-sentinel://;
 #                              # or nats://HOST,HOST?stream=NAME&subject=FILTER&consumer=NAME, tls:// (feature nats);
-#                              # or kafka://HOST,HOST?topic=NAME&group=NAME, kafkas:// (feature kafka)
+#                              # or kafka://HOST,HOST?topic=NAME&group=NAME, kafkas:// (feature kafka);
+#                              # or amqp://HOST,HOST/VHOST?queue=NAME, amqps:// (feature amqp)
 # password_file = "shop.secret"   # or SOCKEYE_SOURCE_SHOP_PASSWORD has the password itself
 # credentials_file = "shop.creds"   # of NATS; or SOCKEYE_SOURCE_SHOP_CREDENTIALS has them
 # ca_file = "ca.pem"           # the authorities that vouch for the server, with TLS

@@ -4,11 +4,19 @@ use sockeye_source::Bus;
 use sockeye_terminal::Failure;
 
 use crate::config::SourceConfig;
-#[cfg(any(feature = "kafka", feature = "nats", feature = "redis", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "redis",
+    feature = "postgres"
+))]
 use crate::login;
 
 /// A bus that can be asked for, and what of the mapping it decides.
 pub(super) enum Prepared {
+    #[cfg(feature = "amqp")]
+    Amqp(Box<sockeye_amqp::AmqpSourceConfig>),
     #[cfg(feature = "kafka")]
     Kafka(Box<sockeye_kafka::KafkaSourceConfig>),
     #[cfg(feature = "nats")]
@@ -32,7 +40,7 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// Those of a bus whose message is the content.
-    #[cfg(any(feature = "kafka", feature = "nats", feature = "redis"))]
+    #[cfg(any(feature = "amqp", feature = "kafka", feature = "nats", feature = "redis"))]
     const fn of(what: &'static str) -> Self {
         Self { what, channel: None, data: None, event: None, is_json: false }
     }
@@ -52,9 +60,10 @@ impl Prepared {
             "postgres" | "postgresql" => outbox(name, config),
             "kafka" | "kafkas" => kafka(name, config),
             "nats" | "tls" => nats(name, config),
+            "amqp" | "amqps" => queue(name, config),
             _ => Err(Failure(
-                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, kafka, kafkas, nats, tls, postgres and \
-                 postgresql"
+                "url: its scheme is none of redis, rediss, redis-sentinel, rediss-sentinel, kafka, kafkas, nats, tls, amqp, \
+                 amqps, postgres and postgresql"
                     .into(),
             )),
         }
@@ -62,6 +71,8 @@ impl Prepared {
 
     pub(super) fn defaults(&self) -> Defaults {
         match *self {
+            #[cfg(feature = "amqp")]
+            Self::Amqp(_) => Defaults::of("a queue"),
             #[cfg(feature = "kafka")]
             Self::Kafka(_) => Defaults::of("a topic of Kafka"),
             #[cfg(feature = "nats")]
@@ -86,6 +97,8 @@ impl Prepared {
     /// The bus, which connects when it is opened.
     pub(super) fn bus(self) -> Box<dyn Bus + Send> {
         match self {
+            #[cfg(feature = "amqp")]
+            Self::Amqp(config) => Box::new(sockeye_amqp::AmqpSource::new(*config)),
             #[cfg(feature = "kafka")]
             Self::Kafka(config) => Box::new(sockeye_kafka::KafkaSource::new(*config)),
             #[cfg(feature = "nats")]
@@ -192,14 +205,47 @@ fn nats(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
     Ok(Prepared::Nats(Box::new(nats)))
 }
 
+#[cfg(not(feature = "amqp"))]
+fn queue(_: &str, _: &SourceConfig) -> Result<Prepared, Failure> {
+    let why = "url: this program was built without the driver for RabbitMQ (feature amqp)";
+    Err(Failure(why.into()))
+}
+
+#[cfg(feature = "amqp")]
+fn queue(name: &str, config: &SourceConfig) -> Result<Prepared, Failure> {
+    let amqp = sockeye_amqp::AmqpSourceConfig::from_url(&config.url);
+    let mut amqp = amqp.map_err(|why| Failure(format!("url: {why}")))?;
+    amqp = amqp.with_patience_ms(config.patience_seconds.saturating_mul(1_000));
+    amqp = amqp.with_in_flight(config.in_flight);
+    if let Some(password) = password(name, config)? {
+        amqp = amqp.with_password(&password);
+    }
+    if amqp.uses_tls() {
+        amqp = amqp.with_tls(login::trusting(config.ca_file.as_deref())?);
+    }
+    Ok(Prepared::Amqp(Box::new(amqp)))
+}
+
 /// The password of a file, or of the source's variable in the environment.
-#[cfg(any(feature = "kafka", feature = "nats", feature = "redis", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "redis",
+    feature = "postgres"
+))]
 fn password(name: &str, config: &SourceConfig) -> Result<Option<String>, Failure> {
     login::password(config.password_file.as_deref(), &variable(name, "PASSWORD"))
 }
 
 /// The source's variable in the environment for a secret.
-#[cfg(any(feature = "kafka", feature = "nats", feature = "redis", feature = "postgres"))]
+#[cfg(any(
+    feature = "amqp",
+    feature = "kafka",
+    feature = "nats",
+    feature = "redis",
+    feature = "postgres"
+))]
 fn variable(name: &str, secret: &str) -> String {
     let name = name.to_ascii_uppercase().replace('-', "_");
     format!("SOCKEYE_SOURCE_{name}_{secret}")
