@@ -159,6 +159,27 @@ fn a_node_that_joins_behind_it_decides_alike() {
 }
 
 #[test]
+fn a_long_import_is_kept_until_horizons_follow_it() {
+    let log = MemoryLog::default();
+    let mut parts: Vec<_> = (1..=200).map(|seq| message(seq, "a")).collect();
+    parts.push(ImportedPart::End);
+    let import = Import { head: 200, ..import() };
+    assert_eq!(begin(&log, import, &parts), Ok(Progress::Done));
+    // Each node is the only one, and the next one knows nothing but the log.
+    let mut joined = 0;
+    for number in 1..80 {
+        let settings = NodeSettings { keep: 16, ..settings(number) };
+        let mut machine = Machine::with(&log, settings);
+        machine.settle(2_000);
+        assert_eq!(machine.node.find_objection(), None, "node {number}");
+        joined += machine.node.status().joined_behind;
+        machine.offer(2_000);
+        assert_eq!(receipts(&machine.settle(2_000)), 1, "node {number}");
+    }
+    assert!(joined > 0 && log.entries()[0].0.number > 200, "the import is trimmed in the end");
+}
+
+#[test]
 fn a_part_of_an_import_is_waited_for() {
     let log = MemoryLog::default();
     assert_eq!(begin(&log, import(), &parts()[..2]), Ok(Progress::Feeds(2)));

@@ -51,6 +51,8 @@ pub(super) struct Replica {
     origin: import::Origin,
     /// The number of the last horizon.
     horizons: u64,
+    /// The place of the first one; zero if it was not read.
+    first_horizon: u64,
     /// The verdicts of the entries up to here were told by horizons.
     told: u64,
     /// Offers that were refused, and those that were passed over, behind `told`.
@@ -121,6 +123,7 @@ impl Replica {
             roster: Roster::default(),
             origin: import::Origin::default(),
             horizons: 0,
+            first_horizon: 0,
             told: 0,
             refused: Vec::new(),
             passed: Vec::new(),
@@ -229,6 +232,11 @@ impl Replica {
     /// The number of the last horizon.
     pub(super) const fn horizons(&self) -> u64 {
         self.horizons
+    }
+
+    /// The place of the first horizon; zero if it was not read.
+    pub(super) const fn first_horizon(&self) -> u64 {
+        self.first_horizon
     }
 
     /// A horizon that forgets all but the newest `keep` entries, and tells what is not told; `None` before
@@ -429,6 +437,9 @@ impl Replica {
         }
         if !self.tells_alike(horizon) {
             return Effect::Diverged;
+        }
+        if self.horizons == 0 {
+            self.first_horizon = self.head;
         }
         self.horizons = horizon.count;
         self.told = horizon.told_through;

@@ -148,11 +148,13 @@ impl Node {
     }
 
     /// Has the engine drop what no node needs to join: twice as many entries as are kept remain before the horizon.
-    /// Nodes that join have to find several horizons, also when the log has lost its tail.
+    /// Nodes that join have to find several horizons, also when the log has lost its tail. The first one comes behind all parts
+    /// of an import. So the first entry that remains is behind the first horizon.
     pub(super) fn trim(&mut self, through: u64) {
         let Some(log) = &self.log else { return };
         let before = (through + 1).saturating_sub(self.settings.keep.saturating_mul(2));
-        if self.engine.capabilities().trimming != Trimming::Never
+        if before > log.replica.first_horizon()
+            && self.engine.capabilities().trimming != Trimming::Never
             && let Some(position) = log.chain.position_of(before)
         {
             self.engine.trim(position);

@@ -41,6 +41,7 @@ impl Replica {
             roster: Roster::default(),
             origin: Origin::default(),
             horizons: horizon.count,
+            first_horizon: 0,
             told: horizon.told_through,
             refused: Vec::new(),
             passed: Vec::new(),
