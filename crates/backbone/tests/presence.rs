@@ -159,6 +159,32 @@ fn a_node_whose_lease_has_ended_says_everything_again() {
 }
 
 #[test]
+fn the_word_of_a_node_ends_for_itself_where_it_ends_for_the_others() {
+    let log = MemoryLog::default();
+    let [mut one, mut other] = joined(&log);
+    let mut gone = Vec::new();
+    // The clock of the other one stands still: it renews no lease, and what it says counts on.
+    for (now_ms, says) in [(2_000, true), (3_000, false), (4_000, true)] {
+        gone.extend(news(&one.settle(now_ms)));
+        other.settle(1_999);
+        if says {
+            other.declare(Statement::Present(batch("ann", true)), 1_999);
+        }
+        other.settle(1_999);
+        gone.extend(news(&one.settle(now_ms)));
+    }
+    let said = NodePresence::Said(2, batch("ann", true));
+    assert_eq!(gone, [said.clone(), said]);
+    gone.clear();
+    for now_ms in [5_000, 6_000, 7_000, 8_000] {
+        gone.extend(news(&one.settle(now_ms)));
+    }
+    assert_eq!(gone, [NodePresence::Gone(2)]);
+    let asked = news(&other.settle(1_999));
+    assert_eq!(asked, [NodePresence::Repeat], "the first one has forgotten what it said");
+}
+
+#[test]
 fn a_new_epoch_has_all_nodes_say_everything_again() {
     let log = MemoryLog::default();
     let [mut one, mut other] = joined(&log);

@@ -128,13 +128,14 @@ impl Presences {
         seq: u64,
         events: &mut Vec<SequencerEvent>,
     ) {
+        // Also this node's own word: it has to know when the others forget it.
+        self.count_on(node, events);
         if node == self.own {
             if batch.begins {
                 self.said_from = seq;
             }
             return;
         }
-        self.count_on(node, events);
         self.known.insert(node);
         self.tell(NodePresence::Said(node, batch), events);
     }
