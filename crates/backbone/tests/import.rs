@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use sockeye_backbone::Engine;
 use sockeye_backbone::entry::{
-    Body, Data, Entry, Import, Imported, ImportedChannel, ImportedKey, ImportedMessage,
-    ImportedPart, ImportedRun, Payload,
+    Body, Data, Entry, Evidence, Import, Imported, ImportedChannel, ImportedKey, ImportedMessage,
+    ImportedPart, ImportedRun, NewEpoch, Payload,
 };
 use sockeye_backbone::memory::MemoryLog;
 use sockeye_backbone::node::import::{ImportError, Importer, Offered, Progress};
 use sockeye_backbone::node::{NodeSettings, Notice, Objection, Stop};
-use sockeye_hub::{Check, Kind, Refusal, Seq};
+use sockeye_hub::{Check, Epoch, Kind, Refusal, Seq};
 use sockeye_service::sequencing::{
     Offer, Origin, Outcome, Restored, Sequence, SequencerEvent, Verdict,
 };
@@ -197,6 +197,24 @@ fn a_part_of_an_import_is_waited_for() {
     let events = machine.settle(2_000);
     assert_eq!(restored(&events).map(|it| it.messages.len()), Some(2));
     assert_eq!(machine.node.find_objection(), None);
+}
+
+#[test]
+fn an_epoch_that_ends_among_the_parts_takes_no_part_away() {
+    let log = MemoryLog::default();
+    begin(&log, import(), &parts()[..2]).expect("the log is empty");
+    let (ends, after, evidence) = (import().epoch, import().head + 3, Evidence::OtherEntries);
+    let body = Body::Epoch(NewEpoch { epoch: 10, ends, after, node: 2, evidence, identity: 1 });
+    log.write(Entry::new(body).encode());
+    let mut machine = Machine::new(&log, 1);
+    let mut events = machine.settle(2_000);
+    assert!(events.iter().any(|it| matches!(it, Outcome::Epoch(Epoch(10)))), "{events:?}");
+    assert_eq!(begin(&log, import(), &parts()), Ok(Progress::Done));
+    events.extend(machine.settle(2_000));
+    // The hubs stand at 0 until they get everything at once.
+    let first = events.iter().find(|it| matches!(it, Outcome::Lost(_) | Outcome::Restored(_)));
+    assert!(matches!(first, Some(Outcome::Restored(_))), "{events:?}");
+    assert_eq!(restored(&events).map(|it| it.runs.len()), Some(0), "positions have no tags");
 }
 
 #[test]

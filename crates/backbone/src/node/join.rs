@@ -205,10 +205,14 @@ impl Node {
         self.leads |= is_here && hubs.epoch == log.replica.epoch();
     }
 
-    /// The hubs have lost everything up to `seq`, and follow from there.
+    /// The hubs have lost everything up to `seq`, and follow from there. Before the end of an import they have got nothing
+    /// that they could lose: they stand at 0, and get everything at once.
     pub(super) fn lead_from(&mut self, seq: u64, events: &mut Vec<SequencerEvent>) {
-        events.push(SequencerEvent::Lost(Seq(seq)));
         self.leads = true;
+        if self.log.as_ref().is_some_and(|log| log.replica.is_importing()) {
+            return self.place_hubs(0);
+        }
+        events.push(SequencerEvent::Lost(Seq(seq)));
         self.place_hubs(seq);
     }
 

@@ -68,6 +68,9 @@ impl Origin {
     /// Another epoch begins. Its positions have no tags.
     pub(super) fn end_epoch(&mut self) {
         self.runs.clear();
+        if let Some(under_way) = &mut self.under_way {
+            under_way.restored.runs.clear();
+        }
     }
 }
 
