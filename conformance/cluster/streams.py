@@ -2,7 +2,8 @@
 
     streams.py read STREAM               prints the offset and the text of each message, until no more come for a second
     streams.py write STREAM              publishes each line of the standard input to the stream
-    streams.py send QUEUE                publishes lines: a header `channel`, a message_id or "-", and the content
+    streams.py send QUEUE KIND           publishes lines: a header `channel`, a message_id or "-", and the content;
+                                         to a classic queue all at once
     streams.py declare QUEUE ARGUMENTS   creates a durable queue with arguments in JSON
     streams.py delete QUEUE              deletes a queue; prints "yes", or "no" if there was none
     streams.py remove QUEUE              deletes a queue and the exchange of its name
@@ -43,8 +44,10 @@ def write(channel, stream: str) -> None:
         channel.basic_publish("", stream, line.rstrip("\n").encode(), mandatory=True)
 
 
-def send(channel, queue: str) -> None:
-    channel.confirm_delivery()
+def send(channel, queue: str, kind: str) -> None:
+    # Quorum queues have no transactions.
+    is_atomic = kind == "classic"
+    channel.tx_select() if is_atomic else channel.confirm_delivery()
     for line in sys.stdin:
         name, message_id, content = line.rstrip("\n").split(" ", 2)
         properties = pika.BasicProperties(
@@ -53,6 +56,8 @@ def send(channel, queue: str) -> None:
             headers={"channel": name},
         )
         channel.basic_publish("", queue, content.encode(), properties, mandatory=True)
+    if is_atomic:
+        channel.tx_commit()
 
 
 def declare(channel, queue: str, arguments: str) -> None:
@@ -74,8 +79,8 @@ match sys.argv[1:]:
         read(connection.channel(), stream)
     case ["write", stream]:
         write(connection.channel(), stream)
-    case ["send", queue]:
-        send(connection.channel(), queue)
+    case ["send", queue, kind]:
+        send(connection.channel(), queue, kind)
     case ["declare", queue, arguments]:
         declare(connection.channel(), queue, arguments)
     case ["delete", queue]:

@@ -32,6 +32,7 @@ struct Queue {
     server: Broker,
     proxy: Proxy,
     settings: String,
+    kind: &'static str,
     option: &'static str,
 }
 
@@ -53,8 +54,8 @@ impl LogServer for Broker {
 }
 
 impl Queue {
-    fn new(kind: &str) -> Self {
-        let queue = Self::without("numbers");
+    fn new(kind: &'static str) -> Self {
+        let queue = Self { kind, ..Self::without("numbers") };
         queue.declare(kind);
         queue
     }
@@ -69,7 +70,7 @@ impl Queue {
         fs::write(&password, "correct-horse").expect("a file of our own");
         let settings =
             format!("channel = \"{{channel}}\"\npassword_file = \"{}\"\n", password.display());
-        Self { server: Broker(server), proxy, settings, option: "" }
+        Self { server: Broker(server), proxy, settings, kind: "quorum", option: "" }
     }
 
     fn declare(&self, kind: &str) {
@@ -78,7 +79,7 @@ impl Queue {
     }
 
     fn send(&self, lines: &str) {
-        self.server.0.client().send(QUEUE, lines);
+        self.server.0.client().send(QUEUE, self.kind, lines);
     }
 }
 

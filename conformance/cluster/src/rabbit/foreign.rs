@@ -36,8 +36,9 @@ impl Foreign {
     }
 
     /// Publishes lasting messages to a queue, each a line: a header `channel`, a `message_id` or "-", and the content.
-    pub(crate) fn send(&self, queue: &str, lines: &str) {
-        self.run(&["send", queue], lines);
+    /// To a queue of the kind `classic` they come all at once.
+    pub(crate) fn send(&self, queue: &str, kind: &str, lines: &str) {
+        self.run(&["send", queue, kind], lines);
     }
 
     /// Creates a queue with these arguments, in JSON.
