@@ -40,6 +40,12 @@ pub(crate) fn of_error(error: &RedisError, server: &str, config: &RedisConfig) -
             TroubleKind::Settings,
             "is a Redis Cluster: use one primary, with Sentinel if it may fail over".into(),
         ),
+        _ if says(error, "without any password configured") => {
+            (TroubleKind::Login, "has no password: configure none".into())
+        }
+        _ if says(error, "DB index is out of range") => {
+            (TroubleKind::Settings, "has no database of this number: name another one".into())
+        }
         _ if says(error, "unknown command") => (
             TroubleKind::Version,
             "does not know a command: Redis 7.0 or Valkey 7.2 is needed".into(),

@@ -47,6 +47,9 @@ fn passwords() {
     let url = server.url().replace("redis://", "redis://nobody@");
     let trouble = refusal(&mut Node::new("a", &url));
     assert!(trouble.text.contains("the user \"nobody\" not do all"), "{trouble}");
+    let needless = config(&server.url()).with_password("staple");
+    let trouble = refusal(&mut Node::with("a", needless));
+    assert!(trouble.text.contains("has no password: configure none"), "{trouble}");
 }
 
 /// The rest of `ACL SETUSER NAME` in a refusal.

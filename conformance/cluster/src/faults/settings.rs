@@ -14,6 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("a server without AOF is refused", memory_only),
     ("an AOF that nobody syncs is refused", unsynced),
     ("another type at the key is refused", other_type),
+    ("a database that is not there is refused", no_database),
     ("too few replicas are refused", too_few_replicas),
     ("a replica is no primary", replica),
     ("a server that is set right is taken", set_right),
@@ -51,6 +52,13 @@ fn memory_only() {
 
 fn unsynced() {
     assert_refused(&["--appendfsync", "no"], "CONFIG SET appendfsync everysec");
+}
+
+fn no_database() {
+    let server = Server::start(&[]);
+    let trouble = refusal(&mut Node::new("a", &format!("{}/99", server.url())));
+    assert_eq!(trouble.kind, TroubleKind::Settings);
+    assert!(trouble.text.contains("no database of this number"), "{trouble}");
 }
 
 fn other_type() {
