@@ -127,7 +127,12 @@ fn configurations_in_the_documents_could_be_served() {
     let pages = [operations, sources];
     let in_pages = pages.iter().flat_map(|page| blocks(page, "toml"));
     let all = in_pages.chain(embedded.iter().map(|it| it.trim_start()));
-    let drivers = [("nats://", cfg!(feature = "nats")), ("kafka://", cfg!(feature = "kafka"))];
+    // A program without a driver refuses it; that of packages has all.
+    let drivers = [
+        ("amqp://", cfg!(feature = "amqp")),
+        ("nats://", cfg!(feature = "nats")),
+        ("kafka://", cfg!(feature = "kafka")),
+    ];
     for config in all {
         checked += 1;
         if drivers.iter().any(|(scheme, is_there)| config.contains(scheme) && !is_there) {
@@ -139,7 +144,7 @@ fn configurations_in_the_documents_could_be_served() {
             place.bash("sockeye config check sockeye.toml", "127.0.0.1:0");
         assert!(succeeded, "{problem}\n{config}");
     }
-    assert_eq!(checked, 12);
+    assert_eq!(checked, 13);
     // The drain has to end before the pod is killed.
     let number = |text: &str, name: &str| {
         let value =
