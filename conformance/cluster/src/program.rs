@@ -11,7 +11,7 @@ mod users;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -225,9 +225,30 @@ impl Node {
     fn run(&mut self) {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null());
-        let process = command.stderr(Stdio::null()).spawn();
+        let log = fs::File::options().append(true).create(true).open(self.log());
+        let process = command.stderr(log.expect("a file of our own")).spawn();
         self.process = Some(process.expect("the program can be started"));
-        wait("the node is ready", || get(self.port, "/readyz").is_some_and(|it| it.status == 200));
+        wait("the node is ready", || {
+            self.assert_runs();
+            get(self.port, "/readyz").is_some_and(|it| it.status == 200)
+        });
+    }
+
+    /// What answers at its port is another program if it has ended.
+    fn assert_runs(&mut self) {
+        let ended = self.ended();
+        assert!(ended.is_none(), "the node at port {} has ended: {ended:?}", self.port);
+    }
+
+    /// How its process has ended by itself.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(|process| process.try_wait().expect("it is ours"))
+    }
+
+    /// The file of what it says.
+    fn log(&self) -> PathBuf {
+        let name = format!("sockeye-cluster-{}-port-{}.log", std::process::id(), self.port);
+        std::env::temp_dir().join(name)
     }
 
     /// Ends it with SIGKILL.
@@ -241,7 +262,15 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if thread::panicking() {
+            let text = fs::read_to_string(self.log()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().rev().take(20).collect();
+            let (lines, ended) =
+                (lines.into_iter().rev().collect::<Vec<_>>().join("\n"), self.ended());
+            eprintln!("the node at port {}, ended: {ended:?}:\n{lines}", self.port);
+        }
         self.kill();
+        let _ = fs::remove_file(self.log());
     }
 }
 

@@ -247,8 +247,18 @@ pub(crate) fn directory() -> PathBuf {
     directory
 }
 
-/// A port of the loopback that nobody listens at.
+/// The first of the ports that checks get, and how many there are. Systems give none of these to whoever asks for any port.
+const PORTS: (u32, u32) = (12_000, 20_000);
+
+/// A port of the loopback that nobody listens at. No other check gets it, even while its server is down.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Suites that run beside this one begin elsewhere.
+    let begin = std::process::id().wrapping_mul(2_003);
+    let ports = std::iter::repeat_with(|| {
+        let number = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(PORTS.0 + number % PORTS.1).expect("below 65,536")
+    });
+    let mut ports = ports.take(PORTS.1 as usize);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sockeye_backbone::Engine;
 use sockeye_backbone::entry::{Rules, VERSION};
-use sockeye_backbone::node::{Node, NodeSettings, OnOtherRules};
+use sockeye_backbone::node::{Node, NodeSettings, Notice, OnOtherRules};
 use sockeye_hub::{Config, Kind};
 use sockeye_redis::RedisEngine;
 use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence as _, SequencerEvent, Verdict};
@@ -41,6 +41,8 @@ pub(crate) struct Station {
     pub(crate) receipts: u64,
     pub(crate) refusals: u64,
     next_attempt: Instant,
+    /// What an operator should know.
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Station {
@@ -78,6 +80,7 @@ impl Station {
             receipts: 0,
             refusals: 0,
             next_attempt: Instant::now(),
+            notices: Vec::new(),
         }
     }
 
@@ -100,6 +103,7 @@ impl Station {
         }
         self.node.settle(now_ms(), &mut events);
         events.into_iter().for_each(|event| self.take(event));
+        self.notices.extend(self.node.take_notices());
     }
 
     fn take(&mut self, event: SequencerEvent) {

@@ -23,11 +23,10 @@ fn three(url: &str) -> Vec<Station> {
 
 pub(crate) fn assert_no_gap(stations: &[Station]) {
     for station in stations {
-        assert_eq!(station.gaps(), 0, "nothing was lost");
-        assert_eq!(
-            station.messages().len() as u64,
-            stations.iter().map(|it| it.receipts).sum::<u64>()
-        );
+        let notices = || stations.iter().map(|it| &it.notices).collect::<Vec<_>>();
+        assert_eq!(station.gaps(), 0, "nothing was lost: {:?}", notices());
+        let receipts: u64 = stations.iter().map(|it| it.receipts).sum();
+        assert_eq!(station.messages().len() as u64, receipts, "{:?}", notices());
     }
 }
 
