@@ -231,6 +231,9 @@ impl Endpoint {
             let frame = match self.connection.receive(input, out) {
                 Ok(None) => return None,
                 Ok(Some(Event::Message(message))) => {
+                    if !self.fits::<T>(message.as_bytes().len(), out) {
+                        continue;
+                    }
                     self.message_len = message.as_bytes().len();
                     return Some(T::message(message.into()));
                 }
@@ -279,11 +282,24 @@ impl Endpoint {
         match message {
             Ok(message) => message.map(|message| self.whole(message)),
             Err(error) => {
-                self.connection.fail(error.close_code(), "", out);
-                self.failure = Some(Error::Message(error));
+                self.fail(error, out);
                 None
             }
         }
+    }
+
+    /// Whether a message that came whole may be handed over so. If not, the connection has failed.
+    fn fits<T: Take>(&mut self, len: usize, out: &mut Vec<u8>) -> bool {
+        let fits = T::IN_PARTS || len as u64 <= self.assembler.message_bytes_max();
+        if !fits {
+            self.fail(MessageError::TooBig, out);
+        }
+        fits
+    }
+
+    fn fail(&mut self, error: MessageError, out: &mut Vec<u8>) {
+        self.connection.fail(error.close_code(), "", out);
+        self.failure = Some(Error::Message(error));
     }
 
     fn whole<T: Take>(&mut self, message: OwnedMessage) -> T {

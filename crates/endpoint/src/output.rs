@@ -6,6 +6,9 @@ use std::io::IoSlice;
 /// An idle connection keeps no larger output buffer.
 const IDLE_BYTES_MAX: usize = 1024;
 
+/// A payload of this capacity or more leaves its buffer for the next one.
+const SPARE_BYTES_MIN: usize = 16 * 1024;
+
 /// Encoded bytes that are not sent: frames in one buffer, and between them payloads in buffers of their own.
 #[derive(Default)]
 pub struct Output {
@@ -15,6 +18,8 @@ pub struct Output {
     bytes: Vec<u8>,
     /// How many bytes of the first buffer are sent.
     sent: usize,
+    /// The buffer of the last large payload that was sent.
+    spare: Vec<u8>,
 }
 
 impl Output {
@@ -75,7 +80,7 @@ impl Output {
         {
             self.sent -= buffer.len();
             self.sealed_len -= buffer.len();
-            self.sealed.pop_front();
+            self.keep_first();
         }
         if self.is_empty() {
             self.bytes.clear();
@@ -86,6 +91,22 @@ impl Output {
         }
     }
 
+    /// Drops the first buffer, or keeps it for [`take_spare`](Self::take_spare).
+    fn keep_first(&mut self) {
+        let buffer = self.sealed.pop_front().filter(|it| it.capacity() >= SPARE_BYTES_MIN);
+        self.spare = buffer.unwrap_or_else(|| core::mem::take(&mut self.spare));
+    }
+
+    /// An empty buffer for `len` bytes: that of a large payload that was sent, if it has room for them and not for twice as many, or
+    /// else a new one. Who sends back what it receives allocates no memory for it.
+    #[must_use]
+    pub fn take_spare(&mut self, len: usize) -> Vec<u8> {
+        let mut spare = core::mem::take(&mut self.spare);
+        spare.clear();
+        let fits = (len..len.saturating_mul(2)).contains(&spare.capacity());
+        if fits { spare } else { Vec::with_capacity(len) }
+    }
+
     /// Drops everything.
     pub fn discard(&mut self) {
         *self = Self::default();
@@ -93,8 +114,8 @@ impl Output {
 
     /// Frees the memory that only a busy connection needs.
     pub fn idle(&mut self) {
-        if self.is_empty() && (self.bytes.capacity() > IDLE_BYTES_MAX || self.sealed.capacity() > 0)
-        {
+        let is_large = self.bytes.capacity() > IDLE_BYTES_MAX;
+        if self.is_empty() && (is_large || self.sealed.capacity() > 0) {
             self.discard();
         }
     }
@@ -159,6 +180,30 @@ mod tests {
             output.idle();
             assert_eq!((output.sealed.capacity(), output.sealed_len, output.sent), (0, 0, 0));
         }
+    }
+
+    #[test]
+    fn the_buffer_of_a_large_payload_is_used_again() {
+        let mut output = Output::default();
+        output.push(vec![1; 64 * 1024]);
+        output.advance(64 * 1024);
+        output.push(vec![2; 100]);
+        output.advance(100);
+        let spare = output.take_spare(60_000);
+        assert_eq!((spare.len(), spare.capacity()), (0, 64 * 1024), "a small one drops nothing");
+        assert_eq!(output.take_spare(60_000).capacity(), 60_000, "it is given once");
+        output.push(spare);
+        assert!(output.is_empty(), "an empty payload is none");
+        output.push(vec![1; 64 * 1024]);
+        output.advance(64 * 1024);
+        assert_eq!(output.take_spare(70_000).capacity(), 70_000, "it has no room");
+        output.push(vec![1; 64 * 1024]);
+        output.advance(64 * 1024);
+        assert_eq!(output.take_spare(20_000).capacity(), 20_000, "it is too large");
+        output.push(vec![1; 64 * 1024]);
+        output.advance(64 * 1024);
+        output.idle();
+        assert_eq!(output.take_spare(10).capacity(), 10, "an idle connection keeps none");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use sockeye_endpoint::{
     MessageRef, OpenError, Output, Part, Policy, RequestHead, ServerConfig, State, UsageError,
 };
 use sockeye_http1::{HeaderStorage, Limits};
+use sockeye_websocket::MessageError;
 
 /// Both ends of an opened connection: the client, and the server.
 fn pair(options: &ConnectOptions, policy: &Policy<'_>) -> Result<(Endpoint, Endpoint), OpenError> {
@@ -215,6 +216,35 @@ fn a_large_message_fails_while_it_arrives() {
         assert_eq!((server.state(), &out[2..4]), (State::Failed, &code.to_be_bytes()[..]));
         assert!(server.partial(1 << 20).is_none() && server.failure().is_some());
     }
+}
+
+/// A message that lies whole in one read has the same bound as one that comes in pieces.
+#[test]
+fn a_message_that_comes_whole_is_bounded() {
+    let mut policy = Policy::default();
+    policy.compression = None;
+    policy.settings.whole_bytes_max = 50_000;
+    let received = |len: usize, is_owned: bool| {
+        let (mut client, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+        let (mut wire, mut out) = (Vec::new(), Vec::new());
+        client.send(MessageRef::Binary(&vec![1; len]), &mut wire).unwrap();
+        let taken: Option<Incoming> = match is_owned {
+            true => server.receive_owned(&mut wire, &mut out),
+            false => server.receive(&mut &mut wire[..], &mut out),
+        };
+        (taken.is_some(), server.failure(), out)
+    };
+    for is_owned in [false, true] {
+        assert_eq!(received(50_000, is_owned), (true, None, vec![]));
+        let (is_taken, failure, out) = received(50_001, is_owned);
+        assert_eq!((is_taken, &out[2..4]), (false, &1009_u16.to_be_bytes()[..]));
+        assert_eq!(failure, Some(Error::Message(MessageError::TooBig)));
+    }
+    let (mut client, mut server) = pair(&ConnectOptions::default(), &policy).unwrap();
+    let (mut wire, mut out) = (Vec::new(), Vec::new());
+    client.send(MessageRef::Binary(&[1; 50_001]), &mut wire).unwrap();
+    let part = server.receive::<Part>(&mut &mut wire[..], &mut out);
+    assert!(part.is_some() && server.failure().is_none(), "a part has no such bound");
 }
 
 #[test]

@@ -75,6 +75,12 @@ impl Assembler {
         Self { held: Held::EMPTY, bytes_max: message_bytes_max, failed: None }
     }
 
+    /// The greatest message, in bytes.
+    #[must_use]
+    pub const fn message_bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// Sets the bound for the next message. One assembler may serve connections with different
     /// bounds.
     pub const fn set_message_bytes_max(&mut self, message_bytes_max: u64) {

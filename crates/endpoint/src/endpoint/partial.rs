@@ -45,7 +45,10 @@ impl Endpoint {
         }
         match self.connection.receive_owned(input, out) {
             Ok(None) => None,
-            Ok(Some(Owned::Message(message))) => Some(self.whole(message)),
+            Ok(Some(Owned::Message(message))) => {
+                let len = message.as_message().as_bytes().len();
+                self.fits::<T>(len, out).then(|| self.whole(message))
+            }
             Ok(Some(Owned::Part { bytes, appended })) => {
                 self.place = Place::Assembling;
                 self.put_back(bytes, appended, out)

@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
 
     /// Reads once, into a buffer of `len` bytes that becomes the message.
     fn poll_read_own<T: Take>(&mut self, len: usize, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut buffer = Vec::with_capacity(len);
+        let mut buffer = self.output.take_spare(len);
         let room = len.min(self.input.read_bytes_max());
         let result = ready!(poll_append(&mut self.stream, room, &mut buffer, cx));
         if !self.is_read(result) {
