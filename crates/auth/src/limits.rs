@@ -2,6 +2,7 @@
 
 /// The bounds that a user may set. Bytes are bytes of text as it came, times are milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Longest JSON Web Token that is looked at. The HTTP head has its own bound.
     pub token_bytes_max: usize,

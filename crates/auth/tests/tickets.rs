@@ -98,7 +98,9 @@ fn a_ticket_lives_a_minute_at_most() {
 /// [auth:tickets-bound]
 #[test]
 fn outstanding_tickets_are_bounded_and_expired_ones_cost_nothing() {
-    let mut tickets = tickets(Limits { tickets_max: 2, ..Limits::default() });
+    let mut limits = Limits::default();
+    limits.tickets_max = 2;
+    let mut tickets = tickets(limits);
     let mut issue =
         |entropy, life_ms, ms| tickets.issue(&shop(), &ann(), life_ms, &[entropy; 24], at(ms));
     let used = issue(1, 50_000, 0).unwrap();
@@ -291,8 +293,10 @@ fn sessions_outlive_a_change_of_secrets_while_the_old_one_is_taken() {
 /// [auth:tickets-per-user]
 #[test]
 fn one_user_takes_only_so_much_room() {
-    let mut tickets =
-        tickets(Limits { tickets_per_user_max: 2, tickets_max: 9, ..Limits::default() });
+    let mut limits = Limits::default();
+    limits.tickets_per_user_max = 2;
+    limits.tickets_max = 9;
+    let mut tickets = tickets(limits);
     let named = |user: Option<&str>| Identity { user: user.map(str::to_owned), ..ann() };
     let mut entropy = 0_u8;
     let mut issue = |tickets: &mut Tickets, issuer: &Identity, user: Option<&str>, ms| {
@@ -344,8 +348,10 @@ fn tickets_are_for_users_with_names_of_users() {
 fn a_ticket_waits_by_a_clock_that_does_not_jump() {
     const YEARS_MS: u64 = 10 * 365 * 86_400_000;
     for wrong in [unix(YEARS_MS), UnixTime::from_millis(5)] {
-        let mut tickets =
-            tickets(Limits { tickets_per_user_max: 2, tickets_max: 2, ..Limits::default() });
+        let mut limits = Limits::default();
+        limits.tickets_per_user_max = 2;
+        limits.tickets_max = 2;
+        let mut tickets = tickets(limits);
         let forever = Identity { ends_ms: None, ..ann() };
         let issue = |tickets: &mut Tickets, entropy, now| {
             tickets.issue(&shop(), &forever, 30_000, &[entropy; 24], now)
@@ -373,7 +379,9 @@ fn a_ticket_waits_by_a_clock_that_does_not_jump() {
 /// [auth:ticket-hashed] [auth:ticket-life]
 #[test]
 fn a_ticket_for_another_table_comes_with_all_that_the_table_has_to_know() {
-    let limits = Limits { tickets_max: 7, tickets_per_user_max: 3, ..Limits::default() };
+    let mut limits = Limits::default();
+    limits.tickets_max = 7;
+    limits.tickets_per_user_max = 3;
     let mut tickets = tickets(limits);
     let seal = |identity: &Identity, life_ms| {
         tickets.seal(&shop(), identity, life_ms, &[4; 24], unix(0)).unwrap()

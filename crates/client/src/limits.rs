@@ -7,6 +7,7 @@ use sockeye_http1::{Limits as HeadLimits, chunked};
 
 /// The bounds on what a server can make a client hold, and on how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Milliseconds for name, connection, proxy and TLS together. Default 10 000.
     pub connect_ms: u64,
@@ -47,18 +48,23 @@ pub struct Limits {
     pub send_ms: u64,
 }
 
+/// Of responses.
+const HEAD: HeadLimits = {
+    let mut limits = HeadLimits::DEFAULT;
+    limits.head_bytes_max = 16 * 1024;
+    limits.headers_max = 128;
+    limits.line_bytes_max = 16 * 1024;
+    limits.target_bytes_max = 8000;
+    limits
+};
+
 impl Limits {
     /// The defaults as a constant.
     pub const DEFAULT: Self = Self {
         connect_ms: 10_000,
         lookups_max: 4,
         head_ms: 30_000,
-        head: HeadLimits {
-            head_bytes_max: 16 * 1024,
-            headers_max: 128,
-            line_bytes_max: 16 * 1024,
-            target_bytes_max: 8000,
-        },
+        head: HEAD,
         chunked: chunked::Limits::DEFAULT,
         interim_responses_max: 8,
         refusal_bytes_max: 4096,

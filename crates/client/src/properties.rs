@@ -16,17 +16,17 @@ use crate::{
 };
 
 /// Small, so that short inputs reach them.
-const LIMITS: Limits = Limits {
-    head: sockeye_http1::Limits {
-        head_bytes_max: 400,
-        headers_max: 8,
-        line_bytes_max: 200,
-        target_bytes_max: 100,
-    },
-    chunked: sockeye_http1::chunked::Limits { extension_bytes_max: 8, trailer_bytes_max: 16 },
-    interim_responses_max: 2,
-    refusal_bytes_max: 20,
-    ..Limits::DEFAULT
+const LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.head.head_bytes_max = 400;
+    limits.head.headers_max = 8;
+    limits.head.line_bytes_max = 200;
+    limits.head.target_bytes_max = 100;
+    limits.chunked.extension_bytes_max = 8;
+    limits.chunked.trailer_bytes_max = 16;
+    limits.interim_responses_max = 2;
+    limits.refusal_bytes_max = 20;
+    limits
 };
 const EVENT_BYTES_MAX: usize = 60;
 const MESSAGE_BYTES_MAX: u64 = 300;

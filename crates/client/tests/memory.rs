@@ -20,7 +20,11 @@ use crate::common::{Client, Server, in_time};
 const SENT: usize = 64 << 20;
 /// What a client may hold of it, with its stacks, its codec and the server's own buffers.
 const GROWTH_MAX: usize = 12 << 20;
-const LIMITS: Limits = Limits { inbox_bytes_max: 1 << 20, ..Limits::DEFAULT };
+const LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.inbox_bytes_max = 1 << 20;
+    limits
+};
 
 #[test]
 fn memory_is_bounded() {
@@ -198,7 +202,8 @@ fn both_send() {
         client.read_to_end()
     });
     in_time(move || {
-        let limits = Limits { send_ms: 300, ..LIMITS };
+        let mut limits = LIMITS;
+        limits.send_ms = 300;
         let options = ConnectOptions::new(&server.url("ws", "/")).expect("a URL");
         let mut socket = WebSocket::with(options, limits.into()).expect("it is accepted");
         let big = vec![7; 1 << 20];

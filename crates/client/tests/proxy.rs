@@ -20,7 +20,8 @@ fn by(proxy: &Once) -> Proxy {
 }
 
 fn connect(url: &str, proxy: Proxy) -> Result<WebSocket, Error> {
-    let limits = Limits { connect_ms: 20_000, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.connect_ms = 20_000;
     let options = ConnectOptions::new(url).expect("a URL");
     WebSocket::with(options, Network::new(limits).through(proxy))
 }
@@ -114,7 +115,8 @@ fn a_proxy_that_ends_or_never_answers() {
     assert_eq!(error, Some(Error::Proxy(ProxyError::Ended)));
 
     let proxy = Once::new(|mut client| io::copy(&mut client, &mut io::sink()).map(|_| ()));
-    let limits = Limits { connect_ms: 1_000, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.connect_ms = 1_000;
     let options = ConnectOptions::new("ws://server.example/").expect("a URL");
     let error = WebSocket::with(options, Network::new(limits).through(by(&proxy))).err();
     assert_eq!(error, Some(Error::Proxy(ProxyError::TimedOut)));
@@ -143,7 +145,8 @@ fn a_server_that_says_nothing_behind_a_proxy_is_the_servers_fault() {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         io::copy(&mut client, &mut io::sink()).map(|_| ())
     });
-    let limits = Limits { head_ms: 1_000, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.head_ms = 1_000;
     let options = ConnectOptions::new("ws://server.example/").expect("a URL");
     let error = WebSocket::with(options, Network::new(limits).through(by(&proxy))).err();
     assert_eq!(error, Some(Error::TimedOut(Deadline::Head)));

@@ -119,8 +119,9 @@ fn streams_in_both_directions() {
     let mut options = options(&server);
     options.delivery = Delivery::Pieces;
     // Much less than is sent in all: what was sent does not count any more.
-    let network = Limits { out_bytes_max: 20_000, ..Limits::DEFAULT }.into();
-    let mut socket = WebSocket::with(options, network).expect("the server accepts");
+    let mut limits = Limits::DEFAULT;
+    limits.out_bytes_max = 20_000;
+    let mut socket = WebSocket::with(options, limits.into()).expect("the server accepts");
     let whole = pattern(PARTS * 7001);
     for (at, part) in whole.chunks(7001).enumerate() {
         let fin = if at + 1 == PARTS { Fin::Final } else { Fin::More };
@@ -179,7 +180,8 @@ fn a_driver_leaves_the_loop_its_turn() {
         sent.send(()).expect("the test waits");
         peer.receive().map(|_| ())
     });
-    let limits = Limits { read_bytes: 64, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.read_bytes = 64;
     let machine = sockeye_client::sans_io::WebSocket::new(
         options(&server),
         limits,

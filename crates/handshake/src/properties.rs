@@ -60,7 +60,9 @@ fn check_accept(head: &RequestHead<'_, '_>, accept: &Accept<'_>) {
     accept.write_response(all_offers, &[], &mut out).expect("what was offered can be accepted");
     let mut storage = HeaderStorage::new();
     // An answer to offers that fill a whole head may be longer than that head.
-    let limits = Limits { head_bytes_max: 32 * 1024, line_bytes_max: 32 * 1024, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.head_bytes_max = 32 * 1024;
+    limits.line_bytes_max = 32 * 1024;
     let response = ResponseHead::parse(&out, &mut storage, &limits).expect("a head and no more");
     assert_eq!(response.status(), Status::SWITCHING_PROTOCOLS);
     assert_eq!(response.headers().all("sec-websocket-accept").count(), 1);

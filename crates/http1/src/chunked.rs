@@ -68,6 +68,7 @@ impl Deref for ChunkHead {
 
 /// The bounds on the bytes of a body that are not data, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// All chunk extensions of the body together. The decoder checks their grammar and ignores their
     /// meaning, so this bounds only how many useless bytes a peer can send. Default 4 KiB.

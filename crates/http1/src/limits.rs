@@ -5,6 +5,7 @@ pub const HEADERS_MAX: usize = 128;
 
 /// The bounds on one request or response head. All sizes are in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The whole head, from its first byte to the end of the empty line. Over it: 431.
     ///

@@ -74,7 +74,8 @@ fn data_is_followed_by_crlf() {
 /// Proves [rfc9112:7.1.1-extensions-bounded], over all chunks together.
 #[test]
 fn extensions_are_bounded_and_ignored() {
-    let limits = Limits { extension_bytes_max: 4, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.extension_bytes_max = 4;
     let body = b"1;a\r\nx\r\n1;b\r\ny\r\n0\r\n\r\n";
     assert_eq!(decode(body, limits), (b"xy".to_vec(), body.len(), Ok(true)));
     let over = b"1;a\r\nx\r\n1;bc\r\ny\r\n0\r\n\r\n";
@@ -150,7 +151,8 @@ fn trailers_obey_the_rules_of_headers() {
 /// Proves [rfc9112:7.1.2-trailers-bounded].
 #[test]
 fn trailers_are_bounded() {
-    let limits = Limits { trailer_bytes_max: 8, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.trailer_bytes_max = 8;
     assert_eq!(decode(b"0\r\nA:\r\nB:\r\n\r\n", limits).2, Ok(true));
     assert_eq!(decode(b"0\r\nA:\r\nBc:\r\n\r\n", limits).2, Err(Error::TrailersTooLong));
     assert_eq!(Error::TrailersTooLong.status().code(), 431);

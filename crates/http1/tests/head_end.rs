@@ -112,7 +112,11 @@ fn a_header_line_does_not_begin_with_whitespace() {
 /// Proves [rfc9110:5.4-head-bounded].
 #[test]
 fn the_head_is_bounded_to_the_byte() {
-    let limits = |head_bytes_max| Limits { head_bytes_max, ..Limits::DEFAULT };
+    let limits = |head_bytes_max| {
+        let mut limits = Limits::DEFAULT;
+        limits.head_bytes_max = head_bytes_max;
+        limits
+    };
     let len = HEAD.len();
     assert_eq!(trickle(HEAD, &limits(len)), (len, Ok(Some(len))));
     assert_eq!(trickle(HEAD, &limits(len - 1)), (len - 1, Err(Error::HeadTooLong)));
@@ -126,7 +130,11 @@ fn the_head_is_bounded_to_the_byte() {
 /// Proves [rfc9112:3-request-line-too-long].
 #[test]
 fn lines_are_bounded_to_the_byte() {
-    let limits = |line_bytes_max| Limits { line_bytes_max, ..Limits::DEFAULT };
+    let limits = |line_bytes_max| {
+        let mut limits = Limits::DEFAULT;
+        limits.line_bytes_max = line_bytes_max;
+        limits
+    };
     assert_eq!(trickle(HEAD, &limits(15)), (HEAD.len(), Ok(Some(HEAD.len()))));
     assert_eq!(trickle(HEAD, &limits(14)), (15, Err(Error::RequestLineTooLong)));
     assert_eq!(Error::RequestLineTooLong.status().code(), 414);
@@ -142,7 +150,11 @@ fn lines_are_bounded_to_the_byte() {
 #[test]
 fn header_lines_are_counted() {
     let head = |lines: usize| ["GET / HTTP/1.1\r\n", &"A:\r\n".repeat(lines), "\r\n"].concat();
-    let limits = |headers_max| Limits { headers_max, ..Limits::DEFAULT };
+    let limits = |headers_max| {
+        let mut limits = Limits::DEFAULT;
+        limits.headers_max = headers_max;
+        limits
+    };
     for (headers_max, most) in [(0, 0), (1, 1), (64, 64), (128, 128), (usize::MAX, 128)] {
         let fits = head(most);
         assert_eq!(trickle(fits.as_bytes(), &limits(headers_max)).1, Ok(Some(fits.len())));
@@ -161,7 +173,9 @@ fn work_is_linear_at_one_byte_at_a_time() {
             head.push_str(filler);
         }
         head.push_str("\r\n\r\n");
-        let limits = Limits { headers_max: usize::MAX, line_bytes_max: 8192, ..Limits::DEFAULT };
+        let mut limits = Limits::DEFAULT;
+        limits.headers_max = usize::MAX;
+        limits.line_bytes_max = 8192;
         let mut scanner = HeadEnd::new();
         let mut calls = 0;
         for len in 0..=head.len() {
@@ -179,7 +193,8 @@ fn work_is_linear_at_one_byte_at_a_time() {
 fn an_endless_header_is_refused_at_the_limit() {
     let mut endless = b"GET / HTTP/1.1\r\nX: ".to_vec();
     endless.resize(20 << 20, b'x');
-    let limits = Limits { line_bytes_max: usize::MAX, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.line_bytes_max = usize::MAX;
     assert_eq!(trickle(&endless, &limits), (8192, Err(Error::HeadTooLong)));
     let mut scanner = HeadEnd::new();
     let reads = (0..endless.len()).step_by(4096);

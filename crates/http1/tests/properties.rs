@@ -75,11 +75,11 @@ fn lens() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn tight() -> impl Strategy<Value = Limits> {
-    (0..200_usize, 0..8_usize, 0..40_usize).prop_map(|(head, headers, line)| Limits {
-        head_bytes_max: head,
-        headers_max: headers,
-        line_bytes_max: line,
-        target_bytes_max: line,
+    (0..200_usize, 0..8_usize, 0..40_usize).prop_map(|(head, headers, line)| {
+        let mut limits = Limits::DEFAULT;
+        (limits.head_bytes_max, limits.headers_max) = (head, headers);
+        (limits.line_bytes_max, limits.target_bytes_max) = (line, line);
+        limits
     })
 }
 

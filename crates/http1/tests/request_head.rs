@@ -148,7 +148,11 @@ fn the_target_is_taken_apart() {
 /// Proves [rfc9112:3-target-too-long].
 #[test]
 fn the_target_is_bounded_to_the_byte() {
-    let limits = |target_bytes_max| Limits { target_bytes_max, ..Limits::DEFAULT };
+    let limits = |target_bytes_max| {
+        let mut limits = Limits::DEFAULT;
+        limits.target_bytes_max = target_bytes_max;
+        limits
+    };
     let head = "GET /four HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(with_limits(head, &limits(5), |_| ()), Ok(()));
     assert_eq!(with_limits(head, &limits(4), |_| ()), Err(Error::TargetTooLong));

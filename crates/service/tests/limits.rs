@@ -551,7 +551,9 @@ fn lines_of_a_batch() {
 #[test]
 fn outstanding_tickets() {
     let server = start(|setup| {
-        guard_with(setup, Limits { tickets_max: 1, ..Limits::default() });
+        let mut limits = Limits::default();
+        limits.tickets_max = 1;
+        guard_with(setup, limits);
     });
     ticket(&server, "ann");
     let answered = ask(server.addr, "POST", "/v1/tickets", &key(), "{}");

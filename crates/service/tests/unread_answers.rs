@@ -30,7 +30,8 @@ struct Shared {
 
 impl Shared {
     fn connect(world: &mut World) -> Self {
-        let limits = ClientLimits { stream_window_bytes: 1 << 18, ..ClientLimits::DEFAULT };
+        let mut limits = ClientLimits::DEFAULT;
+        limits.stream_window_bytes = 1 << 18;
         let (peer, protocol) =
             (world.net.connect().expect("it listens"), Multiplex::new("http", &limits));
         let mut shared = Self { peer, protocol, lanes: Vec::new(), answers: Vec::new() };

@@ -6,11 +6,13 @@ use sockeye_http1::{BodyFraming, HeadEnd, HeaderStorage, Limits, RequestHead};
 use sockeye_http2::{FieldBlock, RequestLine};
 
 /// The machines' own heads are taken whatever their size.
-const OWN: Limits = Limits {
-    head_bytes_max: usize::MAX,
-    headers_max: sockeye_http1::HEADERS_MAX,
-    line_bytes_max: usize::MAX,
-    target_bytes_max: usize::MAX,
+const OWN: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.head_bytes_max = usize::MAX;
+    limits.headers_max = sockeye_http1::HEADERS_MAX;
+    limits.line_bytes_max = usize::MAX;
+    limits.target_bytes_max = usize::MAX;
+    limits
 };
 /// Fields that say something of a connection of HTTP/1.1 only (RFC 9113 §8.2.2), or that the target says.
 const OF_HTTP1: [&str; 7] =

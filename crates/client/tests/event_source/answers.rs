@@ -99,7 +99,8 @@ fn another_type_than_that_of_a_stream_is_told_at_the_head() {
 /// A body that does not end, or not well, or is large, is told as far as it was taken.
 #[test]
 fn a_refusal_does_not_wait_for_ever_and_holds_no_more_than_its_bound() {
-    let limits = Limits { refusal_bytes_max: 10, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.refusal_bytes_max = 10;
     let refused = |head: &str| {
         let mut rig = Rig::with(options("http://a.test/s"), limits);
         rig.connect();

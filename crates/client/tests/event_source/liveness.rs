@@ -6,7 +6,8 @@ use crate::event_source::rig::{Rig, STREAM, Told, message, options};
 
 #[test]
 fn a_head_that_does_not_come() {
-    let limits = Limits { head_ms: 500, ..Limits::DEFAULT };
+    let mut limits = Limits::DEFAULT;
+    limits.head_ms = 500;
     let mut rig = Rig::with(options("http://a.test/s"), limits);
     rig.connect();
     assert_eq!(rig.idle_ms(), Some(500));

@@ -15,7 +15,12 @@ use crate::event_source_simulation::server::{Act, Asked, HOSTILE_BYTES, Script, 
 const HEAD_MS: u64 = 3000;
 const SILENCE_MS: u64 = 5000;
 const EVENT_BYTES_MAX: usize = HOSTILE_BYTES / 2;
-const LIMITS: Limits = Limits { head_ms: HEAD_MS, refusal_bytes_max: 6, ..Limits::DEFAULT };
+const LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.head_ms = HEAD_MS;
+    limits.refusal_bytes_max = 6;
+    limits
+};
 const POLICY: Policy = Policy {
     reconnection_ms: 1000,
     wait_ms_min: 100,

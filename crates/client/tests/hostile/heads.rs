@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sockeye_client::{Deadline, Error, Limits};
+use sockeye_client::{Deadline, Error};
 use sockeye_handshake::VerifyError;
 
 use super::{
@@ -86,7 +86,8 @@ fn a_byte_now_and_then() {
         client.read_request()?;
         client.drip(&b"HTTP/1.1 200 OK\r\nA: ".repeat(100), Duration::from_millis(20))
     });
-    let limits = Limits { head_ms: SOON_MS, ..LIMITS };
+    let mut limits = LIMITS;
+    limits.head_ms = SOON_MS;
     let why = Error::TimedOut(Deadline::Head);
     assert_eq!(read_source(source(&server), limits).1, Some(why.clone()));
     assert_eq!(read_socket(socket(&server), limits), Some(why));
@@ -95,7 +96,8 @@ fn a_byte_now_and_then() {
 #[test]
 fn nothing_at_all() {
     let server = Server::new(|_, client| client.read_to_end());
-    let limits = Limits { head_ms: SOON_MS, ..LIMITS };
+    let mut limits = LIMITS;
+    limits.head_ms = SOON_MS;
     let why = Error::TimedOut(Deadline::Head);
     assert_eq!(read_source(source(&server), limits).1, Some(why.clone()));
     assert_eq!(read_socket(socket(&server), limits), Some(why));
@@ -136,7 +138,8 @@ fn a_refusal_that_drips() {
         client.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4000\r\n\r\nwell")?;
         client.drip(&[b','; 1000], Duration::from_millis(20))
     });
-    let limits = Limits { head_ms: SOON_MS, ..LIMITS };
+    let mut limits = LIMITS;
+    limits.head_ms = SOON_MS;
     let errors = [read_source(source(&server), limits).1, read_socket(socket(&server), limits)];
     for error in errors {
         let Some(Error::Refused(refusal)) = error else { panic!("{error:?}") };

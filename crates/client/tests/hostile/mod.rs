@@ -15,7 +15,12 @@ use sockeye_client::{
 use crate::common::{Server, in_time};
 
 /// Times that a test can wait for. What is not about time is over long before.
-const LIMITS: Limits = Limits { connect_ms: 20_000, head_ms: 20_000, ..Limits::DEFAULT };
+const LIMITS: Limits = {
+    let mut limits = Limits::DEFAULT;
+    limits.connect_ms = 20_000;
+    limits.head_ms = 20_000;
+    limits
+};
 /// A deadline that has to strike, and not before what comes at once.
 const SOON_MS: u64 = 1_000;
 

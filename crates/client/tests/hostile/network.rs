@@ -45,7 +45,8 @@ fn a_black_hole() {
         crowd.push(one);
         assert!(crowd.len() < 900, "the listener has room for all");
     }
-    let limits = Limits { connect_ms: SOON_MS, ..LIMITS };
+    let mut limits = LIMITS;
+    limits.connect_ms = SOON_MS;
     for error in errors(&addr.to_string(), limits) {
         assert_eq!(error, Error::TimedOut(Deadline::Connect));
     }
@@ -62,7 +63,8 @@ fn a_redirect_that_comes_after_the_time_to_connect() {
         std::thread::sleep(Duration::from_millis(2 * SOON_MS));
         client.send(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
     });
-    let limits = Limits { connect_ms: SOON_MS, ..LIMITS };
+    let mut limits = LIMITS;
+    limits.connect_ms = SOON_MS;
     let (_, error) = read_source(source(&server), limits);
     let Some(Error::Refused(refusal)) = error else { panic!("no answer came through: {error:?}") };
     assert_eq!((refusal.status.code(), server.accepted()), (204, 2));

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use sockeye_client::websocket::{CloseCode, Limits as SocketLimits, Message, Role};
 use sockeye_client::websocket::{MessageCodec as _, MessageError, ProtocolError};
-use sockeye_client::{ConnectOptions, Deadline, Error, Limits, UsageError, WebSocket};
+use sockeye_client::{ConnectOptions, Deadline, Error, UsageError, WebSocket};
 use sockeye_deflate::{Engine, EngineConfig, Params, Session};
 use sockeye_handshake::VerifyError;
 
@@ -275,7 +275,9 @@ fn pings_without_end() {
 fn a_server_that_does_not_read() {
     let server = Server::of_sockets(|client| client.send_for_ever(b"\x82\x01x"));
     let error = in_time(move || {
-        let limits = Limits { send_ms: SOON_MS, inbox_bytes_max: 100_000, ..LIMITS };
+        let mut limits = LIMITS;
+        limits.send_ms = SOON_MS;
+        limits.inbox_bytes_max = 100_000;
         let mut options = socket(&server);
         options.limits = SocketLimits::DEFAULT;
         options.limits.message_bytes_max = 1 << 26;

@@ -87,7 +87,8 @@ fn heads_without_end() {
 
 #[test]
 fn silence() {
-    let limits = Limits { head_ms: SOON_MS, ..LIMITS };
+    let mut limits = LIMITS;
+    limits.head_ms = SOON_MS;
     for transport in ALL {
         let server = Server::new(|_, client| client.read_to_end());
         let why = first_loss(options(&server, transport), limits);

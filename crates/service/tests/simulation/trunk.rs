@@ -32,7 +32,8 @@ impl Trunk {
         let peer = wire::connect(net)?;
         // A window that is smaller than an event has the server cut it.
         let window = [100, 2_000, 65_535, 1 << 18][random.below(4)];
-        let limits = Limits { stream_window_bytes: window, ..Limits::DEFAULT };
+        let mut limits = Limits::DEFAULT;
+        limits.stream_window_bytes = window;
         let pace = [usize::MAX, usize::MAX, 500, 60][random.below(4)];
         let (protocol, net) = (Multiplex::new("http", &limits), net.clone());
         Some(Self { net, peer, protocol, pace, lanes: 0, is_leaving: false, is_over: false })
