@@ -36,9 +36,13 @@ impl Description {
     }
 }
 
-/// The ends of a stream that was created at a time, which is its identity.
+/// The ends of a stream that was created at a time, which is its identity. While a server creates a stream, it tells of a time
+/// long ago: there is no log yet.
 fn ends(created_ns: i128, state: &State) -> LogEnds {
-    let identity = u64::try_from(created_ns).unwrap_or_default().max(1);
+    let identity = u64::try_from(created_ns).unwrap_or_default();
+    if identity == 0 {
+        return LogEnds::default();
+    }
     let has_entries = state.messages > 0;
     LogEnds {
         identity,
@@ -245,5 +249,12 @@ mod tests {
         assert_eq!((purged.ends.first, purged.ends.last, purged.newest), (None, None, 4));
         let other = Description::new(&info("2026-11-25T00:44:04.433422572Z", 2, 3, 4));
         assert_ne!(known.ends.identity, other.ends.identity);
+    }
+
+    /// Seen with nodes that create the stream at the same time. With an identity of its own, it would be another log a moment later.
+    #[test]
+    fn a_stream_that_is_being_created_is_none_yet() {
+        let early = Description::new(&info("0001-01-01T00:00:00Z", 0, 0, 0));
+        assert_eq!(early.ends, LogEnds::default());
     }
 }
