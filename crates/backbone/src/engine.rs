@@ -50,7 +50,8 @@ impl fmt::Display for Position {
 /// # What the log promises
 /// - **Order.** All readers read the same entries in the same order.
 /// - **Density.** Numbers of one fence follow each other. A driver passes a jump on as it is, and
-///   declares nothing: the reader sees it.
+///   declares nothing: the reader sees it. The first number of a later fence does not tell whether entries before it were
+///   trimmed: there the reader reads again from the last entry on.
 /// - **Entries are bytes.** They come back as they were appended. An entry that somebody else wrote
 ///   into the log comes back as it is; one that has no bytes in the driver's form comes back empty.
 ///

@@ -42,7 +42,7 @@ use self::presence::Presences;
 use self::replica::{Replica, Ticket};
 pub use self::status::{Notice, Objection, Status, Stop};
 use crate::digest::Digest;
-use crate::engine::{Engine, Event, LogEnds, Rejection, State, Trouble};
+use crate::engine::{Engine, Event, LogEnds, Position, Rejection, State, Trouble};
 use crate::entry::{Evidence, Rules};
 
 /// Events of the engine that one call takes in.
@@ -107,6 +107,8 @@ pub struct Node {
     log: Option<ReadLog>,
     /// The entries of a log whose beginning was trimmed, until the node can begin.
     behind: Option<Behind>,
+    /// The first entry of a fence, until the node knows that it follows the last one.
+    raised: Option<Raised>,
     /// The node has begun in the middle of the log, and has not read all of it.
     is_behind: bool,
     /// The node reads again because it doubts what it has read.
@@ -140,6 +142,15 @@ pub struct Node {
 struct ReadLog {
     chain: Chain,
     replica: Replica,
+}
+
+/// The first entry of a fence.
+#[derive(Clone, Copy, Debug)]
+struct Raised {
+    position: Position,
+    hash: u64,
+    /// The last entry of the fence before was still there when this one had been read.
+    is_next: bool,
 }
 
 /// Where the hubs are.
@@ -242,6 +253,7 @@ impl Node {
             engine,
             log: None,
             behind: None,
+            raised: None,
             is_behind: false,
             doubts: false,
             waits_for_import: false,

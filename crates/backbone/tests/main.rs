@@ -8,4 +8,5 @@ mod nodes;
 mod presence;
 mod simulation;
 mod tickets;
+mod trims;
 mod versions;

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use super::chain::Chain;
+use super::chain::{Chain, Follows};
 use super::replica::{Effect, Replica, Told};
 use crate::engine::Position;
 use crate::entry::{Body, Entry, Horizon, Spans, Witness};
@@ -76,11 +76,10 @@ impl Behind {
         self.entries.last().map(|entry| entry.position)
     }
 
-    /// Whether an entry follows the last one without a hole.
-    pub(super) fn follows(&self, position: Position) -> bool {
-        let Some(last) = self.last() else { return true };
-        let next = if last.fence == position.fence { last.number.saturating_add(1) } else { 1 };
-        position > last && position.number == next
+    /// How an entry follows the last one.
+    pub(super) fn follows(&self, position: Position, bytes: &[u8]) -> Follows {
+        let Some(last) = self.entries.last() else { return Follows::Next };
+        Follows::find(last.position, position, || *last.bytes == *bytes)
     }
 
     /// Takes an entry. True if the node can begin now.

@@ -1,5 +1,6 @@
 //! The chain: where each entry that was read stands, and the digest of all entries up to there.
 
+use core::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::digest::{self, Digest};
@@ -39,12 +40,33 @@ pub(super) struct Link {
 pub(super) enum Follows {
     /// It is the next one.
     Next,
+    /// It is the first one of a later fence. Its number does not tell whether entries are missing before it.
+    Raised,
     /// It is the last one again, byte for byte.
     Same,
     /// Entries are missing before it.
     Hole,
     /// It cannot be: it stands where another one was, or before the last one.
     Other,
+}
+
+impl Follows {
+    /// How an entry follows that at `last`, if it has the place of that one and `is_same` tells whether it has its bytes.
+    pub(super) fn find(last: Position, position: Position, is_same: impl Fn() -> bool) -> Self {
+        let next = last.number.saturating_add(1);
+        match position.cmp(&last) {
+            Ordering::Less => Self::Other,
+            Ordering::Equal if is_same() => Self::Same,
+            Ordering::Equal => Self::Other,
+            Ordering::Greater if position.fence == last.fence && position.number == next => {
+                Self::Next
+            }
+            Ordering::Greater if position.fence != last.fence && position.number == 1 => {
+                Self::Raised
+            }
+            Ordering::Greater => Self::Hole,
+        }
+    }
 }
 
 impl Chain {
@@ -79,16 +101,7 @@ impl Chain {
 
     /// How an entry would follow.
     pub(super) fn follows(&self, position: Position, bytes: &[u8]) -> Follows {
-        let last = self.last.position;
-        if position == last {
-            let is_same = digest::of(bytes) == self.last.hash;
-            return if is_same { Follows::Same } else { Follows::Other };
-        }
-        if position < last {
-            return Follows::Other;
-        }
-        let next = if position.fence == last.fence { last.number.saturating_add(1) } else { 1 };
-        if position.number == next { Follows::Next } else { Follows::Hole }
+        Follows::find(self.last.position, position, || digest::of(bytes) == self.last.hash)
     }
 
     /// Adds the next entry, and returns its place.
@@ -174,7 +187,7 @@ mod tests {
             (at(5, 1), b"b", Follows::Other),
             (at(4, 9), b"b", Follows::Other),
             (at(5, 4), b"b", Follows::Hole),
-            (at(6, 1), b"b", Follows::Next),
+            (at(6, 1), b"b", Follows::Raised),
             (at(6, 2), b"b", Follows::Hole),
         ] {
             assert_eq!(chain.follows(position, bytes), wanted, "{position}");

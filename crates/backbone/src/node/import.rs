@@ -215,7 +215,8 @@ impl Importer {
     fn take(&mut self, position: Position, bytes: &Arc<[u8]>) -> Result<(), ImportError> {
         let Some(chain) = &mut self.chain else { return self.take_first(position, bytes) };
         match (chain.follows(position, bytes), self.phase) {
-            (Follows::Next, _) => {
+            // Nobody trims a log before the end of its import.
+            (Follows::Next | Follows::Raised, _) => {
                 chain.push(position, bytes);
             }
             (Follows::Same, _) => return Ok(()),

@@ -47,6 +47,7 @@ impl Node {
         self.presences.read_again();
         self.log = None;
         self.behind = None;
+        self.raised = None;
         self.is_behind = false;
         self.leads = false;
         self.epochs.join();
@@ -154,7 +155,7 @@ impl Node {
         }
         self.is_behind = true;
         for (position, bytes) in rest {
-            self.read(position, &bytes, events);
+            self.read_next(position, &bytes, events);
         }
     }
 

@@ -9,7 +9,8 @@ use super::behind::Behind;
 use super::chain::{Chain, Follows};
 use super::presence::Life;
 use super::replica::{Effect, Replica, Ticket};
-use super::{Node, Notice, Phase, ReadLog, Stop};
+use super::{Node, Notice, Phase, Raised, ReadLog, Stop};
+use crate::digest;
 use crate::engine::Position;
 use crate::entry::{Body, Entry, Evidence, Unreadable};
 
@@ -30,17 +31,65 @@ impl Node {
         bytes: &Arc<[u8]>,
         events: &mut Vec<SequencerEvent>,
     ) {
-        let Some(log) = &mut self.log else { return self.read_first(position, bytes, events) };
-        match log.chain.follows(position, bytes) {
-            Follows::Next => {}
-            Follows::Same => return,
-            Follows::Hole => return self.pass_hole(position, bytes, events),
-            Follows::Other => return self.rejoin(Evidence::OtherEntries),
+        match self.follows(position, bytes) {
+            Follows::Next => self.read_next(position, bytes, events),
+            // It is read again.
+            Follows::Raised => {}
+            Follows::Same => self.note_same(),
+            Follows::Other if self.log.is_some() => self.rejoin(Evidence::OtherEntries),
+            Follows::Hole | Follows::Other => self.pass_hole(position, bytes, events),
+        }
+    }
+
+    /// How an entry follows the last one.
+    fn follows(&mut self, position: Position, bytes: &[u8]) -> Follows {
+        let (last, follows) = match (&self.log, &self.behind) {
+            (Some(log), _) => (Some(log.chain.last().position), log.chain.follows(position, bytes)),
+            (None, Some(behind)) => (behind.last(), behind.follows(position, bytes)),
+            (None, None) => (None, Follows::Next),
+        };
+        match last {
+            Some(_) if follows == Follows::Raised && self.begins_anew(bytes) => Follows::Other,
+            Some(last) if follows == Follows::Raised => self.cross(last, position, bytes),
+            Some(_) | None => follows,
+        }
+    }
+
+    /// How the first entry of a fence follows the last one of the fence before. Its number is 1, even if entries before it were
+    /// trimmed. So the node reads again from the last entry on. If that one is still there, nothing behind it was
+    /// trimmed when the first entry of the fence was read.
+    fn cross(&mut self, last: Position, position: Position, bytes: &[u8]) -> Follows {
+        let hash = digest::of(bytes);
+        match self.raised {
+            Some(it) if (it.position, it.hash) == (position, hash) && it.is_next => Follows::Next,
+            Some(it) if (it.position, it.hash) == (position, hash) => Follows::Hole,
+            Some(_) | None => {
+                self.raised = Some(Raised { position, hash, is_next: false });
+                self.engine.read_from(last);
+                Follows::Raised
+            }
+        }
+    }
+
+    /// The last entry is still there.
+    const fn note_same(&mut self) {
+        if let Some(raised) = &mut self.raised {
+            raised.is_next = true;
+        }
+    }
+
+    /// Takes the entry that follows the last one.
+    pub(super) fn read_next(
+        &mut self,
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
+        self.raised = None;
+        if self.log.is_none() {
+            return self.read_first(position, bytes, events);
         }
         let entry = Entry::decode_up_to(self.settings.version, bytes);
-        if self.phase == Phase::Following && self.begins_anew(position, &entry) {
-            return self.rejoin(Evidence::OtherEntries);
-        }
         let suspicion = self.suspects(&entry);
         let Some(log) = &mut self.log else { return };
         let witness = entry.as_ref().ok().and_then(|entry| entry.witness);
@@ -91,6 +140,7 @@ impl Node {
             return self.join_again();
         }
         self.presences.read_again();
+        self.raised = None;
         // The hole is in the middle of the log, or its beginning was trimmed meanwhile.
         self.log = None;
         self.leads = false;
@@ -151,9 +201,6 @@ impl Node {
         events: &mut Vec<SequencerEvent>,
     ) {
         let mut behind = self.behind.take().unwrap_or_default();
-        if !behind.follows(position) {
-            behind = Behind::default();
-        }
         let is_done = behind.push(position, bytes);
         match is_done.then(|| behind.begin(self.settings.level)).flatten() {
             Some(begun) => self.begin_behind(begun, events),
@@ -161,12 +208,11 @@ impl Node {
         }
     }
 
-    /// Whether an entry under a new fence is not one that ends an epoch: the log was created again behind the last
-    /// entry that was read.
-    fn begins_anew(&self, position: Position, entry: &Result<Entry<'_>, Unreadable>) -> bool {
-        let last = self.log.as_ref().map(|log| log.chain.last().position);
-        let is_raised = last.is_some_and(|last| last.fence != position.fence);
-        is_raised && !matches!(entry, Ok(Entry { body: Body::Epoch(_), .. }))
+    /// Whether the first entry of a fence does not end an epoch, while the node follows: the log was created again behind
+    /// the last entry that was read.
+    fn begins_anew(&self, bytes: &[u8]) -> bool {
+        let entry = Entry::decode_up_to(self.settings.version, bytes);
+        self.phase == Phase::Following && !matches!(entry, Ok(Entry { body: Body::Epoch(_), .. }))
     }
 
     /// Whether the writer of an entry has read other entries than this node.
