@@ -81,3 +81,24 @@ fn a_node_that_lags_does_not_miss_it_either() {
     offer(&mut one, 2 * KEEP);
     trim_and_read(&log, &mut one, &mut other);
 }
+
+#[test]
+fn no_node_trims_what_another_one_needs_to_join() {
+    for burst in [1, 20, 60, 200] {
+        let log = MemoryLog::default();
+        for number in 1..=8 {
+            let mut one = machine(&log, number);
+            one.settle(1_000);
+            assert_eq!(one.node.find_objection(), None, "node {number}, bursts of {burst}");
+            offer(&mut one, 8);
+            // One horizon follows all of them.
+            (0..burst).for_each(|_| assert!(one.offer(1_000).is_empty()));
+            assert_eq!(receipts(&one.settle(1_000)), burst);
+            // It ends, and nobody else knows anything.
+        }
+        assert!(
+            burst < 20 || log.entries()[0].0.number > 1,
+            "bursts of {burst}: nothing is trimmed"
+        );
+    }
+}

@@ -4,6 +4,7 @@
 //! order of arrival. All nodes that have read an entry have the same [digest](Replica::digest) there.
 
 mod import;
+mod marks;
 mod memory;
 mod nodes;
 mod restore;
@@ -19,6 +20,7 @@ use sockeye_service::sequencing::{
 };
 use sockeye_service::wire::Level;
 
+use self::marks::Marks;
 use self::memory::Memory;
 use self::nodes::Nodes;
 pub(super) use self::restore::Told;
@@ -51,8 +53,8 @@ pub(super) struct Replica {
     origin: import::Origin,
     /// The number of the last horizon.
     horizons: u64,
-    /// The place of the first one; zero if it was not read.
-    first_horizon: u64,
+    /// Those that were read.
+    marks: Marks,
     /// The verdicts of the entries up to here were told by horizons.
     told: u64,
     /// Offers that were refused, and those that were passed over, behind `told`.
@@ -123,7 +125,7 @@ impl Replica {
             roster: Roster::default(),
             origin: import::Origin::default(),
             horizons: 0,
-            first_horizon: 0,
+            marks: Marks::default(),
             told: 0,
             refused: Vec::new(),
             passed: Vec::new(),
@@ -234,9 +236,14 @@ impl Replica {
         self.horizons
     }
 
-    /// The place of the first horizon; zero if it was not read.
-    pub(super) const fn first_horizon(&self) -> u64 {
-        self.first_horizon
+    /// The last place at which the log may begin, so that a node can join with the horizons up to `through`.
+    pub(super) fn may_begin_at(&self, through: u64) -> Option<u64> {
+        self.marks.may_begin_at(through)
+    }
+
+    /// The log was trimmed before this place.
+    pub(super) fn note_trimmed(&mut self, before: u64) {
+        self.marks.forget(before);
     }
 
     /// A horizon that forgets all but the newest `keep` entries, and tells what is not told; `None` before
@@ -438,9 +445,7 @@ impl Replica {
         if !self.tells_alike(horizon) {
             return Effect::Diverged;
         }
-        if self.horizons == 0 {
-            self.first_horizon = self.head;
-        }
+        self.marks.push(self.head, horizon);
         self.horizons = horizon.count;
         self.told = horizon.told_through;
         let told = self.told;

@@ -148,13 +148,15 @@ impl Node {
     }
 
     /// Has the engine drop what no node needs to join: twice as many entries as are kept remain before the horizon.
-    /// Nodes that join have to find several horizons, also when the log has lost its tail. The first one comes behind all parts
-    /// of an import. So the first entry that remains is behind the first horizon.
+    /// Nodes that join have to find several horizons, also when the log has lost what is not forgotten. There are few of them
+    /// behind an import, or if they came late. More entries remain then.
     pub(super) fn trim(&mut self, through: u64) {
-        let Some(log) = &self.log else { return };
+        let Some(log) = &mut self.log else { return };
         let before = (through + 1).saturating_sub(self.settings.keep.saturating_mul(2));
-        if before > log.replica.first_horizon()
-            && self.engine.capabilities().trimming != Trimming::Never
+        let Some(begin) = log.replica.may_begin_at(through) else { return };
+        let before = before.min(begin);
+        log.replica.note_trimmed(before);
+        if self.engine.capabilities().trimming != Trimming::Never
             && let Some(position) = log.chain.position_of(before)
         {
             self.engine.trim(position);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::import::Origin;
 use super::memory::{self, Memory};
-use super::{Effect, INSIDE, Nodes, Replica, Roster, Ticket, Tickets};
+use super::{Effect, INSIDE, Marks, Nodes, Replica, Roster, Ticket, Tickets};
 use crate::entry::{self, Body, Entry, Horizon, Issue, Redeem};
 
 /// A verdict that was told.
@@ -41,7 +41,7 @@ impl Replica {
             roster: Roster::default(),
             origin: Origin::default(),
             horizons: horizon.count,
-            first_horizon: 0,
+            marks: Marks::default(),
             told: horizon.told_through,
             refused: Vec::new(),
             passed: Vec::new(),
