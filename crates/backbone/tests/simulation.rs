@@ -155,6 +155,13 @@ fn an_import_that_is_trimmed() {
 }
 
 #[test]
+fn an_import_with_everything_else() {
+    const FAULTS: Faults = Faults { kills: true, forks: true, trims: true, imports: true, ..CALM };
+    let sum = play(300, |seed| World::play(seed, FAULTS));
+    assert!(sum.epochs > 0 && sum.joined_behind > 0 && sum.imported > 0, "{sum:?}");
+}
+
+#[test]
 fn nodes_of_several_versions() {
     const FAULTS: Faults = Faults { upgrades: true, ..CALM };
     let sum = play(3_000, |seed| World::play(seed, FAULTS));
