@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""What a message costs a cluster of one, two and three nodes, and how fast a node that lags comes back.
+
+    benches/cluster_nodes.py PROGRAM [MESSAGES]
+
+starts redis-server (Debian: redis-server, `appendfsync everysec`) and nodes of PROGRAM with one loop each, and publishes
+MESSAGES (40,000) messages of 200 bytes, in batches of 200, to each node its share at the same time. In each of five rounds it
+does so with one, with two and with three nodes. That is over when every node has read all of them back. It prints
+the rate, and the processor time of a message at each node and at Redis.
+
+With three nodes it also publishes single messages for the time of a receipt, and it stops one node (SIGSTOP) while MESSAGES
+messages are published, and prints how fast the node reads them when it goes on. Behind each median stands the range of the rounds.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BATCH = 200
+ROUNDS = 5
+TEXT = "x" * 180
+SINGLES = 1_000
+
+
+class Node:
+    def __init__(self, program, redis):
+        command = [program, "serve", "--listen", "127.0.0.1:0", "--workers", "1", "--backbone", redis]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in self.process.stdout:
+            found = re.search(r"listens on http://(\S+):(\d+)", line)
+            if found:
+                self.host, self.port = found[1], int(found[2])
+                break
+        else:
+            raise SystemExit("the node does not listen")
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        while self.get("/readyz") != 200:
+            time.sleep(0.05)
+        self.reader = http.client.HTTPConnection(self.host, self.port)
+        self.publisher = http.client.HTTPConnection(self.host, self.port)
+
+    def get(self, path):
+        connection = http.client.HTTPConnection(self.host, self.port)
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+    def publish(self, begin, end):
+        lines = "".join(f'{{"channel":"load","data":"{at:010} {TEXT}"}}\n' for at in range(begin, end))
+        self.publisher.request("POST", "/v1/batch", lines)
+        answer = self.publisher.getresponse()
+        body = answer.read()
+        assert answer.status == 200 and b'"error"' not in body, body[:300]
+
+    def last(self):
+        """The number of the newest message that the node would deliver."""
+        self.reader.request("GET", "/v1/position?channel=load")
+        return json.load(self.reader.getresponse())["channels"][0]["last"]
+
+    def await_last(self, last):
+        while self.last() < last:
+            time.sleep(0.002)
+
+
+def processor_us(process):
+    fields = open(f"/proc/{process.pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def share(node, begin, end):
+    for at in range(begin, end, BATCH):
+        node.publish(at, min(at + BATCH, end))
+
+
+def publish_to_all(nodes, messages):
+    each = messages // len(nodes)
+    threads = [threading.Thread(target=share, args=(node, at * each, (at + 1) * each)) for at, node in enumerate(nodes)]
+    for thread in threads:
+        thread.start()
+    return threads, each * len(nodes)
+
+
+def play(nodes, redis, messages):
+    """The rate, and the processor time of a message at each node and at Redis, in microseconds."""
+    processes = [node.process for node in nodes] + [redis]
+    before, begun = [processor_us(it) for it in processes], time.monotonic()
+    threads, count = publish_to_all(nodes, messages)
+    for thread in threads:
+        thread.join()
+    for node in nodes:
+        node.await_last(count)
+    elapsed = time.monotonic() - begun
+    spent = [(processor_us(it) - was) / count for it, was in zip(processes, before)]
+    return [count / elapsed, statistics.mean(spent[:-1]), sum(spent[:-1]), spent[-1]]
+
+
+def receipts(node):
+    times = []
+    for at in range(SINGLES):
+        begun = time.monotonic()
+        node.publish(at, at + 1)
+        times.append((time.monotonic() - begun) * 1_000)
+    times.sort()
+    return [times[SINGLES // 2], times[SINGLES * 99 // 100]]
+
+
+def lag(nodes, messages):
+    """How many messages a second a node reads that was stopped while they were published."""
+    stopped, last = nodes[-1], nodes[0].last()
+    stopped.process.send_signal(signal.SIGSTOP)
+    threads, count = publish_to_all(nodes[:-1], messages)
+    for thread in threads:
+        thread.join()
+    before, begun = processor_us(stopped.process), time.monotonic()
+    stopped.process.send_signal(signal.SIGCONT)
+    stopped.await_last(last + count)
+    elapsed = time.monotonic() - begun
+    return [count / elapsed, (processor_us(stopped.process) - before) / count]
+
+
+def told(rounds, digits):
+    """The median of each column, and its range."""
+    columns = [sorted(column) for column in zip(*rounds)]
+    return [f"{column[len(column) // 2]:,.{d}f} ({column[0]:,.{d}f} to {column[-1]:,.{d}f})" for column, d in zip(columns, digits)]
+
+
+class Cluster:
+    """Nodes on a Redis of their own."""
+
+    def __init__(self, program, count):
+        self.directory = tempfile.mkdtemp(prefix="sockeye-nodes-")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        settings = ["--port", str(port), "--bind", "127.0.0.1", "--dir", self.directory, "--appendonly", "yes", "--save", ""]
+        self.redis = subprocess.Popen(["redis-server", *settings], stdout=subprocess.DEVNULL)
+        time.sleep(0.5)
+        self.nodes = [Node(program, f"redis://127.0.0.1:{port}") for _ in range(count)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in [node.process for node in self.nodes] + [self.redis]:
+            process.kill()
+            process.wait()
+        shutil.rmtree(self.directory)
+
+
+def main(program, messages="40000"):
+    messages, counts = int(messages), (1, 2, 3)
+    rates, singles, lags = {count: [] for count in counts}, [], []
+    for _ in range(ROUNDS):
+        for count in counts:
+            with Cluster(program, count) as cluster:
+                rates[count].append(play(cluster.nodes, cluster.redis, messages))
+                if count == 3:
+                    singles.append(receipts(cluster.nodes[0]))
+                    lags.append(lag(cluster.nodes, messages))
+    print(f"{messages:,} messages of 200 bytes, {ROUNDS} rounds\n")
+    print("| nodes | messages/s | µs of a message at each node | at all nodes | at Redis |\n|---:|---:|---:|---:|---:|")
+    for count in counts:
+        print(f"| {count} | " + " | ".join(told(rates[count], (0, 2, 2, 2))) + " |")
+    print("\n| with three nodes | | |\n|---|---|---|")
+    print("| time of a receipt, one at a time, ms: median, 99 of 100 | " + " | ".join(told(singles, (2, 2))) + " |")
+    print("| a node that was stopped: messages/s, µs of a message | " + " | ".join(told(lags, (0, 2))) + " |")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
