@@ -83,6 +83,26 @@ fn a_node_that_lags_does_not_miss_it_either() {
 }
 
 #[test]
+fn a_node_that_joins_begins_again_if_what_it_has_read_is_lost_before_a_fence() {
+    let log = MemoryLog::default();
+    let mut one = machine(&log, 1);
+    one.settle(1_000);
+    offer(&mut one, 5);
+    let mut other = machine(&log, 2);
+    log.allow_reads(1, Some(log.entries().len() - 1));
+    other.settle(1_000);
+    log.lose_tail(log.entries().len() - 2);
+    log.set_unix_ms(5_000);
+    one.settle(1_000);
+    assert_eq!(fences(&log).len(), 2, "it has ended the epoch");
+    log.allow_reads(1, None);
+    other.settle(1_000);
+    one.settle(1_000);
+    assert_eq!(other.node.find_objection(), None);
+    assert_eq!(other.node.digest(), one.node.digest());
+}
+
+#[test]
 fn no_node_trims_what_another_one_needs_to_join() {
     for burst in [1, 20, 60, 200] {
         let log = MemoryLog::default();

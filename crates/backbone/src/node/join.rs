@@ -68,7 +68,7 @@ impl Node {
 
     /// The engine has no further entry now.
     pub(super) fn reach_end(&mut self, ends: LogEnds, events: &mut Vec<SequencerEvent>) {
-        if self.note_ends(ends) && self.log.is_some() {
+        if self.note_ends(ends) && (self.log.is_some() || self.behind.is_some()) {
             return self.rejoin(Evidence::OtherIdentity);
         }
         let Some(log) = &self.log else {

@@ -33,8 +33,8 @@ impl Node {
     ) {
         match self.follows(position, bytes) {
             Follows::Next => self.read_next(position, bytes, events),
-            // It is read again.
-            Follows::Raised => {}
+            Follows::Raised if self.begins_anew(bytes) => self.rejoin(Evidence::OtherEntries),
+            Follows::Raised => self.read_raised(position, bytes, events),
             Follows::Same => self.note_same(),
             Follows::Other if self.log.is_some() => self.rejoin(Evidence::OtherEntries),
             Follows::Hole | Follows::Other => self.pass_hole(position, bytes, events),
@@ -42,31 +42,39 @@ impl Node {
     }
 
     /// How an entry follows the last one.
-    fn follows(&mut self, position: Position, bytes: &[u8]) -> Follows {
-        let (last, follows) = match (&self.log, &self.behind) {
-            (Some(log), _) => (Some(log.chain.last().position), log.chain.follows(position, bytes)),
-            (None, Some(behind)) => (behind.last(), behind.follows(position, bytes)),
-            (None, None) => (None, Follows::Next),
-        };
-        match last {
-            Some(_) if follows == Follows::Raised && self.begins_anew(bytes) => Follows::Other,
-            Some(last) if follows == Follows::Raised => self.cross(last, position, bytes),
-            Some(_) | None => follows,
+    fn follows(&self, position: Position, bytes: &[u8]) -> Follows {
+        match (&self.log, &self.behind) {
+            (Some(log), _) => log.chain.follows(position, bytes),
+            (None, Some(behind)) => behind.follows(position, bytes),
+            (None, None) => Follows::Next,
         }
     }
 
-    /// How the first entry of a fence follows the last one of the fence before. Its number is 1, even if entries before it were
-    /// trimmed. So the node reads again from the last entry on. If that one is still there, nothing behind it was
-    /// trimmed when the first entry of the fence was read.
-    fn cross(&mut self, last: Position, position: Position, bytes: &[u8]) -> Follows {
+    /// Takes the first entry of a fence. Its number is 1, even if entries before it were trimmed. So the node reads again from
+    /// the last entry of the fence before on. If that one is still there, nothing behind it was trimmed when the first
+    /// entry of the fence was read.
+    fn read_raised(
+        &mut self,
+        position: Position,
+        bytes: &Arc<[u8]>,
+        events: &mut Vec<SequencerEvent>,
+    ) {
         let hash = digest::of(bytes);
-        match self.raised {
-            Some(it) if (it.position, it.hash) == (position, hash) && it.is_next => Follows::Next,
-            Some(it) if (it.position, it.hash) == (position, hash) => Follows::Hole,
-            Some(_) | None => {
+        match self.raised.filter(|it| (it.position, it.hash) == (position, hash)) {
+            Some(it) if it.is_next => self.read_next(position, bytes, events),
+            // It was trimmed or lost, and perhaps others with it.
+            Some(_) => {
+                self.doubts = true;
+                match self.phase {
+                    Phase::Following => self.join_again(),
+                    Phase::Joining | Phase::Stopped(_) => self.join(),
+                }
+            }
+            None => {
                 self.raised = Some(Raised { position, hash, is_next: false });
-                self.engine.read_from(last);
-                Follows::Raised
+                let last = self.log.as_ref().map(|log| log.chain.last().position);
+                let last = last.or_else(|| self.behind.as_ref().and_then(Behind::last));
+                self.engine.read_from(last.unwrap_or_default());
             }
         }
     }
