@@ -99,10 +99,18 @@ impl<'s> Reader<'s> {
             let (shared, news, asks_at) = (self.shared, self.news, self.asks_at);
             select! {
                 biased;
-                () = news.notified() => self.has_more = true,
+                () = news.notified() => self.note_news(),
                 () = shared.tasks.has_turn.notified() => {}
                 () = sleep_until(asks_at) => {}
             }
+        }
+    }
+
+    /// Notes an announcement. That of a log which was not there asks for the ends, or nothing would be read.
+    fn note_news(&mut self) {
+        self.has_more = true;
+        if self.ends.known().identity == 0 {
+            self.asks_at = Instant::now();
         }
     }
 
