@@ -25,8 +25,11 @@ const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
 /// How soon they are asked for after an answer that does not fit them.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long a request for entries waits at the server. Kafka answers when there is an entry; Tansu only then.
+/// How long a request for entries waits at the server. Kafka answers when there is an entry.
 const WAIT_MS_MAX: u64 = 250;
+
+/// The same behind entries at a server that answers only when the time is over, as Tansu does.
+const WAIT_MS_MIN: u64 = 1;
 
 /// The bytes of an answer. The first batch may be larger.
 const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
@@ -52,6 +55,16 @@ impl Place {
     }
 }
 
+/// A request for entries on its way.
+#[derive(Clone, Copy)]
+struct Fetching {
+    generation: u64,
+    /// The server waits for entries until then.
+    waits_until: Instant,
+    /// The answer should be there by then.
+    late: Instant,
+}
+
 /// The reading of one session.
 pub(crate) struct Reader<'s, 'c> {
     shared: &'s Shared,
@@ -62,8 +75,10 @@ pub(crate) struct Reader<'s, 'c> {
     life: Option<Life>,
     ends: KnownEnds,
     asks_at: Instant,
-    /// A request for entries is on its way, in this generation, and should be answered by then.
-    fetching: Option<(u64, Instant)>,
+    /// The request for entries that is on its way.
+    fetching: Option<Fetching>,
+    /// How long the next one waits at the server.
+    wait_ms: u64,
     /// The next entry is not one that the log has: it is waited for until the ends were asked.
     is_outside: bool,
 }
@@ -87,6 +102,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             ends: KnownEnds::new(told),
             asks_at,
             fetching: None,
+            wait_ms: WAIT_MS_MAX,
             is_outside: false,
         }
     }
@@ -117,7 +133,8 @@ impl<'s, 'c> Reader<'s, 'c> {
                     self.take(fetched?)?;
                 }
                 () = shared.tasks.has_turn.notified() => {}
-                () = sleep_until(fetching.map_or(asks_at, |(_, late)| late)) => {
+                () = shared.has_begun.notified() => self.asks_at = Instant::now(),
+                () = sleep_until(fetching.map_or(asks_at, |fetching| fetching.late)) => {
                     if fetching.is_some() {
                         return Err(self.link.place.late());
                     }
@@ -165,17 +182,22 @@ impl<'s, 'c> Reader<'s, 'c> {
         let (Some(from), Some(life)) = (self.place.next, self.life) else { return Ok(()) };
         let now = Instant::now();
         let until_asked = self.asks_at.saturating_duration_since(now).as_millis();
-        let wait = u64::try_from(until_asked).unwrap_or(u64::MAX).min(WAIT_MS_MAX);
+        let wait = u64::try_from(until_asked).unwrap_or(u64::MAX).min(self.wait_ms);
         let wait_ms = i32::try_from(wait).unwrap_or(i32::MAX);
         let name = self.shared.topic_name();
         Fetch { from, wait_ms, bytes_max: ANSWER_BYTES }.send(&mut self.link, &name, life).await?;
-        let late = now + Duration::from_millis(wait) + self.link.place.config.patience();
-        self.fetching = Some((self.place.generation, late));
+        let waits_until = now + Duration::from_millis(wait);
+        let late = waits_until + self.link.place.config.patience();
+        self.fetching = Some(Fetching { generation: self.place.generation, waits_until, late });
         Ok(())
     }
 
     fn take(&mut self, fetched: Option<Fetched>) -> Result<(), Trouble> {
-        let generation = self.fetching.take().map(|(generation, _)| generation);
+        let fetching = self.fetching.take();
+        let is_over = fetching.is_some_and(|fetching| Instant::now() >= fetching.waits_until);
+        let has_entries = fetched.as_ref().is_some_and(|fetched| !fetched.records.is_empty());
+        self.wait_ms = next_wait_ms(self.wait_ms, has_entries, is_over);
+        let generation = fetching.map(|fetching| fetching.generation);
         let Some(fetched) = fetched else { return Ok(()) };
         let place = self.link.place;
         // The ends will tell.
@@ -204,5 +226,36 @@ impl<'s, 'c> Reader<'s, 'c> {
         self.place.next = Some(next);
         self.give();
         Ok(())
+    }
+}
+
+/// How long the next request waits at the server, behind an answer. One whose entries came when the time was over may not
+/// answer earlier, so requests are short there, and become longer while nothing comes.
+fn next_wait_ms(wait_ms: u64, has_entries: bool, is_over: bool) -> u64 {
+    match has_entries {
+        true if is_over || wait_ms < WAIT_MS_MAX => WAIT_MS_MIN,
+        true => WAIT_MS_MAX,
+        false => (wait_ms * 2).min(WAIT_MS_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WAIT_MS_MAX, WAIT_MS_MIN, next_wait_ms};
+
+    #[test]
+    fn requests_are_short_where_entries_wait_for_their_end() {
+        let wait = next_wait_ms(WAIT_MS_MAX, true, false);
+        assert_eq!(wait, WAIT_MS_MAX, "the server answers when there is an entry");
+        assert_eq!(next_wait_ms(WAIT_MS_MAX, false, true), WAIT_MS_MAX, "nothing came");
+        let mut wait = next_wait_ms(WAIT_MS_MAX, true, true);
+        assert_eq!(wait, WAIT_MS_MIN);
+        assert_eq!(next_wait_ms(wait, true, false), WAIT_MS_MIN, "more comes");
+        let mut requests = 0;
+        while wait < WAIT_MS_MAX {
+            wait = next_wait_ms(wait, false, true);
+            requests += 1;
+        }
+        assert_eq!(requests, 8, "a log that is quiet costs as few requests as before");
     }
 }
