@@ -1,6 +1,8 @@
 //! The beginning of a log: the stream and its first entry, which one of many nodes creates.
 
+use core::hash::BuildHasher as _;
 use core::time::Duration;
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use async_nats::Subject;
@@ -9,6 +11,7 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use sockeye_backbone::{Trouble, TroubleKind};
 use tokio::time::{Instant, sleep};
@@ -19,6 +22,9 @@ use crate::trouble;
 
 /// The pause before a stream that takes no entries yet is offered the first one again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a node waits at the most before it creates the stream.
+const WAIT_MAX_MS: u64 = 128;
 
 /// What became of the first entry.
 pub(crate) enum Begun {
@@ -54,21 +60,37 @@ pub(crate) async fn begin(link: &Link<'_>, entry: &Arc<[u8]>) -> Result<Begun, T
 }
 
 /// The stream, which is created if there is none.
+///
+/// Of two nodes that create it in the same millisecond, nats-server 2.9 may have the stream of one in memory and that of the other in
+/// its file: after its restart the log is another one, and all clients have a gap. So each node waits for another time before.
 async fn find_or_create(link: &Link<'_>) -> Result<Description, Trouble> {
-    if let Some((_, stream)) = link.describe().await? {
-        return Ok(stream);
+    let wait_ms = RandomState::new().hash_one(0) % WAIT_MAX_MS;
+    for wait_ms in [0, wait_ms] {
+        sleep(Duration::from_millis(wait_ms)).await;
+        if let Some((_, stream)) = link.describe().await?.filter(is_whole) {
+            return Ok(stream);
+        }
     }
     let created = link.context.create_stream(stream::config(link.config)).await;
     // Of nodes that create it at the same time, all but one get an error. The stream is there then, maybe with other
     // settings.
-    match (link.describe().await?, created) {
-        (Some((_, stream)), _) => Ok(stream),
-        (None, Err(error)) => Err(of_creation(&error, link)),
-        (None, Ok(_)) => {
-            let text = format!("{} has a stream without a leader", link.server);
-            Err(Trouble::new(TroubleKind::NoLeader, text))
+    let late = Instant::now() + link.config.patience();
+    loop {
+        match (link.describe().await?, created.as_ref()) {
+            (Some(found), _) if is_whole(&found) => return Ok(found.1),
+            // Another node is creating it.
+            (Some(_), _) if Instant::now() < late => sleep(PAUSE).await,
+            (None, Err(error)) => return Err(of_creation(error, link)),
+            (Some(_), _) | (None, Ok(_)) => {
+                let text = format!("{} has a stream without a leader", link.server);
+                return Err(Trouble::new(TroubleKind::NoLeader, text));
+            }
         }
     }
+}
+
+fn is_whole((_, stream): &(Stream, Description)) -> bool {
+    stream.ends.identity != 0
 }
 
 fn of_creation(error: &CreateStreamError, link: &Link<'_>) -> Trouble {
