@@ -101,7 +101,7 @@ pub trait Sink {
 /// What has happened.
 #[derive(Clone, Copy, Debug)]
 pub enum Note<'n> {
-    /// The bus is there, and this process takes its messages.
+    /// The bus is there, and has let this process take and count messages.
     Active,
     /// The bus is there, and another process takes its messages.
     Standby,
@@ -224,16 +224,14 @@ impl<B: Bus, S: Sink> Pump<B, S> {
 
     /// One session; why it is over.
     fn session(&mut self, was_up: &mut bool) -> Result<End, Trouble> {
-        match self.bus.open()? {
-            Opened::Active => self.sink.note(Note::Active),
-            Opened::Standby => {
-                *was_up = true;
-                if !core::mem::replace(&mut self.stands_by, true) {
-                    self.sink.note(Note::Standby);
-                }
-                return Ok(End::Standby);
+        if self.bus.open()? == Opened::Standby {
+            *was_up = true;
+            if !core::mem::replace(&mut self.stands_by, true) {
+                self.sink.note(Note::Standby);
             }
+            return Ok(End::Standby);
         }
+        let mut is_told = false;
         (*was_up, self.stands_by, self.is_at_bad) = (true, false, false);
         (self.keep_at, self.count_at) = (self.sink.now(), self.sink.now());
         loop {
@@ -246,6 +244,10 @@ impl<B: Bus, S: Sink> Pump<B, S> {
             }
             self.take()?;
             self.count()?;
+            if !core::mem::replace(&mut is_told, true) {
+                // Rights may lack up to here.
+                self.sink.note(Note::Active);
+            }
             self.offer();
             self.hear(self.patience());
         }

@@ -43,6 +43,8 @@ struct World {
     offers: Vec<(Ticket, Box<str>, Box<str>, String)>,
     now: Instant,
     fails: bool,
+    /// A right that the bus does not give: once it is missed, the process ends.
+    lacks: Option<&'static str>,
     /// Steps until the process is killed.
     life: u64,
     is_stopping: Arc<AtomicBool>,
@@ -71,10 +73,19 @@ impl World {
             offers: Vec::new(),
             now: Instant::now(),
             fails: true,
+            lacks: None,
             life: u64::MAX,
             is_stopping: Arc::default(),
             notes: Vec::new(),
         }
+    }
+
+    fn check_right(&mut self, right: &str) -> Result<(), Trouble> {
+        if self.lacks != Some(right) {
+            return Ok(());
+        }
+        self.is_stopping.store(true, Ordering::Release);
+        Err(Trouble::new(TroubleKind::Login, format!("no right to {right}")))
     }
 
     fn session(&mut self) -> Result<(), Trouble> {
@@ -105,6 +116,7 @@ impl Bus for Queue {
     ) -> Result<(), Trouble> {
         let mut world = self.0.0.borrow_mut();
         world.session()?;
+        world.check_right("take")?;
         // Now and then it gives what is known already.
         let repeats = world.fails && world.dice.is(20);
         let known: BTreeSet<&str> = known.collect();
@@ -138,7 +150,9 @@ impl Bus for Queue {
     }
 
     fn pending(&mut self) -> Result<Option<u64>, Trouble> {
-        Ok(Some(self.0.0.borrow().queue.len() as u64))
+        let mut world = self.0.0.borrow_mut();
+        world.check_right("count")?;
+        Ok(Some(world.queue.len() as u64))
     }
 }
 
@@ -193,6 +207,8 @@ impl Sink for Log {
             Note::Bad { id, why, .. } => world.notes.push(format!("bad {id}: {why}")),
             Note::Gone(id) => world.notes.push(format!("gone {id}")),
             Note::Stopped => world.notes.push("stopped".to_owned()),
+            Note::Active if !world.fails => world.notes.push("active".to_owned()),
+            Note::Away(trouble) if !world.fails => world.notes.push(format!("away: {trouble}")),
             Note::Active | Note::Standby | Note::Away(_) | Note::Published | Note::Repeat => {}
             Note::Retry | Note::Load(..) => {}
         }
@@ -279,7 +295,20 @@ fn what_can_never_be_published_is_passed_over_if_that_is_wanted() {
     assert!(world.queue.is_empty());
     let mut notes = world.notes.clone();
     notes.sort();
-    assert_eq!(notes, ["bad 1: it is bad", "bad 2: it never can", "gone 4"]);
+    assert_eq!(notes, ["active", "bad 1: it is bad", "bad 2: it never can", "gone 4"]);
+}
+
+#[test]
+fn a_source_that_lacks_a_right_is_not_said_to_take_messages() {
+    for right in ["take", "count"] {
+        let world = world_of(&["a", "a"]);
+        world.0.borrow_mut().lacks = Some(right);
+        live(&world, OnBad::Stop);
+        assert_eq!(world.0.borrow().notes, [format!("away: no right to {right}")]);
+    }
+    let world = world_of(&["a", "a"]);
+    live(&world, OnBad::Stop);
+    assert_eq!(world.0.borrow().notes, ["active"]);
 }
 
 #[test]
