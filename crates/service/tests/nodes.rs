@@ -71,6 +71,8 @@ fn an_operator_sees_the_nodes_whose_leases_are_good() {
     ] {
         let answered = ask(server.addr, method, path, &headers, "");
         assert_eq!(answered.status, status, "{method} {path} {}", answered.body);
+        let names = answered.body.contains("allow that: it takes an API key with nodes = true");
+        assert_eq!(names, status == 403, "{}", answered.body);
     }
 }
 

@@ -175,6 +175,9 @@ fn nobody_disconnects_users_but_back_ends_that_may() {
     ] {
         let answered = ask(server.addr, "POST", target, &headers, "");
         assert_eq!(answered.status, status, "{target}: {}", answered.body);
+        let names =
+            answered.body.contains("allow that: it takes an API key with disconnect = true");
+        assert_eq!(names, status == 403, "{target}: {}", answered.body);
     }
     let published = ask(server.addr, "POST", "/v1/channels/a", &with_key(KEY), "still here");
     assert_eq!(published.status, 200);

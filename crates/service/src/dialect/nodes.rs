@@ -13,7 +13,8 @@ impl Service {
     /// Lists the nodes whose leases have not ended; none if the log is that of one machine. [service:nodes]
     pub(super) fn nodes(&mut self, who: &Principal, query: &Query<'_>) -> Result<Reply, Problem> {
         self.known(query, &[], Cursors::Unknown)?;
-        self.engine.check_operator(who)?;
+        let checked = self.engine.check_operator(who);
+        checked.map_err(|refusal| Problem::lacks_right(refusal, "nodes"))?;
         let nodes = self.engine.sequencing.nodes();
         let shared = self.engine.sequencing.shared_log().unwrap_or_default();
         let now_ms = self.engine.log_time.ms;

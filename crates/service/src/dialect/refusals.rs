@@ -4,6 +4,19 @@ use crate::engine::{End, Refusal};
 use crate::wire::{CloseReason, Code, Problem};
 
 impl Problem {
+    /// The refusal of what only an API key with a setting may do.
+    pub(super) fn lacks_right(refusal: Refusal, setting: &str) -> Self {
+        let problem = Self::from(refusal);
+        match refusal {
+            Refusal::Access(sockeye_auth::Refusal::Forbidden) => {
+                let message =
+                    format!("{}: it takes an API key with {setting} = true", problem.message);
+                Self { message: message.into(), ..problem }
+            }
+            _ => problem,
+        }
+    }
+
     /// The refusal of a subscription to what `text` names.
     pub(super) fn of_target(text: &str, refusal: Refusal) -> Self {
         match refusal {

@@ -93,7 +93,8 @@ impl Service {
                            allowed, percent-encoded";
             return Err(Problem::new(Code::BadRequest, message));
         }
-        let placed = self.engine.disconnect_user(who, user, context)?;
+        let placed = self.engine.disconnect_user(who, user, context);
+        let placed = placed.map_err(|refusal| Problem::lacks_right(refusal, "disconnect"))?;
         Ok(self.answer_stated(who, placed, Stated::Disconnected(user.to_owned())))
     }
 
