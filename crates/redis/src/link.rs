@@ -18,7 +18,7 @@ use crate::config::{Login, RedisConfig};
 use crate::trouble;
 
 /// The reply of a command that answers with little.
-const SHORT_REPLY_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const SHORT_REPLY_BYTES_MAX: usize = 1024 * 1024;
 
 /// A connection, and what has arrived on it.
 pub(crate) struct Link {

@@ -19,7 +19,7 @@ use self::stream::Stream;
 pub use self::url::{RedisSourceConfig, SourceUrlError};
 use crate::check;
 use crate::config::RedisConfig;
-use crate::link::Link;
+use crate::link::{Link, SHORT_REPLY_BYTES_MAX};
 use crate::sentinel::Servers;
 
 /// How long a lease holds without a word of its owner, in milliseconds.
@@ -131,6 +131,19 @@ impl Session<'_> {
         self.link.ask(command, self.config)
     }
 
+    /// Asks for a key that is to be of this type.
+    fn ask_key<T: FromRedisValue>(
+        &mut self,
+        command: &Cmd,
+        key: (&str, &str),
+        reply_bytes_max: usize,
+    ) -> Result<T, Trouble> {
+        self.link.send(&command.get_packed_command())?;
+        let reply = self.link.receive(reply_bytes_max)?;
+        let converted = self.link.convert(reply)?;
+        converted.map_err(|error| crate::trouble::of_key(&error, &self.link.name, key, self.config))
+    }
+
     /// Asks for what may be long, or takes so long.
     fn ask_long<T: FromRedisValue>(&mut self, command: &Cmd, wait: Duration) -> Result<T, Trouble> {
         self.link.send(&command.get_packed_command())?;
@@ -160,7 +173,9 @@ impl Bus for RedisSource {
             self.connect()?;
         }
         self.on_link(|queue, session| {
-            let is_ours: u8 = session.ask(&session.script(LEASE, &[]))?;
+            let lease = (&*session.lease.key, "a lease");
+            let is_ours: u8 =
+                session.ask_key(&session.script(LEASE, &[]), lease, SHORT_REPLY_BYTES_MAX)?;
             if is_ours == 0 {
                 return Ok(Opened::Standby);
             }

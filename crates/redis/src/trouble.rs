@@ -34,7 +34,7 @@ pub(crate) fn of_error(error: &RedisError, server: &str, config: &RedisConfig) -
         "NOREPLICAS" => (TroubleKind::Full, "has fewer replicas than min-replicas-to-write".into()),
         "WRONGTYPE" => (
             TroubleKind::Settings,
-            format!("has something else at the key {key:?}: name another key"),
+            format!("has something of another type at the key {key:?}: name another key"),
         ),
         "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => (
             TroubleKind::Settings,
@@ -73,8 +73,61 @@ pub(crate) fn says(error: &RedisError, text: &str) -> bool {
     error.detail().is_some_and(|detail| detail.contains(text))
 }
 
-/// An error of Redis, safe to print.
+/// The trouble of a command on one key, which is to be of this type.
+pub(crate) fn of_key(
+    error: &RedisError,
+    server: &str,
+    (key, wanted): (&str, &str),
+    config: &RedisConfig,
+) -> Trouble {
+    if error.code() != Some("WRONGTYPE") {
+        return of_error(error, server, config);
+    }
+    let text = format!(
+        "{server} has something else than {wanted} at the key {key:?}: name another key, or remove it"
+    );
+    Trouble::new(TroubleKind::Settings, text)
+}
+
+/// An error of Redis, safe to print. The digest and the line of a script say nothing to an operator.
 fn quote(error: &RedisError) -> String {
     let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+    let detail = detail.split(" script: ").next().unwrap_or_default();
     quoted(&format!("{code} {detail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{RedisError, parse_redis_value};
+    use sockeye_backbone::TroubleKind;
+
+    use super::{of_error, of_key};
+    use crate::config::RedisConfig;
+
+    fn error(text: &str) -> RedisError {
+        let reply = parse_redis_value(text.as_bytes()).expect("a reply");
+        let converted = redis::from_redis_value::<redis::RedisResult<u8>>(reply);
+        converted.expect("a reply or an error").expect_err("an error of the server")
+    }
+
+    #[test]
+    fn a_key_of_another_type_is_named_and_no_script() {
+        let config = RedisConfig::from_url("redis://h?key=k").expect("a URL");
+        let wrong = error(
+            "-WRONGTYPE Operation against a key holding the wrong kind of value script: 5a67, on @user_script:1.\r\n",
+        );
+        let trouble = of_key(&wrong, "h:1", ("jobs", "a list"), &config);
+        assert_eq!(trouble.kind, TroubleKind::Settings);
+        let wanted = "h:1 has something else than a list at the key \"jobs\": name another key, or remove it";
+        assert_eq!(&*trouble.text, wanted);
+        let trouble = of_error(&wrong, "h:1", &config);
+        assert!(
+            trouble
+                .text
+                .ends_with("(WRONGTYPE Operation against a key holding the wrong kind of value)"),
+            "{trouble}"
+        );
+        let other = of_key(&error("-LOADING x\r\n"), "h:1", ("jobs", "a list"), &config);
+        assert_eq!(other.kind, TroubleKind::Unreachable, "{other}");
+    }
 }

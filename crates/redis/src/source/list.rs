@@ -13,7 +13,8 @@ use redis::Value;
 use sockeye_backbone::Trouble;
 use sockeye_source::{Id, Message};
 
-use super::{Session, bytes};
+use super::{REPLY_BYTES_MAX, Session, bytes};
+use crate::link::SHORT_REPLY_BYTES_MAX;
 
 /// Takes elements, if the lease is ours: numbers them and puts them into the pending list.
 const TAKE: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end \
@@ -60,7 +61,16 @@ impl List {
     pub(super) fn open(&mut self, session: &mut Session<'_>) -> Result<(), Trouble> {
         let mut command = redis::cmd("LRANGE");
         command.arg(&self.pending).arg(0).arg(-1);
-        let pending: Vec<Value> = session.ask_long(&command, Duration::ZERO)?;
+        let key = (&*self.pending, "a list");
+        let pending: Vec<Value> = session.ask_key(&command, key, REPLY_BYTES_MAX)?;
+        // The script that takes elements cannot say which key is of another type.
+        for key in [&*self.key, &self.moved] {
+            let command = redis::cmd("LLEN").arg(key).clone();
+            session.ask_key::<u64>(&command, (key, "a list"), SHORT_REPLY_BYTES_MAX)?;
+        }
+        let number = redis::cmd("GET").arg(&self.number).clone();
+        let key = (&*self.number, "a text");
+        session.ask_key::<Option<String>>(&number, key, SHORT_REPLY_BYTES_MAX)?;
         self.again = pending.into_iter().filter_map(bytes).collect();
         Ok(())
     }

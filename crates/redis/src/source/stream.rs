@@ -50,7 +50,8 @@ impl Stream {
         if let Err(error) = session.link.ask_anything::<String>(&create)?
             && error.code() != Some("BUSYGROUP")
         {
-            return Err(trouble::of_error(&error, &session.link.name, session.config));
+            let key = (&*self.key, "a stream");
+            return Err(trouble::of_key(&error, &session.link.name, key, session.config));
         }
         self.again = Some("0".to_owned());
         Ok(())
