@@ -26,7 +26,26 @@ pub use tasks::{Taken, Tasks};
 /// The characters of a server's text that are repeated.
 const QUOTE_CHARS_MAX: usize = 200;
 
-/// The beginning of a server's text, safe to print.
+/// The beginning of a server's text, safe to print. Quotes stay as they are: whoever puts the text into quotes escapes them.
 pub fn quoted(text: &str) -> String {
-    text.trim_end().chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect()
+    let mut out = String::new();
+    for c in text.trim_end().chars().take(QUOTE_CHARS_MAX) {
+        match c {
+            '"' | '\'' => out.push(c),
+            c => out.extend(c.escape_debug()),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{QUOTE_CHARS_MAX, quoted};
+
+    #[test]
+    fn a_text_of_a_server_is_safe_and_readable() {
+        let text = "relation \"a\" of 'b'\r\n\u{1b}[31m\u{202e}\\ end \n";
+        assert_eq!(quoted(text), "relation \"a\" of 'b'\\r\\n\\u{1b}[31m\\u{202e}\\\\ end");
+        assert_eq!(quoted(&"x".repeat(1_000)).len(), QUOTE_CHARS_MAX);
+    }
 }
