@@ -22,7 +22,7 @@ use crate::server::LogServer as _;
 
 /// The records of a batch, and the bytes of an answer: as many as the engine has.
 const BATCH: usize = 1_024;
-const FETCH_BYTES: i32 = 1 << 20;
+const FETCH_BYTES: i32 = 4 << 20;
 
 /// The versions of the requests.
 const PRODUCE: i16 = 9;
@@ -72,7 +72,9 @@ impl Ways for KafkaServer {
         while times.len() < SAMPLES {
             let count = in_flight - sent.len();
             sent.extend((0..count).map(|_| Instant::now()));
-            produce(&mut writer, log, count);
+            if count > 0 {
+                produce(&mut writer, log, count);
+            }
             let read = fetch(&mut reader, log, offset);
             offset += read;
             times.extend(sent.drain(..read).map(|at: Instant| at.elapsed()));
@@ -106,7 +108,8 @@ fn fetch(client: &mut Foreign, topic: &str, from: usize) -> usize {
         .with_partition_max_bytes(FETCH_BYTES);
     let topic = FetchTopic::default().with_topic(name(topic)).with_partitions(vec![partition]);
     let request = FetchRequest::default()
-        .with_max_wait_ms(500)
+        // Tansu looks again only when the time is over.
+        .with_max_wait_ms(1)
         .with_min_bytes(1)
         .with_max_bytes(FETCH_BYTES)
         .with_topics(vec![topic]);
