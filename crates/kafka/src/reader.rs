@@ -28,7 +28,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// How long a request for entries waits at the server. Kafka answers when there is an entry.
 const WAIT_MS_MAX: u64 = 250;
 
-/// The same behind entries at a server that answers only when the time is over, as Tansu does.
+/// The same at first, and behind entries at a server that answers only when the time is over, as Tansu does.
 const WAIT_MS_MIN: u64 = 1;
 
 /// The bytes of an answer. The first batch may be larger.
@@ -102,7 +102,7 @@ impl<'s, 'c> Reader<'s, 'c> {
             ends: KnownEnds::new(told),
             asks_at,
             fetching: None,
-            wait_ms: WAIT_MS_MAX,
+            wait_ms: WAIT_MS_MIN,
             is_outside: false,
         }
     }
