@@ -220,8 +220,9 @@ fn the_streams_of_a_user_are_bounded_at_all_nodes_together() {
     log.say(&server, NodePresence::Said(7, streams(&[("ann", None)])));
     assert_eq!([poll("ann"), poll("bob")], [204, 429]);
     log.say(&server, NodePresence::Gone(7));
-    server.run(|_| ());
-    assert_eq!(poll("bob"), 204);
+    // What a node has said goes over turns.
+    let answer = core::iter::repeat_with(|| poll("bob")).find(|status| *status != 429);
+    assert_eq!(answer, Some(204));
     drop(here);
     server.wait_for_streams(0);
     // The polls are told, too, as far as they last.
