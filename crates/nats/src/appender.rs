@@ -93,12 +93,11 @@ impl<'s> Appender<'s> {
     /// Begins the log, unless it has begun.
     async fn begin(&mut self, entry: &Arc<[u8]>) -> Result<(), Trouble> {
         match begin::begin(self.link, entry).await? {
-            Begun::Answered(answer) => self.settle(answer, None).await,
-            Begun::Already => {
-                self.shared.settle(None);
-                Ok(())
-            }
+            Begun::Answered(answer) => self.settle(answer, None).await?,
+            Begun::Already => self.shared.settle(None),
         }
+        self.shared.has_begun.notify_one();
+        Ok(())
     }
 
     async fn publish(&mut self, subject: Arc<str>, entry: &Arc<[u8]>) -> Result<(), Trouble> {

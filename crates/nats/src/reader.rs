@@ -30,8 +30,9 @@ const INACTIVE: Duration = Duration::from_secs(30);
 /// How often the ends are asked for.
 const ASK_EVERY: Duration = Duration::from_millis(ENDS_EVERY_MS / 2);
 
-/// The entries of one batch.
-const BATCH_ENTRIES_MAX: usize = 1_024;
+/// The entries of one batch. The request for the next batch waits at the server for the appends that were sent before it on
+/// the same connection (`FLIGHT_ENTRIES_MAX`), so a batch has more entries than these.
+const BATCH_ENTRIES_MAX: usize = 4_096;
 
 /// Their bytes; a larger message is let through alone.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -128,6 +129,7 @@ impl<'s> Reader<'s> {
                 biased;
                 message = next(&mut self.batch) => self.take_all(message)?,
                 () = shared.tasks.has_turn.notified() => {}
+                () = shared.has_begun.notified() => self.asks_at = Instant::now(),
                 () = sleep_until(asks_at) => {}
             }
         }

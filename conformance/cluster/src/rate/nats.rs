@@ -22,7 +22,7 @@ use crate::server::LogServer as _;
 
 /// The messages that wait for their acknowledgements, and those of one batch: as many as the engine has.
 const FLIGHT: usize = 2_048;
-const BATCH: usize = 1_024;
+const BATCH: usize = 4_096;
 
 impl Ways for NatsServer {
     const PLAIN: &'static str = "publishes and a pull consumer of the crate `async-nats`";
