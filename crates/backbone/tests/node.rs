@@ -8,7 +8,7 @@ use sockeye_backbone::entry::{
     self, Birth, Body, Entry, Evidence, Horizon, Lease, NewEpoch, Rules, VERSION, Witness,
 };
 use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLimits, MemoryLog};
-use sockeye_backbone::node::{Node, NodeSettings, Objection, OnOtherRules, Stop};
+use sockeye_backbone::node::{Node, NodeSettings, Notice, Objection, OnOtherRules, Stop};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
 use sockeye_hub::{Config, Kind};
 use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent, Statement};
@@ -237,6 +237,55 @@ fn a_newer_fence_ends_the_pause_of_appends_under_an_older_one() {
     });
     log.open().raise_fence(&Entry::new(body).encode()).expect("nothing waits");
     assert_eq!(receipts(&machine.settle(1_000)), 1);
+}
+
+/// The epochs that begin among these events, and the losses.
+fn breaks(events: &[SequencerEvent]) -> Vec<&SequencerEvent> {
+    events.iter().filter(|it| matches!(it, Outcome::Epoch(_) | Outcome::Lost(_))).collect()
+}
+
+#[test]
+fn a_log_that_is_created_again_is_one_gap_and_nothing_of_it_is_missed() {
+    let log = MemoryLog::default();
+    let mut machines = [1, 2].map(|number| Machine::new(&log, number));
+    for machine in &mut machines {
+        machine.settle(1_000);
+        machine.offer(1_000);
+        assert_eq!(receipts(&machine.settle(1_000)), 1);
+    }
+    machines[1].settle(1_000);
+    machines[1].node.take_notices();
+    log.erase();
+    let [first, second] = &mut machines;
+    let mut events = first.settle(2_000);
+    first.offer(2_000);
+    events.extend(first.settle(2_000));
+    assert_eq!((breaks(&events).len(), receipts(&events)), (1, 1), "{events:?}");
+    let events = second.settle(2_000);
+    assert!(matches!(breaks(&events)[..], [Outcome::Epoch(_)]), "{events:?}");
+    let messages = events.iter().filter(|it| matches!(it, Outcome::Entry(..))).count();
+    assert_eq!(messages, 1, "what the other node has published since: {events:?}");
+    let told = second.node.take_notices();
+    let epochs = told.iter().filter(|it| matches!(it, Notice::Epoch(..))).count();
+    assert_eq!(epochs, 1, "{told:?}");
+}
+
+#[test]
+fn an_epoch_that_ends_is_one_gap() {
+    let log = MemoryLog::default();
+    let mut machine = Machine::new(&log, 1);
+    machine.settle(1_000);
+    for _ in 0..5 {
+        machine.offer(1_000);
+        machine.settle(1_000);
+    }
+    log.lose_tail(2);
+    let events = machine.settle(2_000);
+    assert!(matches!(breaks(&events)[..], [Outcome::Epoch(_)]), "{events:?}");
+    let head = machine.node.status().head;
+    assert!(events.iter().any(|it| matches!(it, Outcome::Void(seq) if seq.0 <= head && seq.0 > 3)));
+    machine.offer(2_000);
+    assert_eq!(receipts(&machine.settle(2_000)), 1);
 }
 
 #[test]

@@ -164,10 +164,16 @@ impl SharedNode {
                  `sockeye backbone import` again with the same directory"
             ),
             Notice::Rejoins => {
-                log::warn!("the backbone may have lost or changed what was read: it is read again");
+                log::warn!(
+                    "the backbone may have lost or changed what was read: it is read again. Clients have a gap only if a \
+                     line about a new epoch or missed entries follows"
+                );
             }
             Notice::Epoch(epoch, entry) => {
                 log::warn!(epoch = epoch.0, entry; "a new epoch of the backbone: all clients have a gap");
+            }
+            Notice::Missed(entry) => {
+                log::warn!(entry; "entries up to this one were trimmed before this node read them: its clients have a gap");
             }
             Notice::EndsEpoch(why) => {
                 log::warn!("this node ends the epoch of the backbone: {}", words(why));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sockeye_hub::Seq;
+use sockeye_hub::{Epoch, Seq};
 use sockeye_service::sequencing::{SequencerEvent, Verdict};
 
 use super::behind::{Begun, Behind};
@@ -146,7 +146,10 @@ impl Node {
         match self.hubs {
             // They have everything up to there.
             Some(hubs) if goes_on && hubs.seq == after => self.leads = true,
-            Some(_) | None if is_first || goes_on => self.lead_from(after, events),
+            Some(_) | None if is_first || goes_on => {
+                self.notices.extend((!is_first).then_some(Notice::Missed(after)));
+                self.lead_from(after, events);
+            }
             Some(_) | None => {}
         }
         for (position, seq, chain, effect) in effects {
@@ -176,7 +179,8 @@ impl Node {
         if self.leads || self.hubs.is_none() {
             return;
         }
-        if !self.epochs.is_old(epoch.0) && self.hubs.is_some_and(|hubs| hubs.epoch != epoch) {
+        if self.is_new_to_hubs(epoch) {
+            self.notices.push(Notice::Epoch(epoch, head));
             events.push(SequencerEvent::Epoch(epoch));
             self.lead_from(head, events);
         } else if self.writes.raise.is_none() {
@@ -184,6 +188,11 @@ impl Node {
             self.writes.raise = Some(Evidence::OtherEntries);
         }
         // Otherwise the hubs go on with the next epoch.
+    }
+
+    /// Whether the hubs have another epoch, and this one was never read before.
+    pub(super) fn is_new_to_hubs(&self, epoch: Epoch) -> bool {
+        !self.epochs.is_old(epoch.0) && self.hubs.is_some_and(|hubs| hubs.epoch != epoch)
     }
 
     /// While the node joins: the hubs go on where they are, if that place is in the log.
@@ -209,11 +218,21 @@ impl Node {
     /// The hubs have lost everything up to `seq`, and follow from there. Before the end of an import they have got nothing
     /// that they could lose: they stand at 0, and get everything at once.
     pub(super) fn lead_from(&mut self, seq: u64, events: &mut Vec<SequencerEvent>) {
+        self.lead_behind(seq, SequencerEvent::Lost(Seq(seq)), events);
+    }
+
+    /// The hubs follow from there. What this means for the positions up to `seq` is `passed`.
+    pub(super) fn lead_behind(
+        &mut self,
+        seq: u64,
+        passed: SequencerEvent,
+        events: &mut Vec<SequencerEvent>,
+    ) {
         self.leads = true;
         if self.log.as_ref().is_some_and(|log| log.replica.is_importing()) {
             return self.place_hubs(0);
         }
-        events.push(SequencerEvent::Lost(Seq(seq)));
+        events.push(passed);
         self.place_hubs(seq);
     }
 

@@ -190,10 +190,14 @@ impl Node {
         events: &mut Vec<SequencerEvent>,
     ) {
         self.behind = None;
-        let epoch = replica.epoch();
+        let (epoch, head) = (replica.epoch(), replica.head());
+        // The log was created again: the hubs get all of it, so the epoch is their one gap.
+        let is_new = !replica.is_importing() && self.is_new_to_hubs(epoch);
         self.begin_reading(epoch.0);
-        let chain = Chain::begin(nonce, replica.head(), position, bytes);
+        self.leads |= is_new;
+        let chain = Chain::begin(nonce, head, position, bytes);
         self.log = Some(ReadLog { chain, replica });
+        self.notices.extend(is_new.then_some(Notice::Epoch(epoch, head)));
         if self.leads {
             events.push(SequencerEvent::Epoch(epoch));
             self.place_hubs(0);
@@ -313,7 +317,8 @@ impl Node {
         self.presences.repeat(seq, events);
         if self.leads || (self.phase == Phase::Following && self.hubs.is_some()) {
             events.push(SequencerEvent::Epoch(epoch));
-            self.lead_from(seq, events);
+            // Positions up to here are of the former epoch: in this one there is nothing to lose.
+            self.lead_behind(seq, SequencerEvent::Void(Seq(seq)), events);
         }
     }
 

@@ -103,6 +103,8 @@ pub enum Notice {
     Rejoins,
     /// A new epoch has begun, here.
     Epoch(Epoch, u64),
+    /// Entries up to this place were trimmed before this node had read them: its clients have a gap.
+    Missed(u64),
     /// This node has ended the epoch, for this reason.
     EndsEpoch(Evidence),
     /// This entry could not be read.
