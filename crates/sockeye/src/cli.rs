@@ -200,7 +200,12 @@ pub(crate) enum ConfigAction {
     /// warned of.
     Check {
         /// The file, or /dev/stdin.
-        file: std::path::PathBuf,
+        #[arg(required_unless_present = "config")]
+        file: Option<std::path::PathBuf>,
+
+        /// The same file, as `sockeye serve --config` has it.
+        #[arg(long, value_name = "FILE", conflicts_with = "file")]
+        config: Option<std::path::PathBuf>,
 
         /// Directory for the durable log, as `sockeye serve --data` has it.
         #[arg(long, value_name = "DIR")]

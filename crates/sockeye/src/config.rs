@@ -531,6 +531,10 @@ mod tests {
             ("[access]\norigins = \"x\"", "line 2: origins: \"x\", expected a list"),
             ("data = \"\"", "line 1: data: the path is empty"),
             ("[x\n", "line 1: "),
+            (
+                "[namespaces]\npatterns = true",
+                "line 2: patterns: true, expected a table, as [namespaces.NAME]",
+            ),
         ] {
             let found = Config::parse(text).unwrap_err();
             assert!(found.starts_with(problem), "{found}");
@@ -538,6 +542,23 @@ mod tests {
                 assert!(!found.contains(ours), "{found}");
             }
         }
+    }
+
+    #[test]
+    fn settings_of_a_namespace_in_another_table_are_led_to_theirs() {
+        for (header, name) in [
+            ("channels.orders", "orders"),
+            ("channels.\"orders:*\"", "\"orders:*\""),
+            ("namespace.orders", "orders"),
+            ("channel.orders", "orders"),
+            ("namespace", "NAME"),
+        ] {
+            let found = Config::parse(&format!("[{header}]\npatterns = true\n")).unwrap_err();
+            let hint = format!("; the settings of a namespace stand in [namespaces.{name}]");
+            assert!(found.ends_with(&hint), "{found}");
+        }
+        let found = Config::parse("[drain]\npatterns = true\n").unwrap_err();
+        assert!(!found.contains("namespace"), "{found}");
     }
 
     #[test]

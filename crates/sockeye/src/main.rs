@@ -104,7 +104,8 @@ fn help(error: &clap::Error) -> Result<(), Failure> {
 fn config(action: &ConfigAction) -> Result<(), Failure> {
     match action {
         ConfigAction::Default => print::say(format_args!("{}", config::DEFAULT.trim_end())),
-        ConfigAction::Check { file, data } => {
+        ConfigAction::Check { file, config, data } => {
+            let file = file.as_ref().or(config.as_ref()).expect("clap asks for one of them");
             let mut options = ServeOptions::of_environment(file);
             options.data = data.clone().or(options.data);
             let config = serve::configure(&options, Kind::Given)?;

@@ -12,11 +12,33 @@ pub(super) fn problem(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let line = source::line(text, start);
     let message = error.message().replace('\n', " ");
-    let told = value(&message).unwrap_or(message);
+    let mut told = value(&message).unwrap_or(message);
+    if let Some(hint) = namespace_hint(text, line, &told) {
+        told.push_str(&hint);
+    }
     let key = text.lines().nth(line - 1).and_then(|it| source::key_of(it.trim()));
     match key {
         Some(key) if !told.contains(&format!("`{key}`")) => format!("line {line}: {key}: {told}"),
         _ => format!("line {line}: {told}"),
+    }
+}
+
+/// Where the settings of a namespace belong, if that is what the line or the table above it may be about.
+fn namespace_hint(text: &str, line: usize, told: &str) -> Option<String> {
+    let above = text.lines().take(line).map(str::trim);
+    let header = above.filter(|it| it.starts_with('[')).last()?;
+    let (table, name) = match header.trim_matches(['[', ']']).split_once('.') {
+        Some((table, name)) => (table, name),
+        None => (header.trim_matches(['[', ']']), "NAME"),
+    };
+    match table {
+        "channel" | "channels" | "namespace" if told.starts_with("unknown field") => {
+            Some(format!("; the settings of a namespace stand in [namespaces.{name}]"))
+        }
+        "namespaces" if told.ends_with("expected a table") => {
+            Some(format!(", as [namespaces.{name}]"))
+        }
+        _ => None,
     }
 }
 

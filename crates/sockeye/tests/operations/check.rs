@@ -52,6 +52,20 @@ fn a_directory_for_the_log_counts_as_for_a_server() {
     assert!(String::from_utf8_lossy(&both.stderr).contains("exclude each other"), "{both:?}");
 }
 
+/// The option of `sockeye serve` is known here, too.
+#[test]
+fn the_file_may_be_named_by_an_option() {
+    let place = Place::new();
+    place.write("sockeye.toml", "");
+    let file = &*place.path("sockeye.toml");
+    let said = |words: &[&str]| run(&[&["config", "check"], words].concat());
+    let (one, other) = (said(&[file]), said(&["--config", file]));
+    assert_eq!((other.status.code(), other.stdout), (Some(0), one.stdout));
+    for wrong in [&[][..], &[file, "--config", file]] {
+        assert_eq!(said(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
 /// A pipe with a name would be waited for. [service:regular-files]
 #[test]
 fn a_pipe_is_refused_unless_it_is_standard_input() {
