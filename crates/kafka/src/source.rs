@@ -10,15 +10,21 @@ mod records;
 mod session;
 mod url;
 
+use core::pin::pin;
 use core::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sockeye_backbone::{Trouble, TroubleKind};
 use sockeye_source::{Bus, Id, Message, Opened, Room};
 use tokio::runtime::{self, Runtime};
+use tokio::time::timeout;
 
 use self::group::Member;
 use self::session::Session;
 pub use self::url::{KafkaSourceConfig, SourceUrlError};
+
+/// How soon a source that waits sees that it is to end.
+const STOP_LOOK: Duration = Duration::from_millis(50);
 
 /// Messages of a topic, as the one active member of a consumer group.
 pub struct KafkaSource {
@@ -56,7 +62,8 @@ impl KafkaSource {
             Trouble::new(TroubleKind::Unreachable, text)
         })?;
         let server = &self.config.kafka.servers[at];
-        let session = runtime.block_on(Session::connect(server, &self.config))?;
+        let connecting = Session::connect(server, &self.config);
+        let session = runtime.block_on(until_stopped(connecting, &self.config.is_stopping))?;
         Ok((runtime, session))
     }
 
@@ -79,8 +86,10 @@ impl Bus for KafkaSource {
         if self.session.is_none() {
             self.session = Some(self.connect()?);
         }
-        let is_owner =
-            self.on_session(async |session, config, member| session.open(config, member).await)?;
+        // The coordinator may let a member wait for the others.
+        let is_owner = self.on_session(async |session, config, member| {
+            until_stopped(session.open(config, member), &config.is_stopping).await
+        })?;
         Ok(if is_owner { Opened::Active } else { Opened::Standby })
     }
 
@@ -104,6 +113,22 @@ impl Bus for KafkaSource {
 
     fn pending(&mut self) -> Result<Option<u64>, Trouble> {
         self.on_session(async |session, config, member| session.pending(config, member).await)
+    }
+}
+
+/// The result of a step, unless the source is to end before it has one.
+async fn until_stopped<T>(
+    step: impl Future<Output = Result<T, Trouble>>,
+    is_stopping: &AtomicBool,
+) -> Result<T, Trouble> {
+    let mut step = pin!(step);
+    loop {
+        if let Ok(done) = timeout(STOP_LOOK, step.as_mut()).await {
+            return done;
+        }
+        if is_stopping.load(Ordering::Acquire) {
+            return Err(Trouble::new(TroubleKind::Unreachable, "the source ends"));
+        }
     }
 }
 

@@ -6,4 +6,5 @@ mod faults;
 mod logins;
 mod queues;
 mod settings;
+mod stops;
 mod urls;

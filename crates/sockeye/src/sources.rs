@@ -172,7 +172,7 @@ impl Sources {
             if stop.load(Ordering::Acquire) {
                 return;
             }
-            Pump::new(bus.bus(), outlet, settings, stop).run();
+            Pump::new(bus.bus(&stop), outlet, settings, stop).run();
         };
         let thread = thread::Builder::new().name(format!("source {name}")).spawn(run)?;
         Ok(Running { config, is_stopping, thread })

@@ -193,6 +193,8 @@ impl<B: Bus, S: Sink> Pump<B, S> {
                     self.sink.note(Note::Stopped);
                     STOPPED_PAUSE
                 }
+                // Nobody waits for what a bus could not do meanwhile.
+                Err(_) if self.is_stopping() && self.window.in_flight() == 0 => return,
                 Err(trouble) => {
                     self.stands_by = false;
                     let (news, pause) = attempts.note_trouble(trouble, random());

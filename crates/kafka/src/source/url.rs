@@ -2,6 +2,7 @@
 
 use core::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustls::ClientConfig;
 use sockeye_backbone::driver::{percent_decoded, url_options};
@@ -22,6 +23,8 @@ pub struct KafkaSourceConfig {
     pub(super) group: Box<str>,
     /// The content of a record without a value.
     pub(super) null: Box<str>,
+    /// Ends what waits while the source is opened.
+    pub(super) is_stopping: Arc<AtomicBool>,
 }
 
 /// Why a text is no URL of a topic.
@@ -60,7 +63,7 @@ impl KafkaSourceConfig {
             KafkaConfig::from_url(&format!("{place}{sasl}")).map_err(SourceUrlError::Url)?;
         kafka.topic = topic;
         let group = group.unwrap_or_else(|| DEFAULT_GROUP.into());
-        Ok(Self { kafka, group, null: "".into() })
+        Ok(Self { kafka, group, null: "".into(), is_stopping: Arc::default() })
     }
 
     /// Sets the user's password.
@@ -98,6 +101,13 @@ impl KafkaSourceConfig {
     #[must_use]
     pub fn with_null(mut self, content: &str) -> Self {
         self.null = content.into();
+        self
+    }
+
+    /// Ends the opening of the source, which may wait for the other members of the group, once this is set.
+    #[must_use]
+    pub fn with_stop(mut self, is_stopping: Arc<AtomicBool>) -> Self {
+        self.is_stopping = is_stopping;
         self
     }
 }

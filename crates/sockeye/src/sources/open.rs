@@ -1,5 +1,8 @@
 //! The bus that a URL names.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use sockeye_source::Bus;
 use sockeye_terminal::Failure;
 
@@ -94,13 +97,18 @@ impl Prepared {
         }
     }
 
-    /// The bus, which connects when it is opened.
-    pub(super) fn bus(self) -> Box<dyn Bus + Send> {
+    /// The bus, which connects when it is opened. `is_stopping` may end that.
+    pub(super) fn bus(self, is_stopping: &Arc<AtomicBool>) -> Box<dyn Bus + Send> {
+        // Of the other buses no call waits for longer than the patience.
+        let _ = is_stopping;
         match self {
             #[cfg(feature = "amqp")]
             Self::Amqp(config) => Box::new(sockeye_amqp::AmqpSource::new(*config)),
             #[cfg(feature = "kafka")]
-            Self::Kafka(config) => Box::new(sockeye_kafka::KafkaSource::new(*config)),
+            Self::Kafka(config) => {
+                let config = config.with_stop(Arc::clone(is_stopping));
+                Box::new(sockeye_kafka::KafkaSource::new(config))
+            }
             #[cfg(feature = "nats")]
             Self::Nats(config) => Box::new(sockeye_nats::NatsSource::new(*config)),
             #[cfg(feature = "redis")]
