@@ -124,8 +124,8 @@ pub struct Node {
     epochs: Epochs,
     /// The last disconnection of each node that the services were told of, the newest one at the end.
     disconnected: VecDeque<Ticket>,
-    /// The objection of which the hubs were told last; `None` after good health.
-    objection: Option<Objection>,
+    /// What the hubs were told last of its health: an objection or that there is none; `None` before they were told anything.
+    health_told: Option<Option<Objection>>,
     link: LinkState,
     writes: Writes,
     /// Numbers drawn from the seed.
@@ -262,7 +262,7 @@ impl Node {
             leads: false,
             epochs: Epochs::default(),
             disconnected: VecDeque::new(),
-            objection: None,
+            health_told: None,
             link: LinkState::default(),
             writes: Writes::default(),
             draws: 0,

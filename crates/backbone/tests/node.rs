@@ -11,7 +11,9 @@ use sockeye_backbone::memory::{Hold, MemoryEngine, MemoryLimits, MemoryLog};
 use sockeye_backbone::node::{Node, NodeSettings, Notice, Objection, OnOtherRules, Stop};
 use sockeye_backbone::{Engine, Full, Position, Rejection};
 use sockeye_hub::{Config, Kind};
-use sockeye_service::sequencing::{Offer, Origin, Outcome, Sequence, SequencerEvent, Statement};
+use sockeye_service::sequencing::{
+    Health, Offer, Origin, Outcome, Sequence, SequencerEvent, Statement,
+};
 use sockeye_service::wire::{Data, Level, Payload};
 
 /// What an engine does with appends.
@@ -237,6 +239,22 @@ fn a_newer_fence_ends_the_pause_of_appends_under_an_older_one() {
     });
     log.open().raise_fence(&Entry::new(body).encode()).expect("nothing waits");
     assert_eq!(receipts(&machine.settle(1_000)), 1);
+}
+
+/// A driver may be quicker than the node's thread, so that all comes in one turn.
+#[test]
+fn a_node_that_joins_in_its_first_turn_says_so() {
+    let log = MemoryLog::default();
+    Machine::new(&log, 1).settle(1_000);
+    let mut second = Machine::new(&log, 2);
+    let mut events = Vec::new();
+    second.node.settle(1_000, &mut events);
+    assert!(second.node.status().is_ready);
+    assert!(events.iter().any(|it| matches!(it, Outcome::Health(Health::Good))), "{events:?}");
+    assert!(second.node.status().has_begun);
+    let mut events = Vec::new();
+    second.node.settle(1_001, &mut events);
+    assert!(!events.iter().any(|it| matches!(it, Outcome::Health(_))), "{events:?}");
 }
 
 /// The epochs that begin among these events, and the losses.

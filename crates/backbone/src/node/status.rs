@@ -207,7 +207,7 @@ impl Node {
 
     pub(super) fn tell_health(&mut self, events: &mut Vec<SequencerEvent>) {
         let objection = self.find_objection();
-        if core::mem::replace(&mut self.objection, objection) == objection {
+        if self.health_told.replace(objection) == Some(objection) {
             return;
         }
         self.status.has_begun |= objection.is_none();
