@@ -120,6 +120,19 @@ fn nobody_is_served_before_the_log_was_read() {
     assert_eq!(poll["gaps"], json!([]), "the cursor is known");
 }
 
+/// [service:restoring]
+#[test]
+fn a_log_of_which_nothing_was_told_is_not_read() {
+    let theirs = Scripted::default();
+    theirs.show(SharedLog { is_up: true, ..SharedLog::default() });
+    let server = start(|setup| {
+        setup.prepare = Some(Box::new(|service| service.with_backbone(Box::new(theirs))));
+    });
+    assert_eq!(ask(server.addr, "GET", "/v1/poll?channel=c&wait=0", "", "").status, 503);
+    let ready = ask(server.addr, "GET", "/readyz", "", "");
+    assert_eq!((ready.status, &ready.json()["reason"]), (503, &json!("backbone_joining")));
+}
+
 /// [service:events-come-back] A browser's EventSource takes any status but 200 for the end.
 #[test]
 fn an_event_stream_is_told_to_come_back_while_the_log_is_read() {

@@ -169,6 +169,9 @@ impl Service {
     /// Why a load balancer should send new clients elsewhere.
     fn objections(&self, context: &Context<'_>) -> Vec<&'static str> {
         let log = self.engine.sequencing.health().objection(self.engine.log_time.ms);
+        // Who refuses all requests is not ready, also before anything was told of the log.
+        let unread = self.engine.sequencing.is_restoring() && log.is_none();
+        let log = log.or(unread.then_some("backbone_joining"));
         let is_missing = self.certificates.as_ref().is_some_and(|it| it.is_missing());
         let draining = context.is_draining().then_some("draining");
         let missing = is_missing.then_some("certificate_missing");
