@@ -43,7 +43,7 @@ struct World {
     offers: Vec<(Ticket, Box<str>, Box<str>, String)>,
     now: Instant,
     fails: bool,
-    /// A right that the bus does not give: once it is missed, the process ends.
+    /// A right that the bus does not give: once that is told, the process ends.
     lacks: Option<&'static str>,
     /// Steps until the process is killed.
     life: u64,
@@ -84,7 +84,6 @@ impl World {
         if self.lacks != Some(right) {
             return Ok(());
         }
-        self.is_stopping.store(true, Ordering::Release);
         Err(Trouble::new(TroubleKind::Login, format!("no right to {right}")))
     }
 
@@ -203,6 +202,9 @@ impl Sink for Log {
 
     fn note(&mut self, note: Note<'_>) {
         let mut world = self.0.0.borrow_mut();
+        if world.lacks.is_some() {
+            world.is_stopping.store(true, Ordering::Release);
+        }
         match note {
             Note::Bad { id, why, .. } => world.notes.push(format!("bad {id}: {why}")),
             Note::Gone(id) => world.notes.push(format!("gone {id}")),
