@@ -169,9 +169,9 @@ impl Service {
     /// Why a load balancer should send new clients elsewhere.
     fn objections(&self, context: &Context<'_>) -> Vec<&'static str> {
         let log = self.engine.sequencing.health().objection(self.engine.log_time.ms);
-        // Who refuses all requests is not ready, also before anything was told of the log.
-        let unread = self.engine.sequencing.is_restoring() && log.is_none();
-        let log = log.or(unread.then_some("backbone_joining"));
+        // Until the log is read all requests are refused, also before anything was told of its health.
+        let is_restoring = self.engine.sequencing.is_restoring();
+        let log = if log.is_none() && is_restoring { Some("backbone_joining") } else { log };
         let is_missing = self.certificates.as_ref().is_some_and(|it| it.is_missing());
         let draining = context.is_draining().then_some("draining");
         let missing = is_missing.then_some("certificate_missing");
