@@ -1,13 +1,14 @@
 //! The bytes that a connection has to send.
 
+use core::ops::RangeInclusive;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// An idle connection keeps no larger output buffer.
 const IDLE_BYTES_MAX: usize = 1024;
 
-/// A payload of this capacity or more leaves its buffer for the next one.
-const SPARE_BYTES_MIN: usize = 16 * 1024;
+/// A payload of this capacity leaves its buffer for the next one.
+const SPARE_BYTES: RangeInclusive<usize> = 16 * 1024..=1024 * 1024 + 1024;
 
 /// Encoded bytes that are not sent: frames in one buffer, and between them payloads in buffers of their own.
 #[derive(Default)]
@@ -18,8 +19,9 @@ pub struct Output {
     bytes: Vec<u8>,
     /// How many bytes of the first buffer are sent.
     sent: usize,
-    /// The buffer of the last large payload that was sent.
+    /// The buffer of the last large payload that was sent, if the owner asks for such buffers.
     spare: Vec<u8>,
+    keeps_spare: bool,
 }
 
 impl Output {
@@ -93,14 +95,19 @@ impl Output {
 
     /// Drops the first buffer, or keeps it for [`take_spare`](Self::take_spare).
     fn keep_first(&mut self) {
-        let buffer = self.sealed.pop_front().filter(|it| it.capacity() >= SPARE_BYTES_MIN);
-        self.spare = buffer.unwrap_or_else(|| core::mem::take(&mut self.spare));
+        let buffer = self.sealed.pop_front();
+        if let Some(buffer) = buffer.filter(|it| SPARE_BYTES.contains(&it.capacity()))
+            && self.keeps_spare
+        {
+            self.spare = buffer;
+        }
     }
 
     /// An empty buffer for `len` bytes: that of a large payload that was sent, if it has room for them and not for twice as many, or
-    /// else a new one. Who sends back what it receives allocates no memory for it.
+    /// else a new one. An echo of large messages so needs no memory for each. The first call has such buffers kept, up to some 1 MiB.
     #[must_use]
     pub fn take_spare(&mut self, len: usize) -> Vec<u8> {
+        self.keeps_spare = true;
         let mut spare = core::mem::take(&mut self.spare);
         spare.clear();
         let fits = (len..len.saturating_mul(2)).contains(&spare.capacity());
@@ -187,6 +194,10 @@ mod tests {
         let mut output = Output::default();
         output.push(vec![1; 64 * 1024]);
         output.advance(64 * 1024);
+        assert_eq!(output.spare.capacity(), 0, "nobody has asked for one");
+        assert_eq!(output.take_spare(60_000).capacity(), 60_000);
+        output.push(vec![1; 64 * 1024]);
+        output.advance(64 * 1024);
         output.push(vec![2; 100]);
         output.advance(100);
         let spare = output.take_spare(60_000);
@@ -203,7 +214,11 @@ mod tests {
         output.push(vec![1; 64 * 1024]);
         output.advance(64 * 1024);
         output.idle();
-        assert_eq!(output.take_spare(10).capacity(), 10, "an idle connection keeps none");
+        assert_eq!(output.spare.capacity(), 0, "an idle connection keeps none");
+        let _ = output.take_spare(60_000);
+        output.push(vec![1; 2 << 20]);
+        output.advance(2 << 20);
+        assert_eq!(output.spare.capacity(), 0, "a very large one is not kept");
     }
 
     #[test]

@@ -192,7 +192,9 @@ impl Node {
         self.behind = None;
         let (epoch, head) = (replica.epoch(), replica.head());
         // The log was created again: the hubs get all of it, so the epoch is their one gap.
-        let is_new = !replica.is_importing() && self.is_new_to_hubs(epoch);
+        // A former state of the log that the hubs follow has its nonce, and would give them again what they have.
+        let is_other = self.hubs.is_some_and(|hubs| hubs.nonce != nonce);
+        let is_new = is_other && !replica.is_importing() && self.is_new_to_hubs(epoch);
         self.begin_reading(epoch.0);
         self.leads |= is_new;
         let chain = Chain::begin(nonce, head, position, bytes);
