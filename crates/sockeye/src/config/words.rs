@@ -27,12 +27,13 @@ pub(super) fn problem(text: &str, error: &toml::de::Error) -> String {
 fn namespace_hint(text: &str, line: usize, told: &str) -> Option<String> {
     let above = text.lines().take(line).map(str::trim);
     let header = above.filter(|it| it.starts_with('[')).last()?;
-    let (table, name) = match header.trim_matches(['[', ']']).split_once('.') {
-        Some((table, name)) => (table, name),
-        None => (header.trim_matches(['[', ']']), "NAME"),
-    };
+    let header = header.trim_start_matches('[');
+    let header = header.split_once(']').map_or(header, |(header, _)| header);
+    let (table, name) = header.split_once('.').unwrap_or((header, "NAME"));
+    // [channels] itself is a table.
+    let is_table = header == "channels";
     match table {
-        "channel" | "channels" | "namespace" if told.starts_with("unknown field") => {
+        "channel" | "channels" | "namespace" if told.starts_with("unknown field") && !is_table => {
             Some(format!("; the settings of a namespace stand in [namespaces.{name}]"))
         }
         "namespaces" if told.ends_with("expected a table") => {
