@@ -234,7 +234,7 @@ impl Node {
         });
     }
 
-    /// What answers at its port is another program if it has ended.
+    /// It has not ended. If it had, another program might answer at its port.
     fn assert_runs(&mut self) {
         let ended = self.ended();
         assert!(ended.is_none(), "the node at port {} has ended: {ended:?}", self.port);

@@ -41,7 +41,7 @@ pub(crate) struct Station {
     pub(crate) receipts: u64,
     pub(crate) refusals: u64,
     next_attempt: Instant,
-    /// What an operator should know.
+    /// The notices of the node so far.
     pub(crate) notices: Vec<Notice>,
 }
 

@@ -107,7 +107,7 @@ pub struct Node {
     log: Option<ReadLog>,
     /// The entries of a log whose beginning was trimmed, until the node can begin.
     behind: Option<Behind>,
-    /// The first entry of a fence, until the node knows that it follows the last one.
+    /// The first entry of a fence, until the node knows whether entries are missing before it.
     raised: Option<Raised>,
     /// The node has begun in the middle of the log, and has not read all of it.
     is_behind: bool,
@@ -124,7 +124,7 @@ pub struct Node {
     epochs: Epochs,
     /// The last disconnection of each node that the services were told of, the newest one at the end.
     disconnected: VecDeque<Ticket>,
-    /// What the hubs were told last of its health: an objection or that there is none; `None` before they were told anything.
+    /// The health that the hubs were told last; the inner `None` is good health.
     health_told: Option<Option<Objection>>,
     link: LinkState,
     writes: Writes,
@@ -150,7 +150,7 @@ struct Raised {
     position: Position,
     hash: u64,
     /// The last entry of the fence before was still there when this one had been read.
-    is_next: bool,
+    last_is_there: bool,
 }
 
 /// Where the hubs are.

@@ -1,4 +1,4 @@
-//! What is trimmed, and when a node notices that entries were trimmed that it has not read.
+//! Trims: how far nodes trim, and how a node notices that it has not read what was trimmed.
 
 use sockeye_backbone::entry::{Body, Entry, Evidence, NewEpoch};
 use sockeye_backbone::memory::MemoryLog;

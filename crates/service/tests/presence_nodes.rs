@@ -220,7 +220,7 @@ fn the_streams_of_a_user_are_bounded_at_all_nodes_together() {
     log.say(&server, NodePresence::Said(7, streams(&[("ann", None)])));
     assert_eq!([poll("ann"), poll("bob")], [204, 429]);
     log.say(&server, NodePresence::Gone(7));
-    // What a node has said goes over turns.
+    // The streams of a node that is gone are forgotten over turns.
     let answer = core::iter::repeat_with(|| poll("bob")).find(|status| *status != 429);
     assert_eq!(answer, Some(204));
     drop(here);

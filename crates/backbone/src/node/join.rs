@@ -218,21 +218,21 @@ impl Node {
     /// The hubs have lost everything up to `seq`, and follow from there. Before the end of an import they have got nothing
     /// that they could lose: they stand at 0, and get everything at once.
     pub(super) fn lead_from(&mut self, seq: u64, events: &mut Vec<SequencerEvent>) {
-        self.lead_behind(seq, SequencerEvent::Lost(Seq(seq)), events);
+        self.lead_after(seq, SequencerEvent::Lost(Seq(seq)), events);
     }
 
-    /// The hubs follow from there. What this means for the positions up to `seq` is `passed`.
-    pub(super) fn lead_behind(
+    /// The hubs follow from there. They are told `skipped` for the positions up to `seq`.
+    pub(super) fn lead_after(
         &mut self,
         seq: u64,
-        passed: SequencerEvent,
+        skipped: SequencerEvent,
         events: &mut Vec<SequencerEvent>,
     ) {
         self.leads = true;
         if self.log.as_ref().is_some_and(|log| log.replica.is_importing()) {
             return self.place_hubs(0);
         }
-        events.push(passed);
+        events.push(skipped);
         self.place_hubs(seq);
     }
 

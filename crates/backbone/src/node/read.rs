@@ -61,7 +61,7 @@ impl Node {
     ) {
         let hash = digest::of(bytes);
         match self.raised.filter(|it| (it.position, it.hash) == (position, hash)) {
-            Some(it) if it.is_next => self.read_next(position, bytes, events),
+            Some(it) if it.last_is_there => self.read_next(position, bytes, events),
             // It was trimmed or lost, and perhaps others with it.
             Some(_) => {
                 self.doubts = true;
@@ -71,7 +71,7 @@ impl Node {
                 }
             }
             None => {
-                self.raised = Some(Raised { position, hash, is_next: false });
+                self.raised = Some(Raised { position, hash, last_is_there: false });
                 let last = self.log.as_ref().map(|log| log.chain.last().position);
                 let last = last.or_else(|| self.behind.as_ref().and_then(Behind::last));
                 self.engine.read_from(last.unwrap_or_default());
@@ -82,7 +82,7 @@ impl Node {
     /// The last entry is still there.
     const fn note_same(&mut self) {
         if let Some(raised) = &mut self.raised {
-            raised.is_next = true;
+            raised.last_is_there = true;
         }
     }
 
@@ -320,7 +320,7 @@ impl Node {
         if self.leads || (self.phase == Phase::Following && self.hubs.is_some()) {
             events.push(SequencerEvent::Epoch(epoch));
             // Positions up to here are of the former epoch: in this one there is nothing to lose.
-            self.lead_behind(seq, SequencerEvent::Void(Seq(seq)), events);
+            self.lead_after(seq, SequencerEvent::Void(Seq(seq)), events);
         }
     }
 

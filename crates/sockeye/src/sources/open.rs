@@ -99,7 +99,7 @@ impl Prepared {
 
     /// The bus, which connects when it is opened. `is_stopping` may end that.
     pub(super) fn bus(self, is_stopping: &Arc<AtomicBool>) -> Box<dyn Bus + Send> {
-        // Of the other buses no call waits for longer than the patience.
+        // Without the feature `kafka` nothing uses it: no call of another bus waits for longer than the patience.
         let _ = is_stopping;
         match self {
             #[cfg(feature = "amqp")]
