@@ -97,7 +97,7 @@ impl<'s, 'c> Appender<'s, 'c> {
             Some(life) => self.produce(life, core::slice::from_ref(entry)).await,
             None => {
                 self.shared.tasks.queues.settle(1, None);
-                self.shared.has_begun.notify_one();
+                self.shared.tasks.has_begun.notify_one();
                 Ok(())
             }
         }
@@ -181,7 +181,7 @@ impl<'s, 'c> Appender<'s, 'c> {
         // What is read by the next request may begin with it.
         self.shared.tasks.has_turn.notify_one();
         if self.shared.life().is_none() {
-            self.shared.has_begun.notify_one();
+            self.shared.tasks.has_begun.notify_one();
         }
         Ok(())
     }

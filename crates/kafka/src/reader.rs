@@ -133,7 +133,7 @@ impl<'s, 'c> Reader<'s, 'c> {
                     self.take(fetched?)?;
                 }
                 () = shared.tasks.has_turn.notified() => {}
-                () = shared.has_begun.notified() => self.asks_at = Instant::now(),
+                () = shared.tasks.has_begun.notified() => self.asks_at = Instant::now(),
                 () = sleep_until(fetching.map_or(asks_at, |fetching| fetching.late)) => {
                     if fetching.is_some() {
                         return Err(self.link.place.late());

@@ -7,7 +7,6 @@ use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 use sockeye_backbone::Full;
 use sockeye_backbone::driver::{self, Tasks};
-use tokio::sync::Notify;
 
 use crate::batch;
 use crate::config::KafkaConfig;
@@ -18,8 +17,6 @@ pub(crate) struct Shared {
     pub(crate) config: KafkaConfig,
     /// A mark is the topic that the owner knows of from there on.
     pub(crate) tasks: Tasks<Job, Life>,
-    /// The log was begun: the reader should ask for its ends.
-    pub(crate) has_begun: Notify,
     /// The topic that the servers have now.
     life: Mutex<Option<Life>>,
     /// The bytes of the largest batch that the topic takes.
@@ -36,7 +33,6 @@ impl Shared {
         Self {
             tasks: Tasks::new(config.limits.into()),
             config,
-            has_begun: Notify::new(),
             life: Mutex::default(),
             batch_bytes_max: AtomicUsize::new(usize::MAX),
             trims_never: AtomicBool::new(false),

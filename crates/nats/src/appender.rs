@@ -96,7 +96,7 @@ impl<'s> Appender<'s> {
             Begun::Answered(answer) => self.settle(answer, None).await?,
             Begun::Already => self.shared.settle(None),
         }
-        self.shared.has_begun.notify_one();
+        self.shared.tasks.has_begun.notify_one();
         Ok(())
     }
 

@@ -129,7 +129,7 @@ impl<'s> Reader<'s> {
                 biased;
                 message = next(&mut self.batch) => self.take_all(message)?,
                 () = shared.tasks.has_turn.notified() => {}
-                () = shared.has_begun.notified() => self.asks_at = Instant::now(),
+                () = shared.tasks.has_begun.notified() => self.asks_at = Instant::now(),
                 () = sleep_until(asks_at) => {}
             }
         }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use sockeye_backbone::driver::{self, Tasks};
 use sockeye_backbone::{Full, LogEnds, Position, Rejection};
-use tokio::sync::Notify;
 
 use crate::config::NatsConfig;
 
@@ -17,8 +16,6 @@ pub(crate) struct Shared {
     pub(crate) config: NatsConfig,
     /// A mark is the subject of the stream that the owner knows of from there on.
     pub(crate) tasks: Tasks<Job, Arc<str>>,
-    /// The log was begun: the reader should ask for its ends.
-    pub(crate) has_begun: Notify,
     /// The bytes of the largest entry: what is configured, or what the server takes if that is less.
     entry_bytes_max: AtomicUsize,
     /// The subject that the owner was told last.
@@ -39,7 +36,6 @@ impl Shared {
         Self {
             tasks: Tasks::new(config.limits.into()),
             config,
-            has_begun: Notify::new(),
             entry_bytes_max,
             subject: Mutex::default(),
         }

@@ -17,6 +17,8 @@ pub struct Tasks<J, M> {
     pub has_trim: Notify,
     /// The owner reads from elsewhere, or has taken events; or the driver says that there is more to read.
     pub has_turn: Notify,
+    /// The driver has begun the log: its reader should ask for the ends.
+    pub has_begun: Notify,
     is_stopping: Notify,
 }
 
@@ -49,6 +51,7 @@ impl<J: Job, M> Tasks<J, M> {
             has_appends: Notify::new(),
             has_trim: Notify::new(),
             has_turn: Notify::new(),
+            has_begun: Notify::new(),
             is_stopping: Notify::new(),
         }
     }
