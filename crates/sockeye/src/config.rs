@@ -557,8 +557,10 @@ mod tests {
             let hint = format!("; the settings of a namespace stand in [namespaces.{name}]");
             assert!(found.ends_with(&hint), "{found}");
         }
-        let found = Config::parse("[drain]\npatterns = true\n").unwrap_err();
-        assert!(!found.contains("namespace"), "{found}");
+        for other in ["[drain]\npatterns = true\n", "[channels]\nhistroy_messages = 5\n"] {
+            let found = Config::parse(other).unwrap_err();
+            assert!(!found.contains("[namespaces."), "{found}");
+        }
     }
 
     #[test]
