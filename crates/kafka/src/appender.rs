@@ -1,4 +1,7 @@
 //! Appends: batches one after the other, some of them on their way at a time, over one connection.
+//!
+//! A server that does not compare the topic has one batch at a time. Behind it waits the question for the topic, so that the
+//! next batch costs no second way there and back.
 
 use core::convert::Infallible;
 use std::collections::VecDeque;
@@ -11,7 +14,7 @@ use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use sockeye_backbone::driver::Job as _;
 use sockeye_backbone::{Event, Rejection, Trouble, TroubleKind};
 use tokio::select;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::batch;
 use crate::begin;
@@ -35,6 +38,8 @@ const ACKS_ALL: i16 = -1;
 /// A batch on its way.
 struct Flight {
     entries: usize,
+    /// The server was asked for the topic behind it.
+    asks_topic: bool,
     late: Instant,
 }
 
@@ -45,18 +50,21 @@ pub(crate) struct Appender<'s, 'c> {
     /// The server knows requests that name the topic by its identifier.
     names_life: bool,
     flights: VecDeque<Flight>,
+    /// The topic that the server told of behind the batch that has just landed. The next batch uses it at once, or asks.
+    told: Option<Option<Life>>,
 }
 
 impl<'s, 'c> Appender<'s, 'c> {
     pub(crate) fn new(shared: &'s Shared, link: Link<'c>) -> Self {
         let names_life = link.version::<ProduceRequest>(i16::MAX) >= Some(PRODUCE_BY_ID);
-        Self { shared, link, names_life, flights: VecDeque::new() }
+        Self { shared, link, names_life, flights: VecDeque::new(), told: None }
     }
 
     /// Appends until the session is over.
     pub(crate) async fn run(&mut self) -> Result<Infallible, Trouble> {
         loop {
             self.send().await?;
+            self.told = None;
             let (shared, front) = (self.shared, self.flights.front());
             let (is_flying, late) =
                 (front.is_some(), front.map_or_else(Instant::now, |flight| flight.late));
@@ -134,12 +142,17 @@ impl<'s, 'c> Appender<'s, 'c> {
     /// Whether the servers have a topic. One that does not compare it is asked right before the append: an append that
     /// came into a new topic before its first entry would be a log whose beginning is not known.
     async fn is_there(&mut self, life: Life) -> Result<bool, Trouble> {
-        let known = if self.names_life || life.0.is_nil() {
-            self.shared.life()
-        } else {
-            Cluster::describe(&mut self.link).await?.topic.map(|topic| topic.life)
+        let known = match self.told.take() {
+            _ if self.compares(life) => self.shared.life(),
+            Some(told) => told,
+            None => Cluster::describe(&mut self.link).await?.topic.map(|topic| topic.life),
         };
         Ok(known == Some(life))
+    }
+
+    /// Whether the server compares a topic with the one that it has, or no server can.
+    fn compares(&self, life: Life) -> bool {
+        self.names_life || life.0.is_nil()
     }
 
     /// Sends a batch. It names the topic by its identifier, if the server knows such requests.
@@ -159,16 +172,25 @@ impl<'s, 'c> Appender<'s, 'c> {
             .with_timeout_ms(i32::try_from(patience.as_millis()).unwrap_or(i32::MAX))
             .with_topic_data(vec![topic.with_partition_data(vec![partition])]);
         link.send_version(&request, version).await?;
+        // The next batch can follow the answer at once then.
+        let asks_topic = !self.compares(life) && self.shared.tasks.queues.has_jobs();
+        if asks_topic {
+            Cluster::send(&mut self.link).await?;
+        }
         // Each of those before may take the patience.
         let flights = u32::try_from(self.flights.len()).unwrap_or(u32::MAX);
         let late = Instant::now() + patience.saturating_mul(flights.saturating_add(1));
-        self.flights.push_back(Flight { entries: entries.len(), late });
+        self.flights.push_back(Flight { entries: entries.len(), asks_topic, late });
         Ok(())
     }
 
     /// Takes the answer to the oldest batch on its way.
     async fn land(&mut self, answer: &PartitionProduceResponse) -> Result<(), Trouble> {
         let Some(flight) = self.flights.pop_front() else { return Ok(()) };
+        let told = match flight.asks_topic {
+            true => Some(self.receive_topic(flight.late).await),
+            false => None,
+        };
         if let Some(code) = answer.error_code.err() {
             return self.fail(code).await;
         }
@@ -183,7 +205,15 @@ impl<'s, 'c> Appender<'s, 'c> {
         if self.shared.life().is_none() {
             self.shared.tasks.has_begun.notify_one();
         }
+        self.told = told.transpose()?;
         Ok(())
+    }
+
+    /// Takes the answer to the question for the topic.
+    async fn receive_topic(&mut self, late: Instant) -> Result<Option<Life>, Trouble> {
+        let told = timeout_at(late, Cluster::receive(&mut self.link)).await;
+        let told = told.map_err(|_| self.link.place.late())??;
+        Ok(told.topic.map(|topic| topic.life))
     }
 
     /// A batch is not in the log, or nobody knows.

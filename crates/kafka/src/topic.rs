@@ -39,14 +39,22 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Asks a server.
+    /// Asks a server, and waits for the answer within the patience.
     pub(crate) async fn describe(link: &mut Link<'_>) -> Result<Self, Trouble> {
-        let place = link.place;
-        let name = TopicName(StrBytes::from_string(place.config.topic().into()));
-        let request = MetadataRequest::default()
-            .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
-            .with_allow_auto_topic_creation(false);
-        Self::new(&link.ask(&request).await?, place)
+        let answer = link.ask(&request(link.place)).await?;
+        Self::new(&answer, link.place)
+    }
+
+    /// Asks a server behind other requests.
+    pub(crate) async fn send(link: &mut Link<'_>) -> Result<(), Trouble> {
+        let version = link.version::<MetadataRequest>(i16::MAX).ok_or_else(|| link.lacks())?;
+        link.send_version(&request(link.place), version).await
+    }
+
+    /// Waits for the answer, if it is that to the oldest request.
+    pub(crate) async fn receive(link: &mut Link<'_>) -> Result<Self, Trouble> {
+        let answer = link.receive::<MetadataRequest>().await?;
+        Self::new(&answer, link.place)
     }
 
     fn new(answer: &MetadataResponse, place: Place<'_>) -> Result<Self, Trouble> {
@@ -80,6 +88,13 @@ impl Cluster {
         let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         text.bytes().fold(0xcbf2_9ce4_8422_2325, mix).max(1)
     }
+}
+
+fn request(place: Place<'_>) -> MetadataRequest {
+    let name = TopicName(StrBytes::from_string(place.config.topic().into()));
+    MetadataRequest::default()
+        .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
+        .with_allow_auto_topic_creation(false)
 }
 
 fn describe(topic: &MetadataResponseTopic, place: Place<'_>) -> Result<Option<Topic>, Trouble> {

@@ -30,6 +30,8 @@ pub(crate) struct Brokers {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) topic: Option<Log>,
+    /// The topic is created again right behind the next append.
+    pub(crate) recreates: bool,
     /// How many topics there were.
     created: u128,
     /// The broker that leads the topic, and the one that creates it.

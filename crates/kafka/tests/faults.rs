@@ -193,6 +193,28 @@ fn recreated(newest: i16) {
     assert_eq!(brokers.lock().topic.as_ref().map(|log| log.end), Some(0), "nothing is in it");
 }
 
+/// The question for the topic is on its way with the batch before, and is answered behind it.
+#[test]
+fn a_topic_that_was_created_again_behind_a_batch_does_not_get_the_next_one() {
+    let brokers = Brokers::start(1);
+    brokers.change(|state| _ = state.versions.insert(ProduceRequest::KEY, 11));
+    let mut owner = Owner::new(brokers.engine());
+    owner.begin();
+    brokers.change(|state| {
+        state.recreates = true;
+        state.asked.clear();
+    });
+    // Two batches.
+    owner.append(&["a"; 1_500]);
+    owner.wait("the second one is dropped", |it| {
+        it.iter().any(|event| matches!(event, Event::Dropped(Rejection::Gone)))
+    });
+    let state = brokers.lock();
+    let produced = |(key, _): &&(i16, i16)| *key == ProduceRequest::KEY;
+    assert_eq!(state.asked.iter().filter(produced).count(), 1);
+    assert_eq!(state.topic.as_ref().map(|log| log.end), Some(0), "nothing is in the new topic");
+}
+
 #[test]
 fn a_server_that_takes_no_more_says_so_and_the_connection_stays() {
     let brokers = Brokers::start(1);

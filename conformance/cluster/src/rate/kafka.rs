@@ -24,6 +24,11 @@ use crate::server::LogServer as _;
 const BATCH: usize = 1_024;
 const FETCH_BYTES: i32 = 4 << 20;
 
+/// How long a fetch waits at the server. Tansu looks again only when the time is over. It answers without a look where
+/// that is too short, so a fetch behind an empty answer waits longer.
+const WAIT_MS: i32 = 1;
+const WAIT_MS_MAX: i32 = 250;
+
 /// The versions of the requests.
 const PRODUCE: i16 = 9;
 const FETCH: i16 = 12;
@@ -60,7 +65,7 @@ impl Ways for KafkaServer {
             });
             let (mut reader, mut read) = (self.client(), 0);
             while read < entries {
-                read += fetch(&mut reader, log, read);
+                read += fetch(&mut reader, log, read, WAIT_MS);
             }
         });
     }
@@ -69,13 +74,15 @@ impl Ways for KafkaServer {
         self.create(log);
         let (mut writer, mut reader) = (self.client(), self.client());
         let (mut sent, mut times, mut offset) = (VecDeque::new(), Vec::new(), 0);
+        let mut wait_ms = WAIT_MS;
         while times.len() < SAMPLES {
             let count = in_flight - sent.len();
             sent.extend((0..count).map(|_| Instant::now()));
             if count > 0 {
                 produce(&mut writer, log, count);
             }
-            let read = fetch(&mut reader, log, offset);
+            let read = fetch(&mut reader, log, offset, wait_ms);
+            wait_ms = if read > 0 { WAIT_MS } else { (wait_ms * 2).min(WAIT_MS_MAX) };
             offset += read;
             times.extend(sent.drain(..read).map(|at: Instant| at.elapsed()));
         }
@@ -102,14 +109,13 @@ fn produce(client: &mut Foreign, topic: &str, count: usize) {
 }
 
 /// Reads on from an offset, and says how many records came.
-fn fetch(client: &mut Foreign, topic: &str, from: usize) -> usize {
+fn fetch(client: &mut Foreign, topic: &str, from: usize, wait_ms: i32) -> usize {
     let partition = FetchPartition::default()
         .with_fetch_offset(i64::try_from(from).expect("a small number"))
         .with_partition_max_bytes(FETCH_BYTES);
     let topic = FetchTopic::default().with_topic(name(topic)).with_partitions(vec![partition]);
     let request = FetchRequest::default()
-        // Tansu looks again only when the time is over.
-        .with_max_wait_ms(1)
+        .with_max_wait_ms(wait_ms)
         .with_min_bytes(1)
         .with_max_bytes(FETCH_BYTES)
         .with_topics(vec![topic]);

@@ -280,6 +280,11 @@ impl<J: Job, M> Queues<J, M> {
         Some(job)
     }
 
+    /// Whether a job waits.
+    pub fn has_jobs(&self) -> bool {
+        !self.lock().jobs.is_empty()
+    }
+
     /// The trim that waits.
     pub fn take_trim(&self) -> Option<Trim> {
         self.lock().trim.take()

@@ -128,6 +128,9 @@ impl Brokers {
             Ok(log) => {
                 let records = topic.partition_data[0].records.as_ref().expect("a batch");
                 base = log.append(records);
+                if core::mem::take(&mut state.recreates) {
+                    state.set_topic(1, BTreeMap::new());
+                }
             }
         });
         let partition =
