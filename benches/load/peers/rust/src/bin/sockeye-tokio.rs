@@ -1,6 +1,7 @@
-//! Echo on sockeye-tokio. What is queued goes out in one write, as soon as nothing more is there to be read.
+//! Echo on sockeye-tokio. What is queued goes out in one write before the socket waits for more: that needs no call.
 
-use load_peers::{Heard, MESSAGE_BYTES_MAX, Writes, echo, listen};
+use futures_util::{SinkExt as _, StreamExt as _};
+use load_peers::{MESSAGE_BYTES_MAX, Writes, listen};
 use sockeye_tokio::{Policy, accept};
 use tokio::net::TcpStream;
 
@@ -13,6 +14,14 @@ async fn serve(stream: TcpStream, writes: Writes) {
     policy.settings.limits.frame_bytes_max = MESSAGE_BYTES_MAX as u64;
     policy.settings.limits.message_bytes_max = MESSAGE_BYTES_MAX as u64;
     policy.settings.whole_bytes_max = MESSAGE_BYTES_MAX as u64;
-    let Ok(socket) = accept(stream, &policy).await else { return };
-    echo(socket, |result| Heard::of(result, |_| true), writes).await;
+    let Ok(mut socket) = accept(stream, &policy).await else { return };
+    while let Some(Ok(message)) = socket.next().await {
+        let sent = match writes {
+            Writes::Each => socket.send(message).await,
+            Writes::Batched => socket.feed(message).await,
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
 }
