@@ -4,6 +4,7 @@
 //! coordinator takes commits of the others no more.
 
 mod cluster;
+mod codec;
 mod group;
 mod place;
 mod records;

@@ -9,17 +9,12 @@ use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableT
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     CreateTopicsRequest, DeleteTopicsRequest, GroupId, MetadataRequest, OffsetFetchRequest,
-    ProduceRequest, RequestHeader, ResponseHeader, TopicName,
+    RequestHeader, ResponseHeader, TopicName,
 };
 use kafka_protocol::protocol::{
     Decodable as _, Encodable as _, HeaderVersion as _, Request, StrBytes,
-};
-use kafka_protocol::records::{
-    Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Record,
-    RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 
 /// How long an answer may take.
@@ -78,40 +73,6 @@ impl Foreign {
         let request =
             CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(5_000);
         self.ask(&request, 5).expect("an answer").topics[0].error_code
-    }
-
-    /// Appends one batch of records to a partition: keys and values.
-    pub(crate) fn produce(&mut self, topic: &str, partition: i32, records: &[(String, String)]) {
-        let record = |(number, (key, value)): (i64, &(String, String))| Record {
-            transactional: false,
-            control: false,
-            delete_horizon: false,
-            partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
-            producer_id: NO_PRODUCER_ID,
-            producer_epoch: NO_PRODUCER_EPOCH,
-            timestamp_type: TimestampType::Creation,
-            offset: number,
-            sequence: i32::try_from(number).expect("few records") - 1,
-            timestamp: 1_795_000_000_000,
-            key: Some(Bytes::copy_from_slice(key.as_bytes())),
-            value: Some(Bytes::copy_from_slice(value.as_bytes())),
-            headers: Default::default(),
-        };
-        let records: Vec<Record> = (0..).zip(records).map(record).collect();
-        let mut batch = BytesMut::new();
-        let options = RecordEncodeOptions { version: 2, compression: Compression::None };
-        RecordBatchEncoder::encode(&mut batch, &records, &options).expect("a batch");
-        let data = PartitionProduceData::default()
-            .with_index(partition)
-            .with_records(Some(batch.freeze()));
-        let topic =
-            TopicProduceData::default().with_name(name(topic)).with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
-            .with_acks(-1)
-            .with_timeout_ms(5_000)
-            .with_topic_data(vec![topic]);
-        let answer = self.ask(&request, 8).expect("an answer");
-        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
     }
 
     /// The offsets that a group has committed for partitions; negative where there is none.

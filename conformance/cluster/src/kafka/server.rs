@@ -19,6 +19,9 @@ pub(crate) static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 /// The foreign client, on kafka-python.
 const SCRIPT: &str = include_str!("../../records.py");
 
+/// The topic of a log, if its URL names none.
+const LOG: &str = "sockeye";
+
 /// A broker on a port of its own. It ends when it is dropped.
 pub(crate) struct KafkaServer {
     pub(crate) port: u16,
@@ -46,7 +49,7 @@ impl KafkaServer {
 
     /// The numbers and the entries of the log, as the foreign client reads them. Entries have to be lines.
     pub(crate) fn entries(&self) -> Vec<(u64, String)> {
-        let text = self.python("read", "");
+        let text = self.python("read", LOG, "");
         let entry = |line: &str| {
             let (offset, entry) = line.split_once(' ').expect("an offset");
             (offset.parse::<u64>().expect("an offset") + 1, entry.to_owned())
@@ -56,15 +59,20 @@ impl KafkaServer {
 
     /// Appends lines to the log, as a stranger would.
     pub(crate) fn produce(&self, lines: &str) {
-        self.python("write", lines);
+        self.python("write", LOG, lines);
+    }
+
+    /// Appends records to a topic as a producer does that compresses: a line `CODEC PARTITION KEY VALUE` for each.
+    pub(crate) fn produce_packed(&self, topic: &str, lines: &str) {
+        self.python("pack", topic, lines);
     }
 
     /// Runs the foreign client.
-    fn python(&self, verb: &str, input: &str) -> String {
+    fn python(&self, verb: &str, topic: &str, input: &str) -> String {
         let file = self.directory.join("input");
         fs::write(&file, input).expect("a file of our own");
         let mut command = Command::new(python());
-        command.args(["-c", SCRIPT, &self.port.to_string(), verb, "sockeye"]);
+        command.args(["-c", SCRIPT, &self.port.to_string(), verb, topic]);
         command.stdin(fs::File::open(&file).expect("a file of our own"));
         let output = command.output().expect("Python can be started");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,5 +1,6 @@
 //! Sources on buses whose programs are not Redis and PostgreSQL: what `sources.rs` does to those.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::sources::{Feed, once, refused, shared};
@@ -95,6 +96,9 @@ struct Topic {
 
 const TOPIC: &str = "numbers";
 
+/// The compressions of its batches, which take turns.
+const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
+
 impl Topic {
     fn new() -> Self {
         let topic = Self::missing();
@@ -140,20 +144,22 @@ impl Feed for Topic {
         6
     }
 
+    /// Batches with each compression, by a foreign producer.
     fn add(&mut self, first: u32, last: u32) {
-        let mut client = self.server.client();
-        for (partition, added) in (0..).zip(&mut self.added) {
-            let key = |number: u32| match partition {
-                0 => CHANNEL.to_owned(),
-                _ => format!("other:{}", number % 7),
-            };
-            let records = (first..=last).map(|it| (key(it), it.to_string()));
-            let records: Vec<_> = records.collect();
-            for batch in records.chunks(70) {
-                client.produce(TOPIC, partition, batch);
+        let key = |partition, number: u32| match partition {
+            0 => CHANNEL.to_owned(),
+            _ => format!("other:{}", number % 7),
+        };
+        let mut lines = String::new();
+        let numbers: Vec<u32> = (first..=last).collect();
+        for (batch, codec) in numbers.chunks(60).zip(CODECS.into_iter().cycle()) {
+            for (partition, number) in (0..3).flat_map(|it| batch.iter().map(move |of| (it, *of))) {
+                let key = key(partition, number);
+                writeln!(lines, "{codec} {partition} {key} {number}").expect("a text grows");
             }
-            *added += i64::from(last - first + 1);
         }
+        self.server.produce_packed(TOPIC, &lines);
+        self.added.iter_mut().for_each(|added| *added += i64::from(last - first + 1));
     }
 
     fn left(&self) -> u32 {

@@ -1,6 +1,25 @@
 //! Records of a topic as its producers have written them: with keys and headers, and without what transactions took back.
 
+use std::borrow::Cow;
+
+use super::codec::{Codec, Fault};
 use crate::batch::{BATCH_BYTES, COMPRESSION, IS_CONTROL, Malformed, Reader, field, split};
+
+/// Where the bytes begin that a checksum covers, which stands before them.
+const CHECKED: usize = 21;
+
+/// The headers of a record that are read. Those behind them are not.
+const HEADERS_MAX: usize = 1_000;
+
+/// What a message takes besides its bytes, and each of its fields.
+const MESSAGE_BYTES: usize = 256;
+const FIELD_BYTES: usize = 64;
+
+/// Why records can never be read.
+const TOO_LARGE: &str = "its compressed batch holds more bytes than a source unpacks: have its producer send smaller batches";
+const NO_RECORDS: &str = "its batch cannot be unpacked, or its records cannot be read: its producer does not write what Kafka's format asks for";
+const UNKNOWN: &str =
+    "its batch has a compression that a source does not know (known: gzip, snappy, lz4, zstd)";
 
 /// The bit of batches that belong to a transaction.
 const IS_TRANSACTIONAL: i16 = 1 << 4;
@@ -18,16 +37,42 @@ pub(super) struct Record<'b> {
     pub(super) headers: Vec<(&'b [u8], &'b [u8])>,
 }
 
+impl Record<'_> {
+    /// The bytes that its message holds, about.
+    fn cost(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, it)| FIELD_BYTES + name.len() + it.len());
+        let texts = [self.key, self.value].into_iter().flatten().map(<[u8]>::len);
+        MESSAGE_BYTES + texts.sum::<usize>() + headers.sum::<usize>()
+    }
+}
+
 /// A transaction that was taken back: its producer, and its first offset.
 pub(super) type Aborted = (i64, i64);
+
+/// What reading finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found<'b> {
+    Record(Record<'b>),
+    /// Records from an offset on that can never be read, and why: the rest of their batch.
+    Flaw(i64, &'static str),
+}
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// The bytes of the records of one compressed batch.
+    pub(super) batch_bytes_max: usize,
+    /// What messages may still cost. A record may exceed it, and is then the last one.
+    pub(super) room: usize,
+}
 
 /// Why records cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// The bytes are no batches.
     Malformed,
-    /// A batch is compressed.
-    Compressed(&'static str),
+    /// The checksum of a batch is not that of its bytes.
+    Checksum,
     /// A batch has the form of Kafka before 0.11.
     Old,
 }
@@ -38,29 +83,33 @@ impl From<Malformed> for Unreadable {
     }
 }
 
-/// Reads batches: the records from an offset on, and the offset behind all that was read. The last batch may be cut off.
-pub(super) fn read<'b>(
-    mut bytes: &'b [u8],
+/// Reads batches while there is room: what is found from an offset on, and the offset behind all that was read. The last batch
+/// may be cut off.
+pub(super) fn read(
+    mut bytes: &[u8],
     from: i64,
     aborted: &[Aborted],
-    into: &mut Vec<Record<'b>>,
+    bounds: &mut Bounds,
+    found: &mut dyn FnMut(Found<'_>),
 ) -> Result<i64, Unreadable> {
     let mut transactions = Transactions::new(aborted);
     let mut next = from;
-    while let Some((batch, rest)) = split(bytes)? {
-        let last = read_one(batch, from, &mut transactions, into)?;
-        next = next.max(last.saturating_add(1));
+    while bounds.room > 0
+        && let Some((batch, rest)) = split(bytes)?
+    {
+        next = next.max(read_one(batch, from, &mut transactions, bounds, found)?);
         bytes = rest;
     }
     Ok(next)
 }
 
-/// Reads one batch. The offset of its last record.
-fn read_one<'b>(
-    batch: &'b [u8],
+/// Reads one batch. The offset behind the last record that was read.
+fn read_one(
+    batch: &[u8],
     from: i64,
     transactions: &mut Transactions,
-    into: &mut Vec<Record<'b>>,
+    bounds: &mut Bounds,
+    found: &mut dyn FnMut(Found<'_>),
 ) -> Result<i64, Unreadable> {
     if field(batch, 16)? != [2] {
         return Err(Unreadable::Old);
@@ -73,27 +122,61 @@ fn read_one<'b>(
     transactions.reach(last);
     let is_control = attributes & IS_CONTROL != 0;
     let is_taken_back = attributes & IS_TRANSACTIONAL != 0 && transactions.has(producer);
+    let end = last.saturating_add(1);
     if !is_control && (last < from || is_taken_back) {
-        return Ok(last);
+        return Ok(end);
     }
-    match attributes & COMPRESSION {
-        0 => {}
-        1 => return Err(Unreadable::Compressed("gzip")),
-        2 => return Err(Unreadable::Compressed("snappy")),
-        3 => return Err(Unreadable::Compressed("lz4")),
-        4 => return Err(Unreadable::Compressed("zstd")),
-        _ => return Err(Unreadable::Malformed),
+    let packed = batch.get(BATCH_BYTES..).ok_or(Malformed)?;
+    if crc32c::crc32c(&batch[CHECKED..]) != u32::from_be_bytes(field(batch, CHECKED - 4)?) {
+        return Err(Unreadable::Checksum);
     }
-    let mut records = Reader(batch.get(BATCH_BYTES..).ok_or(Malformed)?);
+    let mut next = base.max(from);
+    let records = match unpack(packed, attributes & COMPRESSION, bounds.batch_bytes_max) {
+        Ok(records) => records,
+        Err(flaw) => {
+            found(Found::Flaw(next, flaw));
+            return Ok(end);
+        }
+    };
+    let mut records = Reader(&records);
     for _ in 0..i32::from_be_bytes(field(batch, 57)?) {
-        let record = record(&mut records, base)?;
+        let Ok(record) = record(&mut records, base) else {
+            found(Found::Flaw(next, NO_RECORDS));
+            return Ok(end);
+        };
         if is_control {
             transactions.end(producer, record.key.unwrap_or_default());
-        } else if record.offset >= from {
-            into.push(record);
+        } else if record.offset >= next && record.offset <= last {
+            if bounds.room == 0 {
+                return Ok(next);
+            }
+            next = record.offset.saturating_add(1);
+            bounds.room = bounds.room.saturating_sub(record.cost());
+            found(Found::Record(record));
         }
     }
-    Ok(last)
+    Ok(end)
+}
+
+/// The records of a batch; or why there are none.
+fn unpack(
+    packed: &[u8],
+    compression: i16,
+    bytes_max: usize,
+) -> Result<Cow<'_, [u8]>, &'static str> {
+    let codec = match compression {
+        0 => return Ok(packed.into()),
+        1 => Codec::Gzip,
+        2 => Codec::Snappy,
+        3 => Codec::Lz4,
+        4 => Codec::Zstd,
+        _ => return Err(UNKNOWN),
+    };
+    match codec.unpack(packed, bytes_max) {
+        Ok(records) => Ok(records.into()),
+        Err(Fault::TooLarge) => Err(TOO_LARGE),
+        Err(Fault::Broken) => Err(NO_RECORDS),
+    }
 }
 
 fn record<'b>(records: &mut Reader<'b>, base: i64) -> Result<Record<'b>, Malformed> {
@@ -106,7 +189,10 @@ fn record<'b>(records: &mut Reader<'b>, base: i64) -> Result<Record<'b>, Malform
     let mut headers = Vec::new();
     for _ in 0..record.number()? {
         let name = bytes(&mut record)?.ok_or(Malformed)?;
-        headers.push((name, bytes(&mut record)?.unwrap_or_default()));
+        let header = (name, bytes(&mut record)?.unwrap_or_default());
+        if headers.len() < HEADERS_MAX {
+            headers.push(header);
+        }
     }
     Ok(Record { offset, key, value, headers })
 }
@@ -154,129 +240,4 @@ impl Transactions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A number as records have it.
-    fn number(value: i64, into: &mut Vec<u8>) {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        while rest >= 0x80 {
-            into.push((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        into.push(u8::try_from(rest).expect("seven bits"));
-    }
-
-    fn text(value: Option<&[u8]>, into: &mut Vec<u8>) {
-        number(value.map_or(-1, |it| i64::try_from(it.len()).expect("short")), into);
-        into.extend(value.unwrap_or_default());
-    }
-
-    type Given<'t> = (Option<&'t [u8]>, Option<&'t [u8]>);
-
-    /// A batch of keys and values, each with a header.
-    fn batch(base: i64, producer: i64, attributes: i16, records: &[Given<'_>]) -> Vec<u8> {
-        let mut body = Vec::new();
-        for (delta, (key, value)) in (0..).zip(records) {
-            let mut record = vec![0];
-            number(0, &mut record);
-            number(delta, &mut record);
-            text(*key, &mut record);
-            text(*value, &mut record);
-            number(1, &mut record);
-            text(Some(b"kind"), &mut record);
-            text(Some(b"paid"), &mut record);
-            number(i64::try_from(record.len()).expect("short"), &mut body);
-            body.extend(record);
-        }
-        let count = i32::try_from(records.len()).expect("few");
-        let mut bytes = base.to_be_bytes().to_vec();
-        bytes.extend(i32::try_from(BATCH_BYTES - 12 + body.len()).expect("short").to_be_bytes());
-        bytes.extend([0, 0, 0, 0, 2, 0, 0, 0, 0]);
-        bytes.extend(attributes.to_be_bytes());
-        bytes.extend((count - 1).to_be_bytes());
-        bytes.extend([0; 16]);
-        bytes.extend(producer.to_be_bytes());
-        bytes.extend([0; 6]);
-        bytes.extend(count.to_be_bytes());
-        bytes.extend(body);
-        bytes
-    }
-
-    fn values(bytes: &[u8], from: i64, aborted: &[Aborted]) -> (Vec<(i64, String)>, i64) {
-        let mut records = Vec::new();
-        let next = read(bytes, from, aborted, &mut records).expect("batches");
-        let value =
-            |it: &Record<'_>| String::from_utf8_lossy(it.value.unwrap_or(b"-")).into_owned();
-        (records.iter().map(|it| (it.offset, value(it))).collect(), next)
-    }
-
-    fn plain<'t>(values: &[&'t [u8]]) -> Vec<Given<'t>> {
-        values.iter().map(|it| (None, Some(*it))).collect()
-    }
-
-    #[test]
-    fn records_have_keys_values_and_headers() {
-        let bytes = batch(7, -1, 0, &[(Some(b"k"), Some(b"v")), (None, None)]);
-        let mut records = Vec::new();
-        assert_eq!(read(&bytes, 7, &[], &mut records), Ok(9));
-        let headers = vec![(&b"kind"[..], &b"paid"[..])];
-        assert_eq!(
-            (records[0].offset, records[0].key, records[0].value),
-            (7, Some(&b"k"[..]), Some(&b"v"[..]))
-        );
-        assert_eq!(records[0].headers, headers);
-        assert_eq!(
-            (records[1].offset, records[1].key, records[1].value),
-            (8, None, None),
-            "a tombstone"
-        );
-        assert_eq!(values(&bytes, 8, &[]), (vec![(8, "-".into())], 9), "from within");
-        let cut = [bytes.clone(), bytes[..40].to_vec()].concat();
-        assert_eq!(values(&cut, 7, &[]).1, 9);
-    }
-
-    #[test]
-    fn transactions_that_were_taken_back_are_passed_over() {
-        let (transactional, end) = (IS_TRANSACTIONAL, IS_TRANSACTIONAL | IS_CONTROL);
-        let mark = |kind: u8| vec![0, 0, 0, kind];
-        let (abort, commit) = (mark(0), mark(1));
-        let bytes = [
-            batch(0, 5, transactional, &plain(&[b"a", b"b"])),
-            batch(2, 6, transactional, &plain(&[b"c"])),
-            batch(3, -1, 0, &plain(&[b"d"])),
-            batch(4, 5, end, &[(Some(&abort), Some(b"x"))]),
-            batch(5, 6, end, &[(Some(&commit), Some(b"x"))]),
-            batch(6, 5, transactional, &plain(&[b"e"])),
-            batch(7, 5, end, &[(Some(&commit), Some(b"x"))]),
-        ]
-        .concat();
-        let named =
-            |it: &[(i64, &str)]| it.iter().map(|(at, it)| (*at, (*it).to_owned())).collect();
-        let kept: Vec<_> = named(&[(2, "c"), (3, "d"), (6, "e")]);
-        assert_eq!(values(&bytes, 0, &[(5, 0)]), (kept, 8));
-        let kept: Vec<_> = named(&[(6, "e")]);
-        assert_eq!(values(&bytes, 4, &[(5, 0)]), (kept, 8), "reading goes on behind it");
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_told() {
-        let bytes = |attributes| batch(0, -1, attributes, &plain(&[b"a"]));
-        let fails = |bytes: &[u8]| read(bytes, 0, &[], &mut Vec::new()).expect_err("unreadable");
-        assert_eq!(fails(&bytes(1)), Unreadable::Compressed("gzip"));
-        assert_eq!(fails(&bytes(7)), Unreadable::Malformed);
-        let mut old = bytes(0);
-        old[16] = 1;
-        assert_eq!(fails(&old), Unreadable::Old);
-        let whole = bytes(0);
-        for at in 0..whole.len() {
-            for byte in [0, 0x7f, 0x80, 0xff] {
-                let mut bytes = whole.clone();
-                bytes[at] = byte;
-                let mut records = Vec::new();
-                let _ = read(&bytes, 0, &[], &mut records);
-                assert!(records.len() <= 1, "{at} {byte}");
-            }
-        }
-    }
-}
+mod tests;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::cluster::{Broker, Layout};
 use super::group::{Group, Member, of_code};
 use super::place::Place;
-use super::records::{self, Record, Unreadable};
+use super::records::{self, Bounds, Found, Record, Unreadable};
 use super::url::KafkaSourceConfig;
 use crate::versions::FETCH_BY_ID;
 
@@ -26,6 +26,9 @@ const WAIT_MIN: Duration = Duration::from_millis(20);
 /// The bytes of an answer, and those of a partition in it. The first batch may be larger.
 const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
 const PARTITION_BYTES: i32 = 1024 * 1024;
+
+/// What messages of the answers to one round of requests may cost. The rest is asked for again.
+const ROUND_BYTES: usize = 16 * 1024 * 1024;
 
 /// Only records of transactions that have ended.
 const READ_COMMITTED: i8 = 1;
@@ -45,6 +48,8 @@ pub(super) struct Session {
     waiting: VecDeque<Message>,
     /// Their bytes.
     bytes: usize,
+    /// What may still be read in this round.
+    room: usize,
     /// The partition that is read first next time.
     first: usize,
 }
@@ -68,7 +73,7 @@ impl Session {
         let group = Group::find(&mut layout, config).await?;
         let life = layout.life.simple().to_string().into();
         let (partitions, waiting) = (Vec::new(), VecDeque::new());
-        Ok(Self { layout, life, group, partitions, waiting, bytes: 0, first: 0 })
+        Ok(Self { layout, life, group, partitions, waiting, bytes: 0, room: 0, first: 0 })
     }
 
     /// Whether the messages are this process's: then it begins with those that are not acknowledged.
@@ -194,6 +199,7 @@ impl Session {
     /// Asks all leaders for records, and reads what they have.
     async fn fetch(&mut self, config: &KafkaSourceConfig, wait: Duration) -> Result<(), Trouble> {
         self.first = (self.first + 1) % self.partitions.len().max(1);
+        self.room = ROUND_BYTES;
         let life = self.layout.life;
         let mut asked = Vec::new();
         for (at, broker) in self.layout.brokers.iter_mut().enumerate() {
@@ -271,27 +277,25 @@ impl Session {
         let aborted = data.aborted_transactions.iter().flatten();
         let aborted: Vec<_> = aborted.map(|it| (it.producer_id.0, it.first_offset)).collect();
         let bytes = data.records.clone().unwrap_or_default();
-        let mut found = Vec::new();
-        let next = records::read(&bytes, from, &aborted, &mut found);
-        let next = next.map_err(|why| {
-            let place = self.layout.brokers[partition.leader].place(&config.kafka);
-            let what = match why {
-                Unreadable::Malformed => return place.strange("the records are none"),
-                Unreadable::Old => "has records of Kafka before 0.11, which a source does not read".into(),
-                Unreadable::Compressed(kind) => format!(
-                    "has records that a producer has compressed ({kind}), which a source does not read: set \
-                     compression.type=none at producers, or compression.type=uncompressed of the topic"
-                ),
-            };
-            place.trouble(TroubleKind::Settings, &what)
-        })?;
-        for record in found {
-            if partition.place.read(record.offset) {
-                let message = message(&self.life, partition.index, &record, &config.null);
+        let mut bounds = Bounds { batch_bytes_max: config.batch_bytes_max, room: self.room };
+        let next = records::read(&bytes, from, &aborted, &mut bounds, &mut |found| {
+            let (Found::Record(Record { offset, .. }) | Found::Flaw(offset, _)) = found;
+            if partition.place.read(offset) {
+                let message = message(&self.life, partition.index, &found, &config.null);
                 self.bytes += message.cost();
                 self.waiting.push_back(message);
             }
-        }
+        });
+        self.room = bounds.room;
+        let broker = self.layout.brokers[partition.leader].place(&config.kafka);
+        let next = next.map_err(|why| match why {
+            Unreadable::Malformed => broker.strange("the records are none"),
+            Unreadable::Checksum => broker.strange("the checksum of records is wrong"),
+            Unreadable::Old => broker.trouble(
+                TroubleKind::Settings,
+                "has records of Kafka before 0.11, which a source does not read",
+            ),
+        })?;
         partition.place.read_to(next);
         Ok(())
     }
@@ -368,8 +372,18 @@ fn identifier(life: &str, index: i32, offset: i64) -> Id {
     format!("{life}-{index}-{offset}").into()
 }
 
+/// The message of a record, or of those that cannot be read.
+fn message(life: &str, index: i32, found: &Found<'_>, null: &str) -> Message {
+    match found {
+        Found::Record(record) => of_record(life, index, record, null),
+        Found::Flaw(offset, flaw) => {
+            Message { id: identifier(life, index, *offset), flaw: Some(flaw), ..Message::default() }
+        }
+    }
+}
+
 /// The message of a record. Its key and its headers are fields, if they are texts.
-fn message(life: &str, index: i32, record: &Record<'_>, null: &str) -> Message {
+fn of_record(life: &str, index: i32, record: &Record<'_>, null: &str) -> Message {
     let text = |bytes| str::from_utf8(bytes).ok().map(Box::from);
     let mut fields: Vec<(Box<str>, Box<str>)> = Vec::new();
     fields.extend(record.key.and_then(text).map(|key| ("key".into(), key)));

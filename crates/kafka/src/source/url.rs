@@ -16,6 +16,9 @@ const DEFAULT_GROUP: &str = "sockeye";
 /// The characters of a group's name: a bound of ours.
 const GROUP_CHARS_MAX: usize = 249;
 
+/// The bytes of the records of a compressed batch, if nothing else is set.
+const BATCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// The servers, the topic, the group, the login and the patience of a [`KafkaSource`](super::KafkaSource).
 #[derive(Clone, Debug)]
 pub struct KafkaSourceConfig {
@@ -23,6 +26,8 @@ pub struct KafkaSourceConfig {
     pub(super) group: Box<str>,
     /// The content of a record without a value.
     pub(super) null: Box<str>,
+    /// The bytes that a compressed batch may unpack to.
+    pub(super) batch_bytes_max: usize,
     /// Ends what waits while the source is opened.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
@@ -63,7 +68,13 @@ impl KafkaSourceConfig {
             KafkaConfig::from_url(&format!("{place}{sasl}")).map_err(SourceUrlError::Url)?;
         kafka.topic = topic;
         let group = group.unwrap_or_else(|| DEFAULT_GROUP.into());
-        Ok(Self { kafka, group, null: "".into(), is_stopping: Arc::default() })
+        Ok(Self {
+            kafka,
+            group,
+            null: "".into(),
+            batch_bytes_max: BATCH_BYTES_MAX,
+            is_stopping: Arc::default(),
+        })
     }
 
     /// Sets the user's password.
@@ -101,6 +112,14 @@ impl KafkaSourceConfig {
     #[must_use]
     pub fn with_null(mut self, content: &str) -> Self {
         self.null = content.into();
+        self
+    }
+
+    /// Sets how many bytes the records of a compressed batch may have: 32 MiB by default. A batch that has more becomes one
+    /// message that cannot be published.
+    #[must_use]
+    pub const fn with_batch_bytes_max(mut self, batch_bytes_max: usize) -> Self {
+        self.batch_bytes_max = batch_bytes_max;
         self
     }
 
