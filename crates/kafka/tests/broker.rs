@@ -3,6 +3,7 @@
 //! They do what the protocol's description says, and what a test tells them. Real servers are asked by the cluster suite.
 
 mod answers;
+mod group;
 mod log;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable as _, Encodable, HeaderVersion};
 use sockeye_kafka::{KafkaConfig, KafkaEngine, KafkaLimits};
 
+use self::group::Group;
 pub(crate) use self::log::Log;
 
 /// A cluster of stand-ins.
@@ -47,6 +49,7 @@ pub(crate) struct State {
     /// The keys and the versions of requests that came.
     pub(crate) asked: Vec<(i16, i16)>,
     clients: Vec<TcpStream>,
+    pub(crate) group: Group,
 }
 
 impl Brokers {

@@ -26,6 +26,11 @@ impl Broker {
         Self { id, server, wire: None }
     }
 
+    /// Ends the connection.
+    pub(super) fn hang_up(&mut self) {
+        self.wire = None;
+    }
+
     /// Runs a step on the connection, which is opened if there is none. After a trouble there is none.
     pub(super) async fn run<T>(
         &mut self,

@@ -43,6 +43,13 @@ pub(super) struct Member {
     generation: i32,
 }
 
+impl Member {
+    /// Whether a coordinator has given it a name.
+    pub(super) fn is_known(&self) -> bool {
+        !self.id.is_empty()
+    }
+}
+
 /// The membership of one session.
 pub(super) struct Group {
     /// Where the coordinator is among the brokers.

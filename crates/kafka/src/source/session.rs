@@ -185,6 +185,11 @@ impl Session {
         Ok(self.partitions.iter().map(count).sum())
     }
 
+    /// Ends the connections. The next request opens new ones.
+    pub(super) fn hang_up(&mut self) {
+        self.layout.brokers.iter_mut().for_each(Broker::hang_up);
+    }
+
     /// Leaves the group.
     pub(super) async fn leave(
         &mut self,

@@ -23,9 +23,11 @@ use kafka_protocol::messages::produce_response::{PartitionProduceResponse, Topic
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, CreateTopicsRequest,
     CreateTopicsResponse, DeleteRecordsRequest, DeleteRecordsResponse, DescribeConfigsRequest,
-    DescribeConfigsResponse, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse,
-    MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, SaslAuthenticateRequest,
-    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    DescribeConfigsResponse, FetchRequest, FetchResponse, FindCoordinatorRequest, HeartbeatRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest,
+    MetadataResponse, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, ProduceResponse,
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Decodable, Request as _, StrBytes};
 use uuid::Uuid;
@@ -33,7 +35,7 @@ use uuid::Uuid;
 use super::{Brokers, Log, State, write};
 
 /// The requests that they know, and the newest version of each.
-const KNOWN: [(i16, i16); 10] = [
+const KNOWN: [(i16, i16); 17] = [
     (ProduceRequest::KEY, 13),
     (FetchRequest::KEY, 17),
     (ListOffsetsRequest::KEY, 9),
@@ -44,6 +46,13 @@ const KNOWN: [(i16, i16); 10] = [
     (ApiVersionsRequest::KEY, 4),
     (SaslHandshakeRequest::KEY, 1),
     (SaslAuthenticateRequest::KEY, 2),
+    (FindCoordinatorRequest::KEY, 3),
+    (JoinGroupRequest::KEY, 5),
+    (SyncGroupRequest::KEY, 3),
+    (HeartbeatRequest::KEY, 3),
+    (LeaveGroupRequest::KEY, 2),
+    (OffsetCommitRequest::KEY, 7),
+    (OffsetFetchRequest::KEY, 7),
 ];
 
 /// Codes of errors.
@@ -55,7 +64,7 @@ const ALREADY_EXISTS: i16 = 36;
 const UNKNOWN_ID: i16 = 100;
 const NOT_LOGGED_IN: i16 = 58;
 
-type Header<'h> = &'h mut dyn FnMut(i16) -> BytesMut;
+pub(super) type Header<'h> = &'h mut dyn FnMut(i16) -> BytesMut;
 
 /// The version of a request's header; `None` if the request is not known.
 pub(super) fn header_version(key: i16, version: i16) -> Option<i16> {
@@ -63,11 +72,11 @@ pub(super) fn header_version(key: i16, version: i16) -> Option<i16> {
     known.then(|| ApiKey::try_from(key).expect("a key").request_header_version(version))
 }
 
-fn read<R: Decodable>(mut request: Bytes, version: i16) -> R {
+pub(super) fn read<R: Decodable>(mut request: Bytes, version: i16) -> R {
     R::decode(&mut request, version).expect("a request")
 }
 
-fn text(text: &str) -> StrBytes {
+pub(super) fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.into())
 }
 
@@ -113,7 +122,10 @@ impl Brokers {
             SaslAuthenticateRequest::KEY => {
                 write(&state.log_in(&read(request, version)), version, header)
             }
-            _ => return None,
+            _ => {
+                drop(state);
+                return self.answer_member((key, version), request, error, header);
+            }
         })
     }
 
