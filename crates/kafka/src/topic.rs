@@ -7,7 +7,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use sockeye_backbone::driver::{Server, quoted};
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Trouble, TroubleKind};
 use uuid::Uuid;
 
@@ -102,7 +102,7 @@ fn describe(topic: &MetadataResponseTopic, place: Place<'_>) -> Result<Option<To
     match topic.error_code.err() {
         Some(code) if is_missing(code) => return Ok(None),
         Some(ResponseError::InvalidTopicException) => {
-            let what = format!("takes no topic {:?}: name another one", quoted(name));
+            let what = format!("takes no topic {name:?}: name another one");
             return Err(place.trouble(TroubleKind::Settings, &what));
         }
         Some(code) => return Err(place.of_code(code)),
@@ -186,6 +186,17 @@ mod tests {
         assert_eq!((cluster.topic, cluster.identity()), (None, 0));
         missing.topics[0].error_code = ResponseError::TopicAuthorizationFailed.code();
         assert_eq!(read(&missing).expect_err("no right").kind, TroubleKind::Login);
+    }
+
+    #[test]
+    fn a_name_that_is_refused_is_shown_with_one_escape() {
+        let mut refused = answer(&[1], 0, &[]);
+        refused.topics[0].error_code = ResponseError::InvalidTopicException.code();
+        let mut config = KafkaConfig::from_url("kafka://h").expect("a URL");
+        config.topic = "a\\b\"c".into();
+        let place = Place { server: &config.servers[0], config: &config };
+        let trouble = Cluster::new(&refused, place).expect_err("it is refused");
+        assert!(trouble.text.contains(r#" "a\\b\"c":"#), "{trouble}");
     }
 
     #[test]
