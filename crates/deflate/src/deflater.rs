@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
-use crate::WindowBits;
+use crate::fast::Fast;
 use crate::window::Window;
+use crate::{Level, WindowBits};
 
 /// The smallest window of the encoder, in bits.
 ///
@@ -18,21 +19,26 @@ const ENCODER_BITS_MIN: u8 = 9;
 /// The end of a flush, which the sender strips.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
+/// A deflater, and the message at whose end it stands.
 pub(crate) struct Deflater {
-    stream: Deflate,
-    config: DeflateConfig,
+    method: Method,
     /// Names the session and the message at whose end the stream is, if the session can continue from
     /// there.
     ticket: Option<u64>,
 }
 
+enum Method {
+    Fast(Fast),
+    Zlib(Zlib),
+}
+
 impl Deflater {
-    pub(crate) fn new(bits: WindowBits, level: u8) -> Self {
-        let config = DeflateConfig {
-            window_bits: i32::from(bits.to_u8().max(ENCODER_BITS_MIN)).saturating_neg(),
-            ..DeflateConfig::new(i32::from(level))
+    pub(crate) fn new(bits: WindowBits, level: Level) -> Self {
+        let method = match level {
+            Level::FASTEST => Method::Fast(Fast::new(bits)),
+            _ => Method::Zlib(Zlib::new(bits, level)),
         };
-        Self { stream: Deflate::new_with_config(config), config, ticket: None }
+        Self { method, ticket: None }
     }
 
     /// Takes the ticket. The session that holds it can continue where it was issued.
@@ -47,7 +53,10 @@ impl Deflater {
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         self.ticket = None;
-        self.stream.reset();
+        match &mut self.method {
+            Method::Fast(fast) => fast.reset(),
+            Method::Zlib(zlib) => zlib.stream.reset(),
+        }
     }
 
     /// Forgets everything but the window.
@@ -55,11 +64,9 @@ impl Deflater {
         self.reset();
         let (older, newer) = window.newest(usize::MAX);
         for part in [older, newer] {
-            if !part.is_empty() {
-                let _adler = self
-                    .stream
-                    .set_dictionary(part)
-                    .expect("a raw deflate stream takes a dictionary between blocks");
+            match &mut self.method {
+                Method::Fast(fast) => fast.remember(part),
+                Method::Zlib(zlib) => zlib.remember(part),
             }
         }
     }
@@ -72,6 +79,37 @@ impl Deflater {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> bool {
+        match &mut self.method {
+            Method::Fast(fast) => fast.deflate(message, out),
+            Method::Zlib(zlib) => zlib.deflate(scratch, message, out),
+        }
+    }
+}
+
+struct Zlib {
+    stream: Deflate,
+    config: DeflateConfig,
+}
+
+impl Zlib {
+    fn new(bits: WindowBits, level: Level) -> Self {
+        let config = DeflateConfig {
+            window_bits: i32::from(bits.to_u8().max(ENCODER_BITS_MIN)).saturating_neg(),
+            ..DeflateConfig::new(i32::from(level.to_u8()))
+        };
+        Self { stream: Deflate::new_with_config(config), config }
+    }
+
+    fn remember(&mut self, part: &[u8]) {
+        if !part.is_empty() {
+            let _adler = self
+                .stream
+                .set_dictionary(part)
+                .expect("a raw deflate stream takes a dictionary between blocks");
+        }
+    }
+
+    fn deflate(&mut self, scratch: &mut [u8], message: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let worthwhile = self.flush(scratch, message, out)
             && out.ends_with(&TAIL)

@@ -9,6 +9,7 @@ extern crate alloc;
 mod client;
 mod deflater;
 mod engine;
+mod fast;
 pub mod gzip;
 mod inflater;
 mod parameter;
