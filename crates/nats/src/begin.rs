@@ -13,9 +13,11 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
+use sockeye_backbone::driver::Server;
 use sockeye_backbone::{Trouble, TroubleKind};
 use tokio::time::{Instant, sleep};
 
+use crate::config::NatsConfig;
 use crate::link::Link;
 use crate::stream::{self, Description};
 use crate::trouble;
@@ -81,10 +83,8 @@ async fn find_or_create(link: &Link<'_>) -> Result<Description, Trouble> {
             // Another node is creating it.
             (Some(_), _) if Instant::now() < late => sleep(PAUSE).await,
             (None, Err(error)) => return Err(of_creation(error, link)),
-            (Some(_), _) | (None, Ok(_)) => {
-                let text = format!("{} has a stream without a leader", link.server);
-                return Err(Trouble::new(TroubleKind::NoLeader, text));
-            }
+            (Some(_), _) => return Err(still_creating(link.server, link.config)),
+            (None, Ok(_)) => return Err(not_told(link.server, link.config)),
         }
     }
 }
@@ -93,11 +93,41 @@ fn is_whole((_, stream): &(Stream, Description)) -> bool {
     stream.ends.identity != 0
 }
 
+/// The trouble of a stream that another node creates, and that is not there after the patience.
+fn still_creating(server: &Server, config: &NatsConfig) -> Trouble {
+    let (stream, seconds) = (&config.stream, config.patience().as_secs_f64());
+    let text = format!("{server} has been creating the stream {stream:?} for {seconds} s");
+    Trouble::new(TroubleKind::Unreachable, text)
+}
+
+/// The trouble of a stream that was just created.
+fn not_told(server: &Server, config: &NatsConfig) -> Trouble {
+    let text = format!("{server} does not know the stream {:?} that it has created", config.stream);
+    Trouble::new(TroubleKind::NoLeader, text)
+}
+
 fn of_creation(error: &CreateStreamError, link: &Link<'_>) -> Trouble {
     match error.kind() {
         CreateStreamErrorKind::JetStream(error) => {
             trouble::of_jetstream(&error, link.server, link.config)
         }
         _ => trouble::of_request(error, link.server, link.config),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_is_not_there_in_time_is_not_one_without_a_leader() {
+        let config = NatsConfig::from_url("nats://h?stream=log").expect("a URL");
+        let server = &config.servers[0];
+        let late = still_creating(server, &config);
+        assert_eq!(late.kind, TroubleKind::Unreachable);
+        assert_eq!(&*late.text, "h:4222 has been creating the stream \"log\" for 5 s");
+        let unknown = not_told(server, &config);
+        assert_eq!(unknown.kind, TroubleKind::NoLeader);
+        assert!(unknown.text.ends_with("the stream \"log\" that it has created"), "{unknown}");
     }
 }
