@@ -51,36 +51,68 @@ impl Marks {
 mod tests {
     use super::*;
 
-    fn marks(all: &[(u64, u64, u64)]) -> Marks {
-        let mark =
-            |&(at, through, told_through)| Mark { at, read: told_through, through, told_through };
+    /// Horizons: their places, what their writers had read, what they know and what they tell.
+    fn marks(all: &[(u64, u64, u64, u64)]) -> Marks {
+        let mark = |&(at, read, through, told_through)| Mark { at, read, through, told_through };
         Marks(all.iter().map(mark).collect())
+    }
+
+    /// Each tells what the one before needs, and was written a while after that was read.
+    fn row() -> Marks {
+        marks(&[(10, 7, 0, 5), (20, 17, 8, 15), (30, 27, 18, 25), (40, 37, 28, 35)])
     }
 
     #[test]
     fn a_log_begins_before_three_horizons_of_which_each_tells_what_the_others_need() {
-        let marks = marks(&[(10, 0, 8), (20, 8, 18), (30, 18, 28), (40, 28, 38)]);
         for (through, wanted) in [
             (9, None),
             (29, None),
             // It begins at 20, which 30 tells of, behind 10.
-            (30, Some(8)),
-            (39, Some(8)),
-            (40, Some(18)),
+            (30, Some(7)),
+            (39, Some(7)),
+            (40, Some(17)),
         ] {
-            assert_eq!(marks.may_begin_at(through), wanted, "{through}");
+            assert_eq!(row().may_begin_at(through), wanted, "{through}");
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_not_what_is_told() {
+        let last = |told_through| {
+            marks(&[(10, 7, 0, 5), (20, 17, 8, 15), (30, 21, 18, told_through)]).may_begin_at(30)
+        };
+        assert_eq!((last(20), last(19)), (Some(7), None), "19 does not tell the verdict on 20");
+        let base = |told_through| {
+            marks(&[(10, 9, 0, told_through), (20, 17, 7, 15), (30, 27, 18, 25)]).may_begin_at(30)
+        };
+        assert_eq!((base(7), base(8)), (Some(8), None), "what 20 does not forget is behind 8");
+    }
+
+    #[test]
+    fn horizons_are_forgotten_that_only_a_longer_log_needs() {
+        for (before, wanted) in [
+            (7, [Some(7), Some(17)]),
+            (8, [None, Some(17)]),
+            (17, [None, Some(17)]),
+            (18, [None, None]),
+            (100, [None, None]),
+        ] {
+            let mut marks = row();
+            marks.forget(before);
+            assert_eq!([30, 40].map(|through| marks.may_begin_at(through)), wanted, "{before}");
         }
     }
 
     #[test]
     fn a_horizon_far_behind_the_others_proves_nothing_alone() {
-        let marks =
-            marks(&[(10, 0, 8), (20, 8, 18), (30, 18, 28), (200, 100, 198), (210, 110, 208)]);
+        let far = [(200, 199, 100, 198), (210, 209, 110, 208)];
+        let near = [(10, 9, 0, 8), (20, 19, 8, 18), (30, 29, 18, 28)];
+        let marks = marks(&[&near[..], &far].concat());
         assert_eq!(
             marks.may_begin_at(200),
-            Some(18),
+            Some(19),
             "the verdict on 30 is known, and that on 200 is not"
         );
-        assert_eq!(marks.may_begin_at(210), Some(28));
+        assert_eq!(marks.may_begin_at(210), Some(29));
     }
 }
