@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::response::Response;
 use axum::routing::any;
+use futures_util::{SinkExt as _, StreamExt as _};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use futures_util::{SinkExt as _, StreamExt as _};
 use load_peers::{MESSAGE_BYTES_MAX, Writes, listen};
 use sockeye_axum::ws::{Message, WebSocket, WebSocketUpgrade};
 use tokio::net::TcpStream;
