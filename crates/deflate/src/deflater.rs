@@ -4,9 +4,8 @@ use alloc::vec::Vec;
 
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
 
-use crate::fast::Fast;
+use crate::WindowBits;
 use crate::window::Window;
-use crate::{Level, WindowBits};
 
 /// The smallest window of the encoder, in bits.
 ///
@@ -19,26 +18,21 @@ const ENCODER_BITS_MIN: u8 = 9;
 /// The end of a flush, which the sender strips.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// A deflater, and the message at whose end it stands.
 pub(crate) struct Deflater {
-    method: Method,
+    stream: Deflate,
+    config: DeflateConfig,
     /// Names the session and the message at whose end the stream is, if the session can continue from
     /// there.
     ticket: Option<u64>,
 }
 
-enum Method {
-    Fast(Fast),
-    Zlib(Zlib),
-}
-
 impl Deflater {
-    pub(crate) fn new(bits: WindowBits, level: Level) -> Self {
-        let method = match level {
-            Level::FASTEST => Method::Fast(Fast::new(bits)),
-            _ => Method::Zlib(Zlib::new(bits, level)),
+    pub(crate) fn new(bits: WindowBits, level: u8) -> Self {
+        let config = DeflateConfig {
+            window_bits: i32::from(bits.to_u8().max(ENCODER_BITS_MIN)).saturating_neg(),
+            ..DeflateConfig::new(i32::from(level))
         };
-        Self { method, ticket: None }
+        Self { stream: Deflate::new_with_config(config), config, ticket: None }
     }
 
     /// Takes the ticket. The session that holds it can continue where it was issued.
@@ -53,10 +47,7 @@ impl Deflater {
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
         self.ticket = None;
-        match &mut self.method {
-            Method::Fast(fast) => fast.reset(),
-            Method::Zlib(zlib) => zlib.stream.reset(),
-        }
+        self.stream.reset();
     }
 
     /// Forgets everything but the window.
@@ -64,9 +55,11 @@ impl Deflater {
         self.reset();
         let (older, newer) = window.newest(usize::MAX);
         for part in [older, newer] {
-            match &mut self.method {
-                Method::Fast(fast) => fast.remember(part),
-                Method::Zlib(zlib) => zlib.remember(part),
+            if !part.is_empty() {
+                let _adler = self
+                    .stream
+                    .set_dictionary(part)
+                    .expect("a raw deflate stream takes a dictionary between blocks");
             }
         }
     }
@@ -79,37 +72,6 @@ impl Deflater {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> bool {
-        match &mut self.method {
-            Method::Fast(fast) => fast.deflate(message, out),
-            Method::Zlib(zlib) => zlib.deflate(scratch, message, out),
-        }
-    }
-}
-
-struct Zlib {
-    stream: Deflate,
-    config: DeflateConfig,
-}
-
-impl Zlib {
-    fn new(bits: WindowBits, level: Level) -> Self {
-        let config = DeflateConfig {
-            window_bits: i32::from(bits.to_u8().max(ENCODER_BITS_MIN)).saturating_neg(),
-            ..DeflateConfig::new(i32::from(level.to_u8()))
-        };
-        Self { stream: Deflate::new_with_config(config), config }
-    }
-
-    fn remember(&mut self, part: &[u8]) {
-        if !part.is_empty() {
-            let _adler = self
-                .stream
-                .set_dictionary(part)
-                .expect("a raw deflate stream takes a dictionary between blocks");
-        }
-    }
-
-    fn deflate(&mut self, scratch: &mut [u8], message: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let worthwhile = self.flush(scratch, message, out)
             && out.ends_with(&TAIL)

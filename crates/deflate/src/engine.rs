@@ -21,7 +21,7 @@ pub(crate) const SCRATCH_BYTES: usize = 16 * 1024;
 pub struct Level(u8);
 
 impl Level {
-    /// The fastest. Its encoder is this crate's own; the other ones are zlib-rs's.
+    /// The fastest.
     pub const FASTEST: Self = Self(1);
     /// For texts that are compressed once and sent to many.
     pub const SHARED: Self = Self(4);
@@ -62,7 +62,7 @@ impl Default for EngineConfig {
 /// The inflater and the deflaters that all connections of one loop share.
 ///
 /// Each part is allocated when it is first needed: 48 KiB for the inflater, 16 KiB of scratch, and for
-/// each window size in use one deflater: of 48 to 96 KiB at the fastest level, of 190 to 380 KB at the others.
+/// each window size in use one deflater of 190 to 380 KB.
 pub struct Engine {
     config: EngineConfig,
     inflater: Option<Box<Inflate>>,
@@ -140,7 +140,7 @@ impl Engine {
             return Err(Incompressible);
         }
         self.scratch.resize(SCRATCH_BYTES, 0);
-        let level = self.config.level;
+        let level = self.config.level.to_u8();
         let bits = window.bits();
         let slot = usize::from(bits.to_u8().saturating_sub(WindowBits::MIN.to_u8()));
         let deflater = self

@@ -178,7 +178,7 @@ impl Gzip {
     /// Deflates a part, unless the result is no shorter.
     fn deflate(&mut self, part: &[u8], out: &mut Vec<u8>) -> bool {
         self.scratch.resize(SCRATCH_BYTES, 0);
-        let level = self.config.level;
+        let level = self.config.level.to_u8();
         let deflater =
             self.deflater.get_or_insert_with(|| Box::new(Deflater::new(WindowBits::MAX, level)));
         // [gzip:independent-blocks] The block refers to no text of another stream.

@@ -9,7 +9,6 @@ extern crate alloc;
 mod client;
 mod deflater;
 mod engine;
-mod fast;
 pub mod gzip;
 mod inflater;
 mod parameter;

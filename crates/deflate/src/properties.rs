@@ -120,8 +120,8 @@ pub fn messages_round_trip(number: u8, level: u8, plain: &[u8], messages: &[Vec<
 ///
 /// Nothing is said of lengths. A deflater that goes on finds other repetitions than one that was primed:
 /// the fast levels do not remember every place of a long repetition.
-pub fn sessions_do_not_mix(level: u8, seed: &[u8]) {
-    let mut shared = engine(level);
+pub fn sessions_do_not_mix(seed: &[u8]) {
+    let mut shared = engine(2);
     let mut lanes = [0_u8, 0, 0b1110, 0xFC, 0xFF].map(|number| {
         let params = params(number.wrapping_add(seed.first().copied().unwrap_or(0)));
         let oracle = oracle_for(Role::Server, params, Reach::Window);
@@ -139,8 +139,8 @@ pub fn sessions_do_not_mix(level: u8, seed: &[u8]) {
 }
 
 /// One compressed copy serves sessions with different pasts.
-pub fn shared_messages(number: u8, level: u8, seed: &[u8]) {
-    let mut engine = engine(level);
+pub fn shared_messages(number: u8, seed: &[u8]) {
+    let mut engine = engine(2);
     let params = params(number & !1);
     let mut lanes =
         [0, 1].map(|_| (Session::new(Role::Server, params), peer(Role::Server, params)));

@@ -44,8 +44,8 @@ pub fn deflate_sessions(data: &[u8]) {
     let seed = seed.get(..SEED_BYTES_MAX).unwrap_or(seed);
     match level / 10 % 4 {
         0 => properties::round_trip(*number, *level % 10, plain, seed),
-        1 => properties::sessions_do_not_mix(*level % 10, seed),
-        2 => properties::shared_messages(*number, *level % 10, seed),
+        1 => properties::sessions_do_not_mix(seed),
+        2 => properties::shared_messages(*number, seed),
         _ => properties::like_a_private_stream(*number, *level % 10, seed),
     }
 }
