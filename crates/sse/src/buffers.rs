@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::chunk::Chunk;
 use crate::decode::Decoder;
 use crate::field::{Digits, Field};
 use crate::item::Error;
@@ -29,6 +30,8 @@ impl Borrowed<'_> {
 pub(crate) struct Buffers {
     /// The data buffer: every line with its LF.
     pub(crate) data: String,
+    /// Bytes of the last data that were given away: room for the next ones.
+    given: usize,
     pub(crate) event_type: String,
     /// The value of an `id` or a reported comment.
     pub(crate) scratch: String,
@@ -78,8 +81,27 @@ impl Buffers {
     /// [html:9.2.6-field-data] The value and one LF. The room was checked before.
     #[inline]
     pub(crate) fn push_data_line(&mut self, text: &str) {
+        self.reserve_data();
         self.data.push_str(text);
         self.data.push('\n');
+    }
+
+    /// Makes the room for an event as large as the last one that was given away.
+    #[inline]
+    fn reserve_data(&mut self) {
+        if self.data.capacity() == 0 {
+            self.data.reserve(self.given);
+        }
+    }
+
+    /// [html:9.2.6-dispatch-final-lf] The data without their last LF. The buffer itself goes, if it is not much too large.
+    pub(crate) fn give_data(&mut self) -> String {
+        self.data.pop();
+        self.given = self.data.len().saturating_add(1).min(CAPACITY_KEPT);
+        if self.data.capacity() / 2 > self.data.len() {
+            return self.data.clone();
+        }
+        core::mem::take(&mut self.data)
     }
 
     /// [html:9.2.6-field-id] A whole `id` value. It waits for the blank line.
@@ -102,13 +124,21 @@ impl Buffers {
     }
 
     /// A piece of the value; `room` bytes more may be held.
-    pub(crate) fn push(&mut self, field: Field, value: &[u8], room: usize) -> Result<(), Error> {
+    pub(crate) fn push<'b, C: Chunk<'b>>(
+        &mut self,
+        field: Field,
+        value: C,
+        room: usize,
+    ) -> Result<(), Error> {
         match field {
-            Field::Data => self.decoder.push(value, room, &mut self.data),
+            Field::Data => {
+                self.reserve_data();
+                self.decoder.push(value, room, &mut self.data)
+            }
             Field::EventType => self.decoder.push(value, room, &mut self.event_type),
             Field::Id | Field::Comment => self.decoder.push(value, room, &mut self.scratch),
             Field::Retry => {
-                self.digits.push(value);
+                self.digits.push(value.bytes());
                 Ok(())
             }
             // [sse:limit-skipped] Comments that nobody wants and unknown fields cost no memory.

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::chunk::Chunk;
 use crate::item::Error;
 
 /// Decodes a value piece by piece, and keeps a cut sequence for the next piece.
@@ -15,12 +16,19 @@ impl Decoder {
     /// Decodes `bytes` and appends the text to `out`, which may grow by at most `room` bytes.
     ///
     /// [html:9.2.5-utf8-replacement] Each maximal subpart of a broken sequence becomes one U+FFFD.
-    pub(crate) fn push(
+    pub(crate) fn push<'b, C: Chunk<'b>>(
         &mut self,
-        bytes: &[u8],
+        value: C,
         mut room: usize,
         out: &mut String,
     ) -> Result<(), Error> {
+        match value.known_text() {
+            Some(text) if self.tail_len == 0 => append(text, &mut room, out),
+            Some(_) | None => self.push_bytes(value.bytes(), room, out),
+        }
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8], mut room: usize, out: &mut String) -> Result<(), Error> {
         let bytes = self.resume(bytes, &mut room, out)?;
         let (whole, cut) = split_cut(bytes);
         let valid_len = match text(whole) {
@@ -108,6 +116,13 @@ impl Decoder {
             self.tail_len = self.tail_len.saturating_add(1);
         }
     }
+}
+
+/// The longest beginning of `bytes` that is text. Shorter than `bytes` if a character is broken, or cut by the end.
+#[must_use]
+pub fn text_prefix(bytes: &[u8]) -> &str {
+    let (whole, _) = split_cut(bytes);
+    text(whole).unwrap_or_else(|| whole.utf8_chunks().next().map_or("", |chunk| chunk.valid()))
 }
 
 /// The bytes as text, if all of them are valid.
@@ -215,7 +230,7 @@ mod tests {
     #[test]
     fn a_bad_byte_costs_three() {
         let (mut decoder, mut out) = (Decoder::default(), String::new());
-        assert_eq!(decoder.push(b"\xFF\xFF", 5, &mut out), Err(Error::TooLarge));
+        assert_eq!(decoder.push(&b"\xFF\xFF"[..], 5, &mut out), Err(Error::TooLarge));
         assert_eq!(out, "\u{FFFD}");
     }
 }

@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-/// An item of an event stream.
+/// An item of an event stream. `D` is the data of its event: borrowed, unless the parser was asked for owned data.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Item<'a> {
+pub enum Item<'a, D = &'a str> {
     /// A dispatched event.
-    Event(MessageEvent<'a>),
+    Event(MessageEvent<'a, D>),
     /// A valid `retry` field: the new reconnection time in milliseconds. Reported when its line
     /// ends, even in the middle of a block. A number beyond `u64` is reported as `u64::MAX`.
     Retry(u64),
@@ -15,7 +15,7 @@ pub enum Item<'a> {
 }
 
 /// Shows the length of data and comments only.
-impl fmt::Debug for Item<'_> {
+impl<D: AsRef<str>> fmt::Debug for Item<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
@@ -30,20 +30,20 @@ impl fmt::Debug for Item<'_> {
 /// The peer chooses the type. `open` and `error` say nothing about the connection. `Debug` shows the
 /// length of the data only.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct MessageEvent<'a> {
+pub struct MessageEvent<'a, D = &'a str> {
     /// The event type: `message` unless the block named another.
     pub event_type: &'a str,
     /// The data lines, joined by LF.
-    pub data: &'a str,
+    pub data: D,
     /// The last event ID string at this event, which an earlier block may have set.
     pub last_event_id: &'a str,
 }
 
-impl fmt::Debug for MessageEvent<'_> {
+impl<D: AsRef<str>> fmt::Debug for MessageEvent<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageEvent")
             .field("event_type", &self.event_type)
-            .field("data_len", &self.data.len())
+            .field("data_len", &self.data.as_ref().len())
             .field("last_event_id", &self.last_event_id)
             .finish()
     }

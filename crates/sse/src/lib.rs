@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod buffers;
+mod chunk;
 mod decode;
 mod encode;
 mod field;
@@ -20,6 +21,7 @@ pub mod properties;
 mod reconnect;
 mod scan;
 
+pub use decode::text_prefix;
 pub use encode::{EncodeError, Event, EventId, EventName, encode_comment};
 pub use item::{Comments, Config, End, Error, Item, Limits, MessageEvent};
 pub use mime::{MIME_TYPE, is_event_stream};

@@ -3,10 +3,12 @@
 mod partial_line;
 mod whole_line;
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
 use core::fmt;
 
 use crate::buffers::{Borrowed, Buffers};
-use crate::decode;
+use crate::chunk::Chunk;
 use crate::field::{Field, HEAD_BYTES};
 use crate::item::{Comments, Config, End, Error, Item, MessageEvent};
 use crate::scan;
@@ -125,35 +127,113 @@ impl Parser {
     /// and every later call returns the same error until [`reset`](Self::reset).
     #[inline]
     pub fn next<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Result<Option<Item<'a>>, Error> {
+        self.next_lent(input)
+    }
+
+    /// As [`next`](Self::next), with data that belong to the caller: copied out of the input, or the parser's own
+    /// buffer, if they were joined there.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_owned<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Item<'a, String>>, Error> {
+        self.next_taken(input)
+    }
+
+    /// As [`next`](Self::next), for input that is known to be text. Its values are not checked again, and
+    /// an event whose data is one line, whole in `input`, borrows from `input`.
+    ///
+    /// A caller that has many short events in a chunk checks the chunk once by [`text_prefix`](crate::text_prefix),
+    /// and saves a check for each of them. Calls of all four methods may alternate within a stream.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_text<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut &'b str,
+    ) -> Result<Option<Item<'a>>, Error> {
+        self.next_lent(input)
+    }
+
+    /// As [`next_text`](Self::next_text), with data that belong to the caller.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_text_owned<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut &'b str,
+    ) -> Result<Option<Item<'a, String>>, Error> {
+        self.next_taken(input)
+    }
+
+    #[inline(always)]
+    fn next_lent<'a, 'b: 'a, C: Chunk<'b>>(
+        &'a mut self,
+        input: &mut C,
+    ) -> Result<Option<Item<'a>>, Error> {
         if self.plain
             && let Some(data) = self.plain_event(input)
         {
             let last_event_id = &self.buffers.last_event_id;
-            return Ok(Some(Item::Event(MessageEvent {
-                event_type: MESSAGE,
-                data,
-                last_event_id,
-            })));
+            let event = MessageEvent { event_type: MESSAGE, data, last_event_id };
+            return Ok(Some(Item::Event(event)));
         }
-        self.next_any(input)
+        Ok(self.next_any(input)?.map(|step| match step {
+            Step::Event(block) => Item::Event(self.lend(block)),
+            Step::Retry(ms) => Item::Retry(ms),
+            Step::Comment => Item::Comment(&self.buffers.scratch),
+        }))
+    }
+
+    #[inline(always)]
+    fn next_taken<'a, 'b: 'a, C: Chunk<'b>>(
+        &'a mut self,
+        input: &mut C,
+    ) -> Result<Option<Item<'a, String>>, Error> {
+        if self.plain
+            && let Some(data) = self.plain_event(input)
+        {
+            let (data, last_event_id) = (data.to_owned(), &self.buffers.last_event_id);
+            let event = MessageEvent { event_type: MESSAGE, data, last_event_id };
+            return Ok(Some(Item::Event(event)));
+        }
+        Ok(self.next_any(input)?.map(|step| match step {
+            Step::Event(block) => Item::Event(self.give(block)),
+            Step::Retry(ms) => Item::Retry(ms),
+            Step::Comment => Item::Comment(&self.buffers.scratch),
+        }))
     }
 
     /// The data of an event of one data line and a blank line, whole in `input` and ended by LF. Most
     /// events look so. Returns nothing otherwise, and takes nothing.
-    #[inline]
-    fn plain_event<'b>(&self, input: &mut &'b [u8]) -> Option<&'b str> {
-        // [html:9.2.6-one-space] [html:9.2.6-field-data]
-        let value = input.strip_prefix(b"data:")?;
-        let value = value.strip_prefix(b" ").unwrap_or(value);
+    #[inline(always)]
+    fn plain_event<'b, C: Chunk<'b>>(&self, input: &mut C) -> Option<&'b str> {
+        // [html:9.2.6-one-space] [html:9.2.6-field-data] Branches, which a processor predicts: a choice of the place
+        // would wait for the byte.
+        match input.bytes().strip_prefix(b"data: ") {
+            Some(value) => self.plain_value(value, input),
+            None => self.plain_value(input.bytes().strip_prefix(b"data:")?, input),
+        }
+    }
+
+    #[inline(always)]
+    fn plain_value<'b, C: Chunk<'b>>(&self, value: &[u8], input: &mut C) -> Option<&'b str> {
+        let start = input.bytes().len().wrapping_sub(value.len());
         let len = scan::line_end_of_text(value)?;
-        let rest = value.get(len..)?.strip_prefix(b"\n\n")?;
+        value.get(len..)?.strip_prefix(b"\n\n")?;
         // [sse:limit-borrowed] The line's LF counts too.
         let held = self.buffers.last_event_id.len();
         if len.saturating_add(held) >= self.config.limits.bytes_held_max {
             return None;
         }
-        let text = decode::text_before(value, len)?;
-        *input = rest;
+        let from_value = input.behind(start)?;
+        let text = from_value.text(len)?;
+        *input = from_value.behind(len.wrapping_add(2))?;
         Some(text)
     }
 
@@ -168,22 +248,15 @@ impl Parser {
 
     /// The next item of any kind.
     #[inline(never)]
-    fn next_any<'a, 'b: 'a>(&'a mut self, input: &mut &'b [u8]) -> Result<Option<Item<'a>>, Error> {
+    fn next_any<'b, C: Chunk<'b>>(&mut self, input: &mut C) -> Result<Option<Step<'b>>, Error> {
         let step = self.step(input);
         self.plain = self.is_plain();
-        match step {
-            Ok(None) => Ok(None),
-            Ok(Some(Step::Event(block))) => Ok(Some(Item::Event(self.lend(block)))),
-            Ok(Some(Step::Retry(ms))) => Ok(Some(Item::Retry(ms))),
-            Ok(Some(Step::Comment)) => Ok(Some(Item::Comment(&self.buffers.scratch))),
-            Err(error) => {
-                *input = &[];
-                self.discard_pending();
-                self.plain = false;
-                self.lent = Lent::Failed(error);
-                Err(error)
-            }
-        }
+        step.inspect_err(|&error| {
+            *input = input.end();
+            self.discard_pending();
+            self.plain = false;
+            self.lent = Lent::Failed(error);
+        })
     }
 
     /// Ends the stream of a connection, and prepares for the next one as [`reset`](Self::reset) does.
@@ -239,12 +312,12 @@ impl Parser {
 
     /// Parses whole lines, then keeps the partial one.
     #[inline]
-    fn step<'b>(&mut self, input: &mut &'b [u8]) -> Result<Option<Step<'b>>, Error> {
+    fn step<'b, C: Chunk<'b>>(&mut self, input: &mut C) -> Result<Option<Step<'b>>, Error> {
         self.settle()?;
         self.pass_start(input)?;
         if !self.line.is_start() {
             let step = self.finish_line(input)?;
-            if step.is_some() || input.is_empty() {
+            if step.is_some() || input.bytes().is_empty() {
                 return Ok(step);
             }
         }
@@ -265,8 +338,11 @@ impl Parser {
                 *input = rest;
                 return Ok(step);
             }
+            if self.has_data(&block) && rest.bytes().starts_with(b"data: ") {
+                rest = self.more_data(rest, &mut block)?;
+            }
         }
-        *input = &[];
+        *input = rest.end();
         self.buffers.hold(&mut block);
         self.absorb(rest)?;
         Ok(None)
@@ -287,13 +363,13 @@ impl Parser {
 
     /// Skips what may precede a line: the LF of a cut CRLF, and the byte order mark.
     #[inline]
-    fn pass_start(&mut self, input: &mut &[u8]) -> Result<(), Error> {
+    fn pass_start<'b, C: Chunk<'b>>(&mut self, input: &mut C) -> Result<(), Error> {
         if self.after_cr
-            && let Some((&first, rest)) = input.split_first()
+            && let Some(&first) = input.bytes().first()
         {
             self.after_cr = false;
             if first == b'\n' {
-                *input = rest;
+                *input = input.behind(1).unwrap_or(*input);
             }
         }
         match self.start {
@@ -304,43 +380,50 @@ impl Parser {
 
     /// [html:9.2.5-bom-once] One mark, only at the very start. A part of a mark that goes on
     /// differently belongs to the first line.
-    fn pass_mark(&mut self, input: &mut &[u8], mut seen: usize) -> Result<(), Error> {
-        while let Some((first, rest)) = input.split_first() {
-            let Some((expected, more)) = BYTE_ORDER_MARK.get(seen..).and_then(<[u8]>::split_first)
-            else {
-                break;
-            };
-            if first != expected {
-                self.start = Start::Past;
-                return self.absorb(BYTE_ORDER_MARK.get(..seen).unwrap_or_default());
-            }
-            *input = rest;
-            if more.is_empty() {
-                self.start = Start::Past;
-                return Ok(());
-            }
-            seen = seen.saturating_add(1);
+    fn pass_mark<'b, C: Chunk<'b>>(&mut self, input: &mut C, seen: usize) -> Result<(), Error> {
+        let (before, expected) = BYTE_ORDER_MARK.split_at_checked(seen).unwrap_or_default();
+        let bytes = input.bytes();
+        let len = bytes.len().min(expected.len());
+        if bytes.get(..len) != expected.get(..len) {
+            self.start = Start::Past;
+            // What lies in the input is read from there.
+            return self.absorb(before);
         }
-        self.start = Start::Mark(seen);
+        *input = input.behind(len).unwrap_or(*input);
+        let all = len == expected.len();
+        self.start = if all { Start::Past } else { Start::Mark(seen.saturating_add(len)) };
         Ok(())
     }
 
-    /// Splits the rest of the partial line from the bytes behind its line end.
+    /// Splits the rest of the partial line from what lies behind its line end.
     #[inline(always)]
-    fn cut_line<'b>(&mut self, input: &'b [u8]) -> Option<(&'b [u8], &'b [u8])> {
-        let (line, rest) = input.split_at_checked(scan::line_end(input)?)?;
-        let rest = match rest {
-            [b'\r', b'\n', rest @ ..] => rest,
-            [b'\r'] => {
+    fn cut_line<'b, C: Chunk<'b>>(&mut self, input: C) -> Option<(&'b [u8], C)> {
+        let bytes = input.bytes();
+        self.cut_at(input, scan::line_end(bytes)?)
+    }
+
+    /// The same, for a line whose end was found.
+    #[inline(always)]
+    fn cut_at<'b, C: Chunk<'b>>(&mut self, input: C, len: usize) -> Option<(&'b [u8], C)> {
+        let (line, end) = input.bytes().split_at_checked(len)?;
+        // A branch, which a processor predicts: a choice of the place would wait for the byte.
+        let end_bytes = if end.first() == Some(&b'\n') { 1 } else { self.cr_bytes(end) };
+        Some((line, input.behind(len.wrapping_add(end_bytes))?))
+    }
+
+    /// The bytes of a line end that begins with CR.
+    #[inline(never)]
+    fn cr_bytes(&mut self, end: &[u8]) -> usize {
+        match end {
+            [_, b'\n', ..] => 2,
+            [_] => {
                 // [html:9.2.5-cr-ends-line-now] The line does not wait for the next byte.
                 // [html:9.2.5-crlf-across-chunks] If that is a LF, it belongs here.
                 self.after_cr = true;
-                &[]
+                1
             }
-            [_, rest @ ..] => rest,
-            [] => &[],
-        };
-        Some((line, rest))
+            [..] => 1,
+        }
     }
 
     fn discard_pending(&mut self) {

@@ -8,7 +8,9 @@ pub mod fuzz;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{Comments, Config, Error, Event, EventId, EventName, Item, Limits, Parser};
+use crate::{
+    Comments, Config, Error, Event, EventId, EventName, Item, Limits, Parser, text_prefix,
+};
 
 /// An item that outlives its parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,10 @@ pub fn agrees_with_oracle(input: &[u8], cuts: &[u8]) {
     assert_eq!(run(input, &[], comments, limits), expected, "whole");
     assert_eq!(run(input, &[1], comments, limits), expected, "byte by byte");
     assert_eq!(run(input, cuts, comments, limits), expected, "cut by {cuts:?}");
+    for cuts in [&[], &[1][..], cuts] {
+        let mixed = run_by(mixed_next, input, cuts, comments, limits);
+        assert_eq!(mixed, expected, "text where it is text, cut by {cuts:?}");
+    }
     let silent = run(input, cuts, Comments::Skip, limits);
     let spoken = expected.items.iter().filter(|item| !matches!(item, Owned::Comment(_)));
     assert!(silent.items.iter().eq(spoken), "skipped comments change nothing else");
@@ -47,6 +53,8 @@ pub fn stays_within_limit(input: &[u8], cuts: &[u8], bytes_held_max: usize) {
         let whole = run(input, &[], comments, limits);
         assert_eq!(run(input, &[1], comments, limits), whole, "byte by byte");
         assert_eq!(run(input, cuts, comments, limits), whole, "cut by {cuts:?}");
+        let mixed = run_by(mixed_next, input, cuts, comments, limits);
+        assert_eq!(mixed, whole, "text where it is text, cut by {cuts:?}");
         let unlimited = run(input, &[], comments, Limits::default());
         let failed = matches!(whole.items.last(), Some(Owned::Failed(Error::TooLarge)));
         let before = whole.items.len().saturating_sub(usize::from(failed));
@@ -84,6 +92,33 @@ pub fn round_trips(name: &str, id: &str, retry_ms: u64, data: &str, comment: &st
 }
 
 fn run(input: &[u8], cuts: &[u8], comments: Comments, limits: Limits) -> Outcome {
+    run_by(|parser, chunk| Ok(parser.next(chunk)?.map(own)), input, cuts, comments, limits)
+}
+
+/// The next item by the other methods: as text as far as the chunk is text, then as bytes; the data owned every other
+/// time.
+fn mixed_next(parser: &mut Parser, chunk: &mut &[u8]) -> Result<Option<Owned>, Error> {
+    let text = text_prefix(chunk);
+    let mut rest = text;
+    let item = if text.len().is_multiple_of(2) {
+        parser.next_text(&mut rest).map(|item| item.map(own))
+    } else {
+        parser.next_text_owned(&mut rest).map(|item| item.map(own))
+    };
+    *chunk = if item.is_ok() { &chunk[text.len() - rest.len()..] } else { &[] };
+    match item? {
+        None if !chunk.is_empty() => Ok(parser.next_owned(chunk)?.map(own)),
+        item => Ok(item),
+    }
+}
+
+fn run_by(
+    mut next: impl FnMut(&mut Parser, &mut &[u8]) -> Result<Option<Owned>, Error>,
+    input: &[u8],
+    cuts: &[u8],
+    comments: Comments,
+    limits: Limits,
+) -> Outcome {
     let mut parser = Parser::new(Config { limits, comments });
     let mut items = Vec::new();
     let mut rest = input;
@@ -94,7 +129,7 @@ fn run(input: &[u8], cuts: &[u8], comments: Comments, limits: Limits) -> Outcome
         let (mut chunk, tail) = rest.split_at(size.min(rest.len()));
         rest = tail;
         loop {
-            let result = parser.next(&mut chunk).map(|item| item.map(own));
+            let result = next(&mut parser, &mut chunk);
             let held = parser.bytes_held();
             assert!(held <= limits.bytes_held_max, "{held} bytes held");
             match result {
@@ -114,11 +149,13 @@ fn run(input: &[u8], cuts: &[u8], comments: Comments, limits: Limits) -> Outcome
     Outcome { items, last_event_id: parser.last_event_id().to_string() }
 }
 
-fn own(item: Item<'_>) -> Owned {
+fn own<D: AsRef<str>>(item: Item<'_, D>) -> Owned {
     match item {
-        Item::Event(event) => {
-            Owned::Event(event.event_type.into(), event.data.into(), event.last_event_id.into())
-        }
+        Item::Event(event) => Owned::Event(
+            event.event_type.into(),
+            event.data.as_ref().into(),
+            event.last_event_id.into(),
+        ),
         Item::Retry(ms) => Owned::Retry(ms),
         Item::Comment(text) => Owned::Comment(text.into()),
     }

@@ -27,6 +27,12 @@ pub(crate) fn line_end_of_text(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// As [`line_end`], for the rest of a line that is in the middle: such lines are often long.
+#[inline]
+pub(crate) fn line_end_of_rest(bytes: &[u8]) -> Option<usize> {
+    line_end_far(bytes)
+}
+
 /// Bytes that are folded into one answer while no line end is in sight. Both folds below have a
 /// form that the compiler turns into vector instructions; the wide one costs less per byte, the
 /// narrow one less until its first answer.

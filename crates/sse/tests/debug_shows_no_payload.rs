@@ -13,7 +13,7 @@ fn assert_silent(value: &impl Debug) {
 #[test]
 fn events_and_comments_show_no_text() {
     assert_silent(&Event::message("hunter2"));
-    assert_silent(&Item::Comment("hunter2"));
+    assert_silent(&Item::<&str>::Comment("hunter2"));
     let event = MessageEvent { event_type: "message", data: "hunter2", last_event_id: "" };
     assert_silent(&event);
     assert_silent(&Item::Event(event));

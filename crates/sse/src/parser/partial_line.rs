@@ -1,21 +1,33 @@
 //! A line that arrives in pieces.
 
 use super::{Lent, Line, Parser, Step};
-use crate::field::Field;
+use crate::chunk::Chunk;
+use crate::field::{Field, HEAD_BYTES};
 use crate::item::Error;
+use crate::scan;
 
 impl Parser {
     /// Continues the partial line, to its end or to the end of the input.
     #[inline(never)]
-    pub(super) fn finish_line<'b>(&mut self, input: &mut &[u8]) -> Result<Option<Step<'b>>, Error> {
-        match self.cut_line(input) {
+    pub(super) fn finish_line<'b, C: Chunk<'b>>(
+        &mut self,
+        input: &mut C,
+    ) -> Result<Option<Step<'b>>, Error> {
+        let from_line = *input;
+        let cut =
+            scan::line_end_of_rest(from_line.bytes()).and_then(|len| self.cut_at(from_line, len));
+        match cut {
             Some((line, rest)) => {
                 *input = rest;
-                self.absorb(line)?;
+                match from_line.known_text() {
+                    Some(text) => self.absorb(text.get(..line.len()).unwrap_or_default())?,
+                    None => self.absorb(line)?,
+                }
                 self.end_line()
             }
             None => {
-                self.absorb(core::mem::take(input))?;
+                *input = from_line.end();
+                self.absorb(from_line)?;
                 Ok(None)
             }
         }
@@ -23,22 +35,28 @@ impl Parser {
 
     /// Takes a piece of the partial line, without a line end.
     #[inline(never)]
-    pub(super) fn absorb(&mut self, piece: &[u8]) -> Result<(), Error> {
+    pub(super) fn absorb<'b, C: Chunk<'b>>(&mut self, piece: C) -> Result<(), Error> {
         match &mut self.line {
             Line::Value(field) => {
                 let field = *field;
                 self.push(field, piece)
             }
             Line::Head { bytes, len } => {
-                let mut piece = piece;
-                for to in bytes.iter_mut().skip(*len) {
-                    let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
-                    (*to, piece) = (byte, rest);
+                let before = *len;
+                for (to, &byte) in bytes.iter_mut().skip(before).zip(piece.bytes()) {
+                    *to = byte;
                     *len = len.saturating_add(1);
                 }
-                let head = *bytes;
+                if *len < HEAD_BYTES {
+                    return Ok(());
+                }
+                let (head, taken) = (*bytes, len.saturating_sub(before));
                 let field = self.begin(&head)?;
-                self.push(field, piece)
+                match piece.behind(taken) {
+                    Some(rest) => self.push(field, rest),
+                    // The head ends inside a character.
+                    None => self.push(field, piece.bytes().get(taken..).unwrap_or_default()),
+                }
             }
         }
     }
@@ -52,7 +70,7 @@ impl Parser {
         Ok(field)
     }
 
-    pub(super) fn push(&mut self, field: Field, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn push<'b, C: Chunk<'b>>(&mut self, field: Field, value: C) -> Result<(), Error> {
         self.buffers.push(field, value, self.room())
     }
 

@@ -1,19 +1,23 @@
 //! A line that lies whole in the input, and the end of a block.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+
 use super::{Lent, MESSAGE, Parser, Step};
 use crate::buffers::Borrowed;
-use crate::decode;
+use crate::chunk::Chunk;
 use crate::field::Field;
 use crate::item::{Comments, Error, MessageEvent};
+use crate::scan;
 
 impl Parser {
     /// Takes a line that lies whole in the input, at the front of `from_line`, without a copy if
     /// possible.
     #[inline(always)]
-    pub(super) fn whole_line<'b>(
+    pub(super) fn whole_line<'b, C: Chunk<'b>>(
         &mut self,
         line: &'b [u8],
-        from_line: &'b [u8],
+        from_line: C,
         block: &mut Borrowed<'b>,
     ) -> Result<Option<Step<'b>>, Error> {
         let (field, value) = self.split(line);
@@ -21,8 +25,8 @@ impl Parser {
             return Ok(None);
         }
         // A value reaches to the end of its line.
-        let from_value = from_line.get(line.len().saturating_sub(value.len())..);
-        let text = from_value.and_then(|bytes| decode::text_before(bytes, value.len()));
+        let from_value = from_line.behind(line.len().saturating_sub(value.len()));
+        let text = from_value.and_then(|from_value| from_value.text(value.len()));
         let Some(text) = text else {
             return self.copied_line(field, value, block);
         };
@@ -50,6 +54,24 @@ impl Parser {
             Field::Unknown => {}
         }
         Ok(None)
+    }
+
+    /// Joins the data lines that follow the first one, as long as they are whole, end in LF and are UTF-8. Returns what
+    /// is behind them.
+    #[inline(never)]
+    pub(super) fn more_data<'b, C: Chunk<'b>>(
+        &mut self,
+        mut rest: C,
+        block: &mut Borrowed<'b>,
+    ) -> Result<C, Error> {
+        self.buffers.hold(block);
+        let mut room = self.room();
+        while let Some((text, behind)) = data_line(rest) {
+            room = room.checked_sub(text.len().saturating_add(1)).ok_or(Error::TooLarge)?;
+            self.buffers.push_data_line(text);
+            rest = behind;
+        }
+        Ok(rest)
     }
 
     /// Takes a whole line as if it had come in pieces.
@@ -83,7 +105,7 @@ impl Parser {
 
     /// Whether the block has a data line.
     #[inline]
-    fn has_data(&self, block: &Borrowed<'_>) -> bool {
+    pub(super) fn has_data(&self, block: &Borrowed<'_>) -> bool {
         block.data.is_some() || !self.buffers.data.is_empty()
     }
 
@@ -93,12 +115,25 @@ impl Parser {
         // [html:9.2.6-dispatch-final-lf] One LF goes, the one of the last line.
         let held = || self.buffers.data.strip_suffix('\n').unwrap_or_default();
         let data = block.data.unwrap_or_else(held);
-        let event_type = match block.event_type.unwrap_or(&self.buffers.event_type) {
+        let event_type = self.event_type(block);
+        MessageEvent { event_type, data, last_event_id: &self.buffers.last_event_id }
+    }
+
+    /// The same event with data of its own.
+    #[inline]
+    pub(super) fn give<'a>(&'a mut self, block: Borrowed<'a>) -> MessageEvent<'a, String> {
+        let data = block.data.map_or_else(|| self.buffers.give_data(), str::to_owned);
+        let event_type = self.event_type(block);
+        MessageEvent { event_type, data, last_event_id: &self.buffers.last_event_id }
+    }
+
+    #[inline]
+    fn event_type<'a>(&'a self, block: Borrowed<'a>) -> &'a str {
+        match block.event_type.unwrap_or(&self.buffers.event_type) {
             // [html:9.2.6-dispatch-type] Empty means the default, also if a line set it empty.
             "" => MESSAGE,
             named => named,
-        };
-        MessageEvent { event_type, data, last_event_id: &self.buffers.last_event_id }
+        }
     }
 
     /// [`Field::split`], with a comment that nobody asked for among the unknown.
@@ -123,4 +158,17 @@ impl Parser {
         let needed = block.held().saturating_add(more);
         if needed > self.room() { Err(Error::TooLarge) } else { Ok(()) }
     }
+}
+
+/// The value of the data line at the front of `rest`, and what is behind its LF.
+#[inline(always)]
+fn data_line<'b, C: Chunk<'b>>(rest: C) -> Option<(&'b str, C)> {
+    // [html:9.2.6-one-space] [html:9.2.6-field-data]
+    let value = rest.bytes().strip_prefix(b"data: ")?;
+    let len = scan::line_end_of_text(value)?;
+    if value.get(len) != Some(&b'\n') {
+        return None;
+    }
+    let from_value = rest.behind(b"data: ".len())?;
+    Some((from_value.text(len)?, from_value.behind(len.wrapping_add(1))?))
 }
