@@ -14,15 +14,20 @@ use sockeye_tokio::events::{Event, MessageEvent, StreamError};
 use crate::common::{Random, cut, run};
 use crate::support::{Owned, base64, cut as cut_at, read};
 
-/// A body of chunks that makes its reader wait before each.
+/// A body of chunks that makes its reader wait before each, or before every third only.
 pub(crate) struct Chunks<E> {
     chunks: VecDeque<Result<Vec<u8>, E>>,
-    waits: bool,
+    /// Chunks that come without a wait, and those of them that are left.
+    at_once: (u8, u8),
 }
 
 impl<E> Chunks<E> {
     pub(crate) fn new(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
-        Self { chunks: chunks.into_iter().collect(), waits: true }
+        Self { chunks: chunks.into_iter().collect(), at_once: (1, 0) }
+    }
+
+    fn in_threes(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
+        Self { chunks: chunks.into_iter().collect(), at_once: (3, 0) }
     }
 }
 
@@ -30,10 +35,12 @@ impl<E: Unpin> Stream for Chunks<E> {
     type Item = Result<Vec<u8>, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.waits = !self.waits;
-        if self.waits {
+        let (all, left) = self.at_once;
+        if left > 0 {
+            self.at_once.1 -= 1;
             return Poll::Ready(self.chunks.pop_front());
         }
+        self.at_once.1 = all;
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -77,7 +84,8 @@ fn bytes_of(vector: &Value) -> Vec<u8> {
 /// The events of chunks by the adapter, whose reader gives up waiting now and then.
 async fn events(chunks: Vec<Vec<u8>>, random: &mut Random) -> Vec<Owned> {
     let chunks = chunks.into_iter().map(Ok::<_, Infallible>);
-    let (mut stream, mut events) = (EventStream::new(Chunks::new(chunks)), Vec::new());
+    let body = if random.below(2) == 0 { Chunks::new(chunks) } else { Chunks::in_threes(chunks) };
+    let (mut stream, mut events) = (EventStream::new(body), Vec::new());
     loop {
         // Handed over or looked at: both in turn make no difference.
         let next = match random.below(2) {
@@ -129,6 +137,45 @@ fn the_vectors_over_a_stream_of_chunks() {
         }
     });
     assert!(count > 90, "{count} vectors");
+}
+
+/// Short and long events, text and broken bytes in turn: the stream reads them in different ways, and gives the events that
+/// the parser gives.
+#[test]
+fn short_and_long_events_in_any_order_and_cut() {
+    const PARTS: [&[u8]; 16] = [
+        b"data: token\n\n",
+        b"data:no space\n\n",
+        b"data: one\ndata: two\ndata\ndata: four\n\n",
+        "data: \u{65E5}\u{672C}\u{1F600}\n\n".as_bytes(),
+        b"data: cr\r\r",
+        b"data: crlf\r\ndata: two\r\n\r\n",
+        b"event: an-event-type\nid: 42\n",
+        b"id\n\n",
+        b": comment\n\n",
+        b"retry: 10\n",
+        b"unknown: x\n",
+        b"data: \xFF broken \xE2\x82\n\n",
+        b"data: ",
+        b"\n\n",
+        &[b'x'; 700],
+        &[b'y'; 5000],
+    ];
+    let mut random = Random::new(11);
+    run(async {
+        for round in 0..400 {
+            let mut bytes = "\u{FEFF}".as_bytes().to_vec();
+            for _ in 0..random.below(60) {
+                bytes.extend_from_slice(PARTS[random.len_below(PARTS.len())]);
+            }
+            let expected = read(&mut Parser::default(), [&bytes[..]]);
+            let mut cuts: Vec<_> =
+                (0..random.below(20)).map(|_| random.len_below(bytes.len())).collect();
+            cuts.sort_unstable();
+            let pieces = cut_at(&bytes, &cuts).into_iter().map(<[u8]>::to_vec).collect();
+            assert_eq!(events(pieces, &mut random).await, expected, "round {round}");
+        }
+    });
 }
 
 #[test]

@@ -1,19 +1,53 @@
 //! The parser over chunks that somebody else owns.
 
-use std::sync::Arc;
-
-use sockeye_sse::{Config, Error, Item, Limits, MessageEvent, Parser};
+use sockeye_sse::{Config, Error, Item, Limits, MessageEvent, Parser, text_prefix};
 
 use super::event::Event;
 
 /// A parser, and the chunk that it reads.
+///
+/// The bytes of a chunk become events in one of two ways. Where events are short, a stretch of the chunk is checked
+/// and copied as a whole, so that no event needs a check of its own. Where they are long, and where the
+/// bytes are not UTF-8, the parser reads them in the chunk, and no event is copied for the check.
+///
+/// ```text
+/// text   data: one\n\ndata: two\n\ndata: thr          chunk   ee\n\ndata: …
+///                     ^ text_read    ^ text_end              ^ read
+/// ```
 pub(super) struct Reader<C> {
     parser: Parser,
     chunk: Option<C>,
-    /// So much of the chunk is read.
+    /// So much of the chunk is read, or copied into `text`.
     read: usize,
-    /// That of the latest event, if it is not empty.
-    last_event_id: Option<Arc<str>>,
+    text: String,
+    text_read: usize,
+    /// Here a line begins that the stretch cut. It waits for its end.
+    text_end: usize,
+    /// The latest event was short.
+    is_short: bool,
+}
+
+/// An event with more data is long: the copy would cost more than the check.
+const SHORT_BYTES: usize = 1024;
+
+/// Bytes that are checked and copied at a time.
+const STRETCH_BYTES: usize = 8 << 10;
+
+/// A longer line does not wait for its end: the parser takes the parts.
+const CUT_LINE_BYTES: usize = 256;
+
+/// Takes an event, which lies in text or in bytes. It keeps what it makes of it: an event that is returned through
+/// several layers is copied in each of them.
+pub(super) trait Take {
+    /// Takes the next event of `text`, and returns the length of its data.
+    fn take_text(&mut self, parser: &mut Parser, text: &mut &str) -> Result<Option<usize>, Error>;
+
+    /// The same in `bytes`.
+    fn take_bytes(
+        &mut self,
+        parser: &mut Parser,
+        bytes: &mut &[u8],
+    ) -> Result<Option<usize>, Error>;
 }
 
 impl<C: AsRef<[u8]>> Reader<C> {
@@ -22,51 +56,111 @@ impl<C: AsRef<[u8]>> Reader<C> {
         limits.bytes_held_max = event_bytes_max;
         let mut parser = Parser::new(Config { limits, ..Config::default() });
         parser.set_last_event_id(last_event_id);
-        Self { parser, chunk: None, read: 0, last_event_id: None }
+        Self {
+            parser,
+            chunk: None,
+            read: 0,
+            text: String::new(),
+            text_read: 0,
+            text_end: 0,
+            is_short: true,
+        }
     }
 
     /// Takes the next chunk. The one before was read to its end.
     pub(super) fn take(&mut self, chunk: C) {
-        (self.chunk, self.read) = (Some(chunk), 0);
+        let is_rest = |byte: &&u8| **byte & 0xC0 == 0x80;
+        let rest = chunk.as_ref().iter().take(3).take_while(is_rest).count();
+        if rest > 0 {
+            // The last chunk ended inside a character. No line ends in the rest of it, so there is no item. A parser
+            // that fails says so again.
+            self.free_text();
+            _ = self.parser.next(&mut &chunk.as_ref()[..rest]);
+        }
+        (self.chunk, self.read) = (Some(chunk), rest);
     }
 
-    /// The next event of the chunk; `None` at its end.
+    /// Lets `to` take the next event of the chunk. Says whether there was one.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Event>, Error> {
-        self.next_by(owned)
-    }
-
-    /// What `act` makes of the next event of the chunk and of the ID of the one before; `None` at the end of the chunk.
-    #[inline]
-    pub(super) fn next_by<R>(
-        &mut self,
-        act: impl FnOnce(MessageEvent<'_>, &mut Option<Arc<str>>) -> R,
-    ) -> Result<Option<R>, Error> {
-        let Some(chunk) = &self.chunk else { return Ok(None) };
-        let bytes = chunk.as_ref();
-        let mut rest = &bytes[self.read..];
-        while let Some(item) = self.parser.next(&mut rest)? {
-            match item {
-                Item::Event(event) => {
-                    self.read = bytes.len() - rest.len();
-                    return Ok(Some(act(event, &mut self.last_event_id)));
+    pub(super) fn next(&mut self, to: &mut impl Take) -> Result<bool, Error> {
+        loop {
+            if let Some(mut rest) = self.text.get(self.text_read..self.text_end)
+                && !rest.is_empty()
+            {
+                let taken = to.take_text(&mut self.parser, &mut rest)?;
+                self.text_read = self.text_end - rest.len();
+                if let Some(len) = taken {
+                    self.is_short = len <= SHORT_BYTES;
+                    return Ok(true);
                 }
-                // The parser keeps the reconnection time.
-                Item::Retry(_) | Item::Comment(_) => {}
+            }
+            if !self.is_short || !self.copy_stretch() {
+                return self.next_of_bytes(to);
             }
         }
+    }
+
+    /// Copies the next stretch of the chunk as text, behind the cut line of the last one. Says whether there is one.
+    fn copy_stretch(&mut self) -> bool {
+        let Some(chunk) = &self.chunk else { return false };
+        let rest = &chunk.as_ref()[self.read..];
+        let stretch = text_prefix(&rest[..rest.len().min(STRETCH_BYTES)]);
+        if stretch.is_empty() {
+            return false;
+        }
+        self.text.drain(..self.text_end);
+        self.text.push_str(stretch);
+        self.read += stretch.len();
+        let mut last = self.text.bytes().rev().take(CUT_LINE_BYTES);
+        let cut_line = last.position(|byte| matches!(byte, b'\r' | b'\n'));
+        (self.text_read, self.text_end) = (0, self.text.len() - cut_line.unwrap_or(0));
+        true
+    }
+
+    /// Lets `to` take the next event in the chunk itself.
+    fn next_of_bytes(&mut self, to: &mut impl Take) -> Result<bool, Error> {
+        let Some(chunk) = &self.chunk else { return Ok(false) };
+        if self.read == chunk.as_ref().len() {
+            self.chunk = None;
+            return Ok(false);
+        }
+        if !self.text.is_empty() {
+            self.free_text();
+        }
+        let Some(chunk) = &self.chunk else { return Ok(false) };
+        let bytes = chunk.as_ref();
+        let mut rest = &bytes[self.read..];
+        if let Some(len) = to.take_bytes(&mut self.parser, &mut rest)? {
+            self.read = bytes.len() - rest.len();
+            self.is_short = len <= SHORT_BYTES;
+            return Ok(true);
+        }
         self.chunk = None;
-        Ok(None)
+        Ok(false)
     }
 
     /// The parser, for the ends of streams.
-    pub(super) const fn parser(&mut self) -> &mut Parser {
+    pub(super) fn parser(&mut self) -> &mut Parser {
+        self.free_text();
         &mut self.parser
     }
 
     /// Drops what is left of the chunk.
     pub(super) fn drop_chunk(&mut self) {
         self.chunk = None;
+        self.free_text();
+    }
+
+    /// Gives the cut line to the parser and frees the copy: who waits for the next chunk holds no more than is needed.
+    #[inline(never)]
+    pub(super) fn free_text(&mut self) {
+        let text = core::mem::take(&mut self.text);
+        let cut_line = text.get(self.text_end..).unwrap_or_default();
+        if !cut_line.is_empty() {
+            // No line ends in it, so there is no item. A parser that fails says so again.
+            _ = self.parser.next_text(&mut &*cut_line);
+        }
+        (self.text_read, self.text_end) = (0, 0);
     }
 
     pub(super) fn last_event_id(&self) -> &str {
@@ -79,35 +173,119 @@ impl<C: AsRef<[u8]>> Reader<C> {
     }
 }
 
-#[inline]
-pub(super) fn owned(event: MessageEvent<'_>, last_event_id: &mut Option<Arc<str>>) -> Event {
-    let id = event.last_event_id;
-    // Empty strings are not compared. With AVX-512 that is a masked load from their dangling address, which takes a
-    // hundred times as long as another.
-    match last_event_id {
-        None if id.is_empty() => {}
-        Some(known) if !id.is_empty() && **known == *id => {}
-        Some(_) | None => *last_event_id = (!id.is_empty()).then(|| id.into()),
+/// Makes an event that borrows from nothing.
+#[derive(Default)]
+pub(super) struct Own(pub(super) Option<Event>);
+
+impl Own {
+    #[inline]
+    fn take(&mut self, event: MessageEvent<'_, String>) -> usize {
+        let len = event.data.len();
+        self.0 = Some(Event::new(event));
+        len
     }
-    let event_type = (event.event_type != "message").then(|| event.event_type.into());
-    Event { data: event.data.to_owned(), event_type, last_event_id: last_event_id.clone() }
+}
+
+impl Take for Own {
+    #[inline]
+    fn take_text(&mut self, parser: &mut Parser, text: &mut &str) -> Result<Option<usize>, Error> {
+        while let Some(item) = parser.next_text_owned(text)? {
+            match item {
+                Item::Event(event) => return Ok(Some(self.take(event))),
+                // The parser keeps the reconnection time.
+                Item::Retry(_) | Item::Comment(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn take_bytes(
+        &mut self,
+        parser: &mut Parser,
+        bytes: &mut &[u8],
+    ) -> Result<Option<usize>, Error> {
+        while let Some(item) = parser.next_owned(bytes)? {
+            match item {
+                Item::Event(event) => return Ok(Some(self.take(event))),
+                Item::Retry(_) | Item::Comment(_) => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Lets a function look at an event, once, and keeps what it returns.
+pub(super) enum Look<F, R> {
+    Will(F),
+    Has(R),
+    Looks,
+}
+
+impl<F, R> Look<F, R>
+where
+    F: FnOnce(MessageEvent<'_>) -> R,
+{
+    #[inline]
+    fn take(&mut self, event: MessageEvent<'_>) -> usize {
+        let Self::Will(look) = core::mem::replace(self, Self::Looks) else {
+            unreachable!("the poll that finds an event is the last one");
+        };
+        *self = Self::Has(look(event));
+        event.data.len()
+    }
+}
+
+impl<F, R> Take for Look<F, R>
+where
+    F: FnOnce(MessageEvent<'_>) -> R,
+{
+    #[inline]
+    fn take_text(&mut self, parser: &mut Parser, text: &mut &str) -> Result<Option<usize>, Error> {
+        while let Some(item) = parser.next_text(text)? {
+            match item {
+                Item::Event(event) => return Ok(Some(self.take(event))),
+                Item::Retry(_) | Item::Comment(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn take_bytes(
+        &mut self,
+        parser: &mut Parser,
+        bytes: &mut &[u8],
+    ) -> Result<Option<usize>, Error> {
+        while let Some(item) = parser.next(bytes)? {
+            match item {
+                Item::Event(event) => return Ok(Some(self.take(event))),
+                Item::Retry(_) | Item::Comment(_) => {}
+            }
+        }
+        Ok(None)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Events of one ID share it, and the usual type costs nothing.
     #[test]
-    fn what_is_usual_costs_nothing() {
+    fn an_event_says_its_type_and_its_id() {
         let mut reader = Reader::new(1000, "");
-        reader.take("data: a\n\nid: 1\ndata: b\n\ndata: c\n\nevent: x\nid\ndata: d\n\n");
-        let mut next = || reader.next().unwrap().unwrap();
-        let (a, b, c, d) = (next(), next(), next(), next());
-        assert_eq!((a.event_type, a.last_event_id), (None, None));
-        let shared = b.last_event_id.as_ref().zip(c.last_event_id.as_ref());
-        assert!(shared.is_some_and(|(b, c)| Arc::ptr_eq(b, c)));
-        assert_eq!((c.event_type(), c.last_event_id()), ("message", "1"));
-        assert_eq!((d.event_type(), d.last_event_id()), ("x", ""));
+        reader.take(
+            "data: a\n\nid: 1\ndata: b\n\nevent: x\ndata: c\n\nid\ndata: d\n\nevent: x\ndata\n\n",
+        );
+        let mut next = || {
+            let mut own = Own::default();
+            assert!(reader.next(&mut own).unwrap());
+            own.0.unwrap()
+        };
+        for expected in [("message", ""), ("message", "1"), ("x", "1"), ("message", ""), ("x", "")]
+        {
+            let event = next();
+            assert_eq!((event.event_type(), event.last_event_id()), expected);
+        }
     }
 }

@@ -11,7 +11,7 @@ use sockeye_sse::{Action, Input, Limits, MIME_TYPE, Policy, Reconnection};
 use tokio::time::Instant;
 
 use super::event::Event;
-use super::reader::Reader;
+use super::reader::{Own, Reader};
 use crate::timer::Timer;
 use sockeye_endpoint::entropy;
 
@@ -257,9 +257,13 @@ where
     /// Reads on in an open stream. `None`: something came that tells nothing.
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Step<E>> {
         let State::Open(body) = &mut self.state else { return Poll::Ready(None) };
-        match self.reader.next() {
-            Ok(Some(event)) => return Poll::Ready(Some(Ok(SourceEvent::Message(event)))),
-            Ok(None) => {}
+        let mut own = Own::default();
+        match self.reader.next(&mut own) {
+            Ok(_) => {
+                if let Some(event) = own.0 {
+                    return Poll::Ready(Some(Ok(SourceEvent::Message(event))));
+                }
+            }
             Err(_) => return Poll::Ready(Some(Err(self.fail(SourceError::TooLarge)))),
         }
         let why = match body.as_mut().poll_next(cx) {
@@ -271,6 +275,7 @@ where
             Poll::Ready(Some(Err(error))) => Lost::Failed(error),
             Poll::Ready(None) => Lost::Ended,
             Poll::Pending => {
+                self.reader.free_text();
                 ready!(self.poll_silence(self.options.silence_ms, cx));
                 Lost::Silent
             }

@@ -3,14 +3,13 @@
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
-use std::sync::Arc;
+use core::task::{Context, Poll};
 
 use futures_core::Stream;
 use sockeye_sse::{End, Limits, MessageEvent};
 
 use super::event::Event;
-use super::reader::{Reader, owned};
+use super::reader::{Look, Own, Reader, Take};
 
 /// The events of one response body: a [`Stream`] over any stream of byte chunks, such as those of reqwest and hyper.
 ///
@@ -25,6 +24,9 @@ pub struct EventStream<B, C> {
 }
 
 /// Why a stream of events ended early.
+// A whole word: beside a byte, a word of the event in the same place would be stored in parts, and every reader of the
+// event would wait for them.
+#[repr(usize)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamError<E> {
@@ -88,12 +90,14 @@ where
         &mut self,
         look: impl FnOnce(MessageEvent<'_>) -> R,
     ) -> Option<Result<R, StreamError<E>>> {
-        let mut look = Some(look);
-        let mut act = |event: MessageEvent<'_>, _: &mut Option<Arc<str>>| {
-            let look = look.take().expect("the poll that finds an event is the last one");
-            look(event)
-        };
-        poll_fn(|cx| self.poll_by(cx, &mut act)).await
+        let mut look = Look::Will(look);
+        match poll_fn(|cx| self.poll_to(cx, &mut look)).await? {
+            Ok(()) => match look {
+                Look::Has(seen) => Some(Ok(seen)),
+                Look::Will(_) | Look::Looks => unreachable!("an event was taken"),
+            },
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// The last event ID string: what a request for the rest names.
@@ -101,23 +105,35 @@ where
         self.reader.last_event_id()
     }
 
+    #[inline]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, StreamError<E>>>> {
-        self.poll_by(cx, owned)
+        let mut own = Own::default();
+        match self.poll_to(cx, &mut own) {
+            Poll::Ready(Some(Ok(()))) => Poll::Ready(own.0.map(Ok)),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
-    /// What `act` makes of the next event.
-    fn poll_by<R>(
+    /// Lets `to` take the next event.
+    #[inline]
+    fn poll_to(
         &mut self,
         cx: &mut Context<'_>,
-        mut act: impl FnMut(MessageEvent<'_>, &mut Option<Arc<str>>) -> R,
-    ) -> Poll<Option<Result<R, StreamError<E>>>> {
+        to: &mut impl Take,
+    ) -> Poll<Option<Result<(), StreamError<E>>>> {
         while let Some(body) = &mut self.body {
-            match self.reader.next_by(&mut act) {
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                Ok(None) => {}
+            match self.reader.next(to) {
+                Ok(true) => return Poll::Ready(Some(Ok(()))),
+                Ok(false) => {}
                 Err(_) => return Poll::Ready(self.end(StreamError::TooLarge)),
             }
-            match ready!(body.as_mut().poll_next(cx)) {
+            let Poll::Ready(read) = body.as_mut().poll_next(cx) else {
+                self.reader.free_text();
+                return Poll::Pending;
+            };
+            match read {
                 Some(Ok(chunk)) => self.reader.take(chunk),
                 Some(Err(error)) => return Poll::Ready(self.end(StreamError::Body(error))),
                 None if self.reader.parser().finish() == End::Truncated => {
@@ -129,7 +145,7 @@ where
         Poll::Ready(None)
     }
 
-    fn end<R>(&mut self, error: StreamError<E>) -> Option<Result<R, StreamError<E>>> {
+    fn end(&mut self, error: StreamError<E>) -> Option<Result<(), StreamError<E>>> {
         self.body = None;
         Some(Err(error))
     }
