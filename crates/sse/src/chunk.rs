@@ -1,6 +1,6 @@
 //! What a parser reads: bytes, or text.
 
-use crate::decode;
+use crate::utf8;
 
 /// Input of the parser. Text is known to be UTF-8, and its values are not checked again.
 pub(crate) trait Chunk<'b>: Copy {
@@ -37,7 +37,7 @@ impl<'b> Chunk<'b> for &'b [u8] {
 
     #[inline(always)]
     fn text(self, len: usize) -> Option<&'b str> {
-        decode::text_before(self, len)
+        utf8::text_before(self, len)
     }
 
     #[inline(always)]

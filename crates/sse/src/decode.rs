@@ -4,6 +4,7 @@ use alloc::string::String;
 
 use crate::chunk::Chunk;
 use crate::item::Error;
+use crate::utf8::{is_incomplete, split_cut, text};
 
 /// Decodes a value piece by piece, and keeps a cut sequence for the next piece.
 #[derive(Clone, Copy, Debug, Default)]
@@ -118,69 +119,7 @@ impl Decoder {
     }
 }
 
-/// The longest beginning of `bytes` that is text. Shorter than `bytes` if a character is broken, or cut by the end.
-#[must_use]
-pub fn text_prefix(bytes: &[u8]) -> &str {
-    let (whole, _) = split_cut(bytes);
-    text(whole).unwrap_or_else(|| whole.utf8_chunks().next().map_or("", |chunk| chunk.valid()))
-}
-
-/// The bytes as text, if all of them are valid.
-#[cfg(not(feature = "simdutf8"))]
-#[inline]
-pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
-    core::str::from_utf8(bytes).ok()
-}
-
-/// Below 64 bytes the vectors would not be full, and the standard library is as fast.
-#[cfg(feature = "simdutf8")]
-#[inline]
-pub(crate) fn text(bytes: &[u8]) -> Option<&str> {
-    if bytes.len() < 64 {
-        core::str::from_utf8(bytes).ok()
-    } else {
-        simdutf8::basic::from_utf8(bytes).ok()
-    }
-}
-
-/// The first `len` of `bytes` as text: a value whose line ends there.
-#[cfg(not(feature = "simdutf8"))]
-#[inline]
-pub(crate) fn text_before(bytes: &[u8], len: usize) -> Option<&str> {
-    text(bytes.get(..len)?)
-}
-
-/// The same in whole vectors. The bytes behind the value are checked along with it, which costs a
-/// quarter of checking a short value, or the end of a long one, alone. If that check fails (perhaps
-/// for a character that is cut there), the value is checked alone.
-#[cfg(feature = "simdutf8")]
-#[inline]
-pub(crate) fn text_before(bytes: &[u8], len: usize) -> Option<&str> {
-    let vectors = bytes.get(..len.max(1).checked_next_multiple_of(64)?);
-    if let Some(text) = vectors.and_then(|bytes| simdutf8::basic::from_utf8(bytes).ok()) {
-        return text.get(..len);
-    }
-    text(bytes.get(..len)?)
-}
-
 const REPLACEMENT: &str = "\u{FFFD}";
-
-/// Splits off the sequence that the end cuts, if it cuts one.
-fn split_cut(bytes: &[u8]) -> (&[u8], &[u8]) {
-    if bytes.last().is_none_or(u8::is_ascii) {
-        return (bytes, &[]);
-    }
-    (1..=3)
-        .filter_map(|cut_len| bytes.split_at_checked(bytes.len().checked_sub(cut_len)?))
-        .find(|(_, cut)| is_incomplete(cut))
-        .unwrap_or((bytes, &[]))
-}
-
-/// Whether more bytes could complete this to a character.
-fn is_incomplete(sequence: &[u8]) -> bool {
-    core::str::from_utf8(sequence)
-        .is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
-}
 
 /// [sse:limit-while-arriving] The limit is checked before the bytes are held, not at the line end.
 fn append(text: &str, room: &mut usize, out: &mut String) -> Result<(), Error> {

@@ -20,11 +20,12 @@ mod parser;
 pub mod properties;
 mod reconnect;
 mod scan;
+mod utf8;
 
-pub use decode::text_prefix;
 pub use encode::{EncodeError, Event, EventId, EventName, encode_comment};
 pub use item::{Comments, Config, End, Error, Item, Limits, MessageEvent};
 pub use mime::{MIME_TYPE, is_event_stream};
 pub use parser::Parser;
 
 pub use reconnect::{Action, Input, OnBusy, Policy, ReadyState, Reconnection, Response};
+pub use utf8::text_prefix;
