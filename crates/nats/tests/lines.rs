@@ -1,4 +1,4 @@
-//! Servers that say something else than NATS does.
+//! Servers that say something other than what NATS does.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

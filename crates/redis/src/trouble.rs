@@ -84,7 +84,7 @@ pub(crate) fn of_key(
         return of_error(error, server, config);
     }
     let text = format!(
-        "{server} has something else than {wanted} at the key {key:?}: name another key, or remove it"
+        "{server} has something other than {wanted} at the key {key:?}: name another key, or remove it"
     );
     Trouble::new(TroubleKind::Settings, text)
 }
@@ -118,7 +118,7 @@ mod tests {
         );
         let trouble = of_key(&wrong, "h:1", ("jobs", "a list"), &config);
         assert_eq!(trouble.kind, TroubleKind::Settings);
-        let wanted = "h:1 has something else than a list at the key \"jobs\": name another key, or remove it";
+        let wanted = "h:1 has something other than a list at the key \"jobs\": name another key, or remove it";
         assert_eq!(&*trouble.text, wanted);
         let trouble = of_error(&wrong, "h:1", &config);
         assert!(

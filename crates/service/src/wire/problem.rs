@@ -115,7 +115,7 @@ codes! {
     TargetTooLong: "target_too_long", URI_TOO_LONG;
     /// The connection's certificate is not good for the host of the request.
     Misdirected: "misdirected", MISDIRECTED_REQUEST;
-    /// `Expect` wants something else than `100-continue`.
+    /// `Expect` wants something other than `100-continue`.
     UnknownExpectation: "unknown_expectation", EXPECTATION_FAILED;
     /// This resource is a WebSocket, and nothing else.
     UpgradeRequired: "upgrade_required", UPGRADE_REQUIRED;
