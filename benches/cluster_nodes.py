@@ -55,14 +55,16 @@ class Node:
         return connection.getresponse().status
 
     def publish(self, begin, end):
+        """The position of the newest message, as its receipt says."""
         lines = "".join(f'{{"channel":"load","data":"{at:010} {TEXT}"}}\n' for at in range(begin, end))
         self.publisher.request("POST", "/v1/batch", lines)
         answer = self.publisher.getresponse()
         body = answer.read()
         assert answer.status == 200 and b'"error"' not in body, body[:300]
+        return int(re.match(rb"\d+", body.rpartition(b'"seq":')[2])[0])
 
     def last(self):
-        """The number of the newest message that the node would deliver."""
+        """The position of the newest message that the node would deliver."""
         self.reader.request("GET", "/v1/position?channel=load")
         return json.load(self.reader.getresponse())["channels"][0]["last"]
 
@@ -76,28 +78,30 @@ def processor_us(process):
     return (int(fields[11]) + int(fields[12])) * 1_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def share(node, begin, end):
+def share(node, begin, end, positions):
     for at in range(begin, end, BATCH):
-        node.publish(at, min(at + BATCH, end))
+        positions.append(node.publish(at, min(at + BATCH, end)))
 
 
 def publish_to_all(nodes, messages):
-    each = messages // len(nodes)
-    threads = [threading.Thread(target=share, args=(node, at * each, (at + 1) * each)) for at, node in enumerate(nodes)]
+    """How many messages there are, and the position of the newest one. The log has entries of its own between them."""
+    each, positions = messages // len(nodes), []
+    shares = [(node, at * each, (at + 1) * each, positions) for at, node in enumerate(nodes)]
+    threads = [threading.Thread(target=share, args=it) for it in shares]
     for thread in threads:
         thread.start()
-    return threads, each * len(nodes)
+    for thread in threads:
+        thread.join()
+    return each * len(nodes), max(positions)
 
 
 def play(nodes, redis, messages):
     """The rate, and the processor time of a message at each node and at Redis, in microseconds."""
     processes = [node.process for node in nodes] + [redis]
     before, begun = [processor_us(it) for it in processes], time.monotonic()
-    threads, count = publish_to_all(nodes, messages)
-    for thread in threads:
-        thread.join()
+    count, last = publish_to_all(nodes, messages)
     for node in nodes:
-        node.await_last(count)
+        node.await_last(last)
     elapsed = time.monotonic() - begun
     spent = [(processor_us(it) - was) / count for it, was in zip(processes, before)]
     return [count / elapsed, statistics.mean(spent[:-1]), sum(spent[:-1]), spent[-1]]
@@ -115,14 +119,12 @@ def receipts(node):
 
 def lag(nodes, messages):
     """How many messages a second a node reads that was stopped while they were published."""
-    stopped, last = nodes[-1], nodes[0].last()
+    stopped = nodes[-1]
     stopped.process.send_signal(signal.SIGSTOP)
-    threads, count = publish_to_all(nodes[:-1], messages)
-    for thread in threads:
-        thread.join()
+    count, last = publish_to_all(nodes[:-1], messages)
     before, begun = processor_us(stopped.process), time.monotonic()
     stopped.process.send_signal(signal.SIGCONT)
-    stopped.await_last(last + count)
+    stopped.await_last(last)
     elapsed = time.monotonic() - begun
     return [count / elapsed, (processor_us(stopped.process) - before) / count]
 
