@@ -1,7 +1,7 @@
 //! Appends: batches one after the other, some of them on their way at a time, over one connection.
 //!
-//! A server that does not compare the topic has one batch at a time. Behind it waits the question for the topic, so that the
-//! next batch costs no second way there and back.
+//! A server that does not compare the topic has one batch at a time. The request for the topic follows the batch on the same
+//! connection, so the next batch needs no round trip more.
 
 use core::convert::Infallible;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use sockeye_backbone::driver::Job as _;
 use sockeye_backbone::{Event, Rejection, Trouble, TroubleKind};
 use tokio::select;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::batch;
 use crate::begin;
@@ -38,7 +38,7 @@ const ACKS_ALL: i16 = -1;
 /// A batch on its way.
 struct Flight {
     entries: usize,
-    /// The server was asked for the topic behind it.
+    /// The request for the topic follows it.
     asks_topic: bool,
     late: Instant,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Appender<'s, 'c> {
     /// The server knows requests that name the topic by its identifier.
     names_life: bool,
     flights: VecDeque<Flight>,
-    /// The topic that the server told of behind the batch that has just landed. The next batch uses it at once, or asks.
+    /// The topic, as the server told of it behind the batch that has just landed. Only a batch that follows at once may use it.
     told: Option<Option<Life>>,
 }
 
@@ -101,6 +101,7 @@ impl<'s, 'c> Appender<'s, 'c> {
 
     /// Begins the log, unless it has begun.
     async fn begin(&mut self, entry: &Arc<[u8]>) -> Result<(), Trouble> {
+        self.told = None;
         match begin::begin(&mut self.link, self.shared).await? {
             Some(life) => self.produce(life, core::slice::from_ref(entry)).await,
             None => {
@@ -172,7 +173,7 @@ impl<'s, 'c> Appender<'s, 'c> {
             .with_timeout_ms(i32::try_from(patience.as_millis()).unwrap_or(i32::MAX))
             .with_topic_data(vec![topic.with_partition_data(vec![partition])]);
         link.send_version(&request, version).await?;
-        // The next batch can follow the answer at once then.
+        // The next batch can follow the answer then.
         let asks_topic = !self.compares(life) && self.shared.tasks.queues.has_jobs();
         if asks_topic {
             Cluster::send(&mut self.link).await?;
@@ -187,10 +188,9 @@ impl<'s, 'c> Appender<'s, 'c> {
     /// Takes the answer to the oldest batch on its way.
     async fn land(&mut self, answer: &PartitionProduceResponse) -> Result<(), Trouble> {
         let Some(flight) = self.flights.pop_front() else { return Ok(()) };
-        let told = match flight.asks_topic {
-            true => Some(self.receive_topic(flight.late).await),
-            false => None,
-        };
+        if flight.asks_topic {
+            self.told = Some(self.receive_topic().await?);
+        }
         if let Some(code) = answer.error_code.err() {
             return self.fail(code).await;
         }
@@ -205,13 +205,13 @@ impl<'s, 'c> Appender<'s, 'c> {
         if self.shared.life().is_none() {
             self.shared.tasks.has_begun.notify_one();
         }
-        self.told = told.transpose()?;
         Ok(())
     }
 
-    /// Takes the answer to the question for the topic.
-    async fn receive_topic(&mut self, late: Instant) -> Result<Option<Life>, Trouble> {
-        let told = timeout_at(late, Cluster::receive(&mut self.link)).await;
+    /// Takes the answer to the request for the topic.
+    async fn receive_topic(&mut self) -> Result<Option<Life>, Trouble> {
+        let patience = self.link.place.config.patience();
+        let told = timeout(patience, Cluster::receive(&mut self.link)).await;
         let told = told.map_err(|_| self.link.place.late())??;
         Ok(told.topic.map(|topic| topic.life))
     }

@@ -1,4 +1,5 @@
-//! The compressions of batches. None gives more bytes than it may, and memory grows with the bytes that come out.
+//! The compressions of batches. None gives more bytes than it may. Memory grows with the bytes that come out, and with what a
+//! decoder has at once: lz4 three blocks of at most 4 MiB each, zstd a window.
 
 use std::io::{self, Read};
 
@@ -110,7 +111,7 @@ fn snappy_block(block: &[u8], bytes_max: usize, out: &mut Vec<u8>) -> Result<(),
     made.map(drop).map_err(|_| Fault::Broken)
 }
 
-/// A frame. Its decoder has room for three blocks, which are 4 MiB at the most.
+/// A frame. Its decoder has room for three blocks of at most 4 MiB each.
 fn lz4(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, Fault> {
     let mut packed = Packed { rest: packed, is_cut: false };
     let out = read(&mut FrameDecoder::new(&mut packed), bytes_max)?;

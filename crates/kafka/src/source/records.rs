@@ -15,6 +15,9 @@ const HEADERS_MAX: usize = 1_000;
 const MESSAGE_BYTES: usize = 256;
 const FIELD_BYTES: usize = 64;
 
+/// What the unpacking of a batch costs of the room, however little it holds: a decoder has buffers of some MiB.
+const UNPACK_BYTES: usize = 16 * 1024;
+
 /// Why records can never be read.
 const TOO_LARGE: &str = "its compressed batch holds more bytes than a source unpacks: have its producer send smaller batches";
 const NO_RECORDS: &str = "its batch cannot be unpacked, or its records cannot be read: its producer does not write what Kafka's format asks for";
@@ -84,7 +87,7 @@ impl From<Malformed> for Unreadable {
 }
 
 /// Reads batches while there is room: what is found from an offset on, and the offset behind all that was read. The last batch
-/// may be cut off.
+/// may be cut off. One that is unreadable ends the reading, and is an error only if nothing was read before it.
 pub(super) fn read(
     mut bytes: &[u8],
     from: i64,
@@ -97,7 +100,11 @@ pub(super) fn read(
     while bounds.room > 0
         && let Some((batch, rest)) = split(bytes)?
     {
-        next = next.max(read_one(batch, from, &mut transactions, bounds, found)?);
+        match read_one(batch, from, &mut transactions, bounds, found) {
+            Ok(end) => next = next.max(end),
+            Err(_) if next > from => break,
+            Err(why) => return Err(why),
+        }
         bytes = rest;
     }
     Ok(next)
@@ -114,6 +121,10 @@ fn read_one(
     if field(batch, 16)? != [2] {
         return Err(Unreadable::Old);
     }
+    let packed = batch.get(BATCH_BYTES..).ok_or(Malformed)?;
+    if crc32c::crc32c(&batch[CHECKED..]) != u32::from_be_bytes(field(batch, CHECKED - 4)?) {
+        return Err(Unreadable::Checksum);
+    }
     let base = i64::from_be_bytes(field(batch, 0)?);
     let attributes = i16::from_be_bytes(field(batch, 21)?);
     let delta = i32::from_be_bytes(field(batch, 23)?);
@@ -126,23 +137,30 @@ fn read_one(
     if !is_control && (last < from || is_taken_back) {
         return Ok(end);
     }
-    let packed = batch.get(BATCH_BYTES..).ok_or(Malformed)?;
-    if crc32c::crc32c(&batch[CHECKED..]) != u32::from_be_bytes(field(batch, CHECKED - 4)?) {
-        return Err(Unreadable::Checksum);
+    if attributes & COMPRESSION != 0 {
+        bounds.room = bounds.room.saturating_sub(UNPACK_BYTES);
     }
     let mut next = base.max(from);
     let records = match unpack(packed, attributes & COMPRESSION, bounds.batch_bytes_max) {
         Ok(records) => records,
+        Err(_) if is_control => return Err(Unreadable::Malformed),
         Err(flaw) => {
+            bounds.room = bounds.room.saturating_sub(MESSAGE_BYTES);
             found(Found::Flaw(next, flaw));
             return Ok(end);
         }
     };
     let mut records = Reader(&records);
     for _ in 0..i32::from_be_bytes(field(batch, 57)?) {
-        let Ok(record) = record(&mut records, base) else {
-            found(Found::Flaw(next, NO_RECORDS));
-            return Ok(end);
+        let record = match record(&mut records, base) {
+            Ok(record) => record,
+            // Who passes over the end of a transaction takes the next ones of its producer for taken back.
+            Err(Malformed) if is_control => return Err(Unreadable::Malformed),
+            Err(Malformed) => {
+                bounds.room = bounds.room.saturating_sub(MESSAGE_BYTES);
+                found(Found::Flaw(next, NO_RECORDS));
+                return Ok(end);
+            }
         };
         if is_control {
             transactions.end(producer, record.key.unwrap_or_default());

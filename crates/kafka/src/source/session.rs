@@ -226,6 +226,9 @@ impl Session {
             broker.run(&config.kafka, send).await?;
             asked.push(at);
         }
+        // The first answers may take all the room, so another one is the first in each round.
+        let turn = self.first.checked_rem(asked.len()).unwrap_or_default();
+        asked.rotate_left(turn);
         let late = wait + config.kafka.patience();
         for at in asked {
             let broker = &mut self.layout.brokers[at];
@@ -292,6 +295,10 @@ impl Session {
             }
         });
         self.room = bounds.room;
+        // What was read of other partitions is published first. The next round meets this batch again.
+        if next.is_err() && !self.waiting.is_empty() {
+            return Ok(());
+        }
         let broker = self.layout.brokers[partition.leader].place(&config.kafka);
         let next = next.map_err(|why| match why {
             Unreadable::Malformed => broker.strange("the records are none"),

@@ -204,6 +204,37 @@ fn what_can_never_be_read_is_a_flaw_and_what_may_be_is_told() {
     assert_eq!(old, Err(Unreadable::Old));
 }
 
+#[test]
+fn a_damaged_batch_is_told_once_all_before_it_is_read() {
+    let (transactional, end) = (IS_TRANSACTIONAL, IS_TRANSACTIONAL | IS_CONTROL);
+    let mut damaged = batch(1, 5, 0, &plain(&[b"b"]));
+    // Were it part of a transaction that was taken back, it would be passed over.
+    damaged[22] ^= u8::try_from(transactional).expect("a low bit");
+    // The key of a control record that is longer than its batch.
+    let mut control = batch(1, 5, end, &[(Some(&[0, 0, 0, 0]), None)]);
+    control[BATCH_BYTES + 4] = 100;
+    for (bad, why) in [(damaged, Unreadable::Checksum), (sealed(control), Unreadable::Malformed)] {
+        let bytes = [batch(0, -1, 0, &plain(&[b"a"])), bad, batch(2, -1, 0, &plain(&[b"c"]))];
+        let bytes = bytes.concat();
+        assert_eq!(values(&bytes, 0, &[(5, 0)]), (vec![(0, "a".into())], 1));
+        let again = read(&bytes, 1, &[(5, 0)], &mut WIDE.clone(), &mut |it| panic!("{it:?}"));
+        assert_eq!(again, Err(why));
+    }
+}
+
+#[test]
+fn a_compressed_batch_takes_room_however_little_it_holds() {
+    let [.., (_, bytes)] = GOLDEN;
+    // Three records, five times.
+    let bytes = bytes.repeat(5);
+    let mut bounds = Bounds { room: 3 * UNPACK_BYTES + 10 * MESSAGE_BYTES + 1_000, ..WIDE };
+    let mut batches = 0;
+    let _ = read(&bytes, 0, &[], &mut bounds, &mut |found| {
+        batches += usize::from(matches!(found, Found::Record(Record { offset: 0, .. })));
+    });
+    assert_eq!((batches, bounds.room), (3, 0));
+}
+
 /// Bytes that are none cost no panic, with and without a checksum that fits.
 #[test]
 fn damaged_batches_give_no_more_than_they_have() {
