@@ -45,7 +45,7 @@ pub enum Error {
     InterimResponses,
     /// HTTP/2 failed, with the connection or one stream of it.
     Http2(Http2Error),
-    /// The server answered with something else than what was asked for; the whole answer is here.
+    /// The server answered with something other than what was asked for; the whole answer is here.
     Refused(Box<Refusal>),
     /// The answer to a WebSocket's handshake does not fit it.
     Handshake(VerifyError),

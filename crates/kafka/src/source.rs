@@ -74,7 +74,8 @@ impl KafkaSource {
         Ok((runtime, session))
     }
 
-    /// Runs a step of the session. After a trouble there is none. A step may go on for so long after the source is to end.
+    /// Runs a step of the session. After a trouble of the step there is no session. `grace` is how long the step may go on once
+    /// the source is to end.
     fn on_session<T>(
         &mut self,
         grace: Duration,

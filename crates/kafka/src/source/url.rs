@@ -28,7 +28,7 @@ pub struct KafkaSourceConfig {
     pub(super) null: Box<str>,
     /// The bytes that a compressed batch may unpack to.
     pub(super) batch_bytes_max: usize,
-    /// Ends what waits while the source is opened.
+    /// Ends what waits.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
@@ -123,7 +123,8 @@ impl KafkaSourceConfig {
         self
     }
 
-    /// Ends the opening of the source, which may wait for the other members of the group, once this is set.
+    /// Ends the waits of the source once this is set: that for the other members of the group at once, and every other request
+    /// after a second.
     #[must_use]
     pub fn with_stop(mut self, is_stopping: Arc<AtomicBool>) -> Self {
         self.is_stopping = is_stopping;

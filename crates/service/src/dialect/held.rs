@@ -308,7 +308,7 @@ impl Service {
         }
     }
 
-    /// Answers a request, or has it wait for something else than its turn.
+    /// Answers a request, or has it wait for something other than its turn.
     fn answer_held(&mut self, id: u64, context: &mut Context<'_>) {
         let Some(mut request) = self.held.by_id.remove(&id) else { return };
         self.leave_queue(&request);
