@@ -118,13 +118,7 @@ fn read_one(
     bounds: &mut Bounds,
     found: &mut dyn FnMut(Found<'_>),
 ) -> Result<i64, Unreadable> {
-    if field(batch, 16)? != [2] {
-        return Err(Unreadable::Old);
-    }
-    let packed = batch.get(BATCH_BYTES..).ok_or(Malformed)?;
-    if crc32c::crc32c(&batch[CHECKED..]) != u32::from_be_bytes(field(batch, CHECKED - 4)?) {
-        return Err(Unreadable::Checksum);
-    }
+    let packed = checked(batch)?;
     let base = i64::from_be_bytes(field(batch, 0)?);
     let attributes = i16::from_be_bytes(field(batch, 21)?);
     let delta = i32::from_be_bytes(field(batch, 23)?);
@@ -174,6 +168,18 @@ fn read_one(
         }
     }
     Ok(end)
+}
+
+/// What is behind the head of a batch, if its form is known and its checksum is that of its bytes.
+fn checked(batch: &[u8]) -> Result<&[u8], Unreadable> {
+    if field(batch, 16)? != [2] {
+        return Err(Unreadable::Old);
+    }
+    let packed = batch.get(BATCH_BYTES..).ok_or(Malformed)?;
+    if crc32c::crc32c(&batch[CHECKED..]) != u32::from_be_bytes(field(batch, CHECKED - 4)?) {
+        return Err(Unreadable::Checksum);
+    }
+    Ok(packed)
 }
 
 /// The records of a batch; or why there are none.
