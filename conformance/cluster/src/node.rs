@@ -214,6 +214,11 @@ impl Node {
         self.applied.push(text.to_owned());
     }
 
+    /// Whether offers were dropped, and wait to be offered again.
+    pub(crate) const fn has_dropped(&self) -> bool {
+        self.has_dropped
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.state, Some(State::Up(_)))
     }

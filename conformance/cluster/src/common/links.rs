@@ -164,7 +164,11 @@ fn ends_under_load<S: Tested>() {
     let (mut told, late) = (0, Instant::now() + WAIT_MAX);
     while told < 6 {
         assert!(Instant::now() < late, "the ends were told {told} times only");
-        writer.offer(200);
+        // Offers behind a dropped one wait, and would be without number.
+        match writer.has_dropped() {
+            true => writer.pass(),
+            false => writer.offer(200),
+        }
         writer.take();
         reader.take();
         told += usize::from(reader.ends.take().is_some());
