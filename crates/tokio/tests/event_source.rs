@@ -207,3 +207,21 @@ fn no_event_is_lost_or_doubled() {
         });
     }
 }
+
+/// The same ID would bring the line again: a source does not ask for it.
+#[test]
+fn a_cut_line_that_is_too_large_ends_a_source() {
+    run(async {
+        for chunks in
+            [&["data: a\n\ndata: 0123456789"][..], &["data: a\n\ndata: 0123456789", "reset"]]
+        {
+            let (connect, _) = client([stream(chunks)]);
+            let mut options = EventSourceOptions::default();
+            options.event_bytes_max = 8;
+            let mut source = EventSource::new(connect, options);
+            assert_eq!(source.next_message().await.unwrap().unwrap().data, "a");
+            assert_eq!(source.next_message().await, Some(Err(SourceError::TooLarge)));
+            assert_eq!(source.next_message().await, None);
+        }
+    });
+}

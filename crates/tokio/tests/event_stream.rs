@@ -19,15 +19,21 @@ pub(crate) struct Chunks<E> {
     chunks: VecDeque<Result<Vec<u8>, E>>,
     /// Chunks that come without a wait, and those of them that are left.
     at_once: (u8, u8),
+    is_endless: bool,
 }
 
 impl<E> Chunks<E> {
     pub(crate) fn new(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
-        Self { chunks: chunks.into_iter().collect(), at_once: (1, 0) }
+        Self { chunks: chunks.into_iter().collect(), at_once: (1, 0), is_endless: false }
+    }
+
+    /// Its reader waits for ever behind the last chunk.
+    fn without_end(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
+        Self { is_endless: true, ..Self::new(chunks) }
     }
 
     fn in_threes(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
-        Self { chunks: chunks.into_iter().collect(), at_once: (3, 0) }
+        Self { at_once: (3, 0), ..Self::new(chunks) }
     }
 }
 
@@ -35,6 +41,9 @@ impl<E: Unpin> Stream for Chunks<E> {
     type Item = Result<Vec<u8>, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_endless && self.chunks.is_empty() {
+            return Poll::Pending;
+        }
         let (all, left) = self.at_once;
         if left > 0 {
             self.at_once.1 -= 1;
@@ -202,5 +211,26 @@ data: ha"
         let mut stream = EventStream::with_limit(Chunks::new([long]), 50);
         assert_eq!(stream.next_event().await, Some(Err(StreamError::TooLarge)));
         assert_eq!(stream.next_event().await, None);
+    });
+}
+
+/// A line that waits for its end is too large as soon as it is, also if its end never comes.
+#[test]
+fn a_cut_line_that_is_too_large_is_told_before_the_end() {
+    let whole: &[&[u8]] = &[b"data: a\n\ndata: 0123456789"];
+    // The rest of a character is all that the last chunk has.
+    let character: &[&[u8]] = &[b"data: a\n\ndata: 123456\xE2", b"\x82\xAC"];
+    run(async {
+        for chunks in [whole, character] {
+            let chunks = || chunks.iter().map(|chunk| Ok::<_, Infallible>(chunk.to_vec()));
+            // With the end at once, and where nothing more ever comes.
+            let bodies = [Chunks::in_threes(chunks()), Chunks::without_end(chunks())];
+            for body in bodies {
+                let mut stream = EventStream::with_limit(body, 8);
+                assert_eq!(stream.next_event().await.unwrap().unwrap().data, "a");
+                assert_eq!(stream.next_event().await, Some(Err(StreamError::TooLarge)));
+                assert_eq!(stream.next_event().await, None);
+            }
+        }
     });
 }

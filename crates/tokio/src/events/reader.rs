@@ -1,6 +1,6 @@
 //! The parser over chunks that somebody else owns.
 
-use sockeye_sse::{Config, Error, Item, Limits, MessageEvent, Parser, text_prefix};
+use sockeye_sse::{Config, End, Error, Item, Limits, MessageEvent, Parser, text_prefix};
 
 use super::event::Event;
 
@@ -68,16 +68,16 @@ impl<C: AsRef<[u8]>> Reader<C> {
     }
 
     /// Takes the next chunk. The one before was read to its end.
-    pub(super) fn take(&mut self, chunk: C) {
+    pub(super) fn take(&mut self, chunk: C) -> Result<(), Error> {
         let is_rest = |byte: &&u8| **byte & 0xC0 == 0x80;
         let rest = chunk.as_ref().iter().take(3).take_while(is_rest).count();
         if rest > 0 {
-            // The last chunk ended inside a character. No line ends in the rest of it, so there is no item. A parser
-            // that fails says so again.
-            self.free_text();
-            _ = self.parser.next(&mut &chunk.as_ref()[..rest]);
+            // The last chunk ended inside a character. No line ends in the rest of it, so there is no item.
+            self.free_text()?;
+            self.parser.next(&mut &chunk.as_ref()[..rest])?;
         }
         (self.chunk, self.read) = (Some(chunk), rest);
+        Ok(())
     }
 
     /// Lets `to` take the next event of the chunk. Says whether there was one.
@@ -125,7 +125,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
             return Ok(false);
         }
         if !self.text.is_empty() {
-            self.free_text();
+            self.free_text()?;
         }
         let Some(chunk) = &self.chunk else { return Ok(false) };
         let bytes = chunk.as_ref();
@@ -139,28 +139,25 @@ impl<C: AsRef<[u8]>> Reader<C> {
         Ok(false)
     }
 
-    /// The parser, for the ends of streams.
-    pub(super) fn parser(&mut self) -> &mut Parser {
-        self.free_text();
-        &mut self.parser
-    }
-
-    /// Drops what is left of the chunk.
-    pub(super) fn drop_chunk(&mut self) {
+    /// Ends a body, with what is left of its chunk.
+    pub(super) fn finish(&mut self) -> Result<End, Error> {
         self.chunk = None;
-        self.free_text();
+        let freed = self.free_text();
+        let end = self.parser.finish();
+        freed.map(|()| end)
     }
 
     /// Gives the cut line to the parser and frees the copy: who waits for the next chunk holds no more than is needed.
     #[inline(never)]
-    pub(super) fn free_text(&mut self) {
+    pub(super) fn free_text(&mut self) -> Result<(), Error> {
         let text = core::mem::take(&mut self.text);
         let cut_line = text.get(self.text_end..).unwrap_or_default();
-        if !cut_line.is_empty() {
-            // No line ends in it, so there is no item. A parser that fails says so again.
-            _ = self.parser.next_text(&mut &*cut_line);
-        }
         (self.text_read, self.text_end) = (0, 0);
+        if !cut_line.is_empty() {
+            // No line ends in it, so there is no item.
+            self.parser.next_text(&mut &*cut_line)?;
+        }
+        Ok(())
     }
 
     pub(super) fn last_event_id(&self) -> &str {
@@ -274,9 +271,9 @@ mod tests {
     #[test]
     fn an_event_says_its_type_and_its_id() {
         let mut reader = Reader::new(1000, "");
-        reader.take(
-            "data: a\n\nid: 1\ndata: b\n\nevent: x\ndata: c\n\nid\ndata: d\n\nevent: x\ndata\n\n",
-        );
+        let events =
+            "data: a\n\nid: 1\ndata: b\n\nevent: x\ndata: c\n\nid\ndata: d\n\nevent: x\ndata\n\n";
+        reader.take(events).unwrap();
         let mut next = || {
             let mut own = Own::default();
             assert!(reader.next(&mut own).unwrap());

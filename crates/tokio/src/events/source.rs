@@ -269,17 +269,24 @@ where
         let why = match body.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 self.heard = Instant::now();
-                self.reader.take(chunk);
-                return Poll::Ready(None);
+                let taken = self.reader.take(chunk);
+                let failed = taken.is_err().then(|| Err(self.fail(SourceError::TooLarge)));
+                return Poll::Ready(failed);
             }
             Poll::Ready(Some(Err(error))) => Lost::Failed(error),
             Poll::Ready(None) => Lost::Ended,
             Poll::Pending => {
-                self.reader.free_text();
+                if self.reader.free_text().is_err() {
+                    return Poll::Ready(Some(Err(self.fail(SourceError::TooLarge))));
+                }
                 ready!(self.poll_silence(self.options.silence_ms, cx));
                 Lost::Silent
             }
         };
+        // [html:9.2.6-eof-discards] But a line that is too large would come again.
+        if self.reader.finish().is_err() {
+            return Poll::Ready(Some(Err(self.fail(SourceError::TooLarge))));
+        }
         Poll::Ready(Some(self.lose(why)))
     }
 
@@ -341,9 +348,6 @@ where
     }
 
     fn wait(&mut self, why: Lost<E>, wait_ms: u64) -> Result<SourceEvent<E>, SourceError> {
-        // [html:9.2.6-eof-discards]
-        self.reader.parser().finish();
-        self.reader.drop_chunk();
         let until = Instant::now() + Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
         self.state = State::Waiting { until };
         Ok(SourceEvent::Lost { why, wait_ms })
@@ -351,7 +355,8 @@ where
 
     fn fail(&mut self, error: SourceError) -> SourceError {
         self.reconnection.handle(Input::Close);
-        self.reader.drop_chunk();
+        // It has failed already.
+        _ = self.reader.finish();
         self.state = State::Over;
         error
     }

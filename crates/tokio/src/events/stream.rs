@@ -129,20 +129,34 @@ where
                 Ok(false) => {}
                 Err(_) => return Poll::Ready(self.end(StreamError::TooLarge)),
             }
-            let Poll::Ready(read) = body.as_mut().poll_next(cx) else {
-                self.reader.free_text();
-                return Poll::Pending;
-            };
-            match read {
-                Some(Ok(chunk)) => self.reader.take(chunk),
-                Some(Err(error)) => return Poll::Ready(self.end(StreamError::Body(error))),
-                None if self.reader.parser().finish() == End::Truncated => {
-                    return Poll::Ready(self.end(StreamError::Truncated));
+            let taken = match body.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => self.reader.take(chunk),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(self.end(StreamError::Body(error)));
                 }
-                None => self.body = None,
+                Poll::Ready(None) => return Poll::Ready(self.finish()),
+                Poll::Pending => match self.reader.free_text() {
+                    Ok(()) => return Poll::Pending,
+                    Err(error) => Err(error),
+                },
+            };
+            if taken.is_err() {
+                return Poll::Ready(self.end(StreamError::TooLarge));
             }
         }
         Poll::Ready(None)
+    }
+
+    /// The body has ended. The line that its end cut may be the one that is too large.
+    fn finish(&mut self) -> Option<Result<(), StreamError<E>>> {
+        match self.reader.finish() {
+            Ok(End::Truncated) => self.end(StreamError::Truncated),
+            Ok(_) => {
+                self.body = None;
+                None
+            }
+            Err(_) => self.end(StreamError::TooLarge),
+        }
     }
 
     fn end(&mut self, error: StreamError<E>) -> Option<Result<(), StreamError<E>>> {
