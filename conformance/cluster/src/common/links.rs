@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -236,6 +236,12 @@ fn stranger<S: Tested>() {
     thread::spawn(move || {
         for mut client in listener.incoming().map_while(Result::ok) {
             let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = client.shutdown(Shutdown::Write);
+            // A socket that is closed before it was read to its end resets the connection, and with it the answer.
+            thread::spawn(move || {
+                let _ = client.set_read_timeout(Some(WAIT_MAX));
+                let _ = std::io::copy(&mut client, &mut std::io::sink());
+            });
         }
     });
     let mut node = reading::<S>("a", &S::url_of(&[&format!("127.0.0.1:{port}")]));
