@@ -12,13 +12,13 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 /// The bytes that gzip gives at a time.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// What the parameter of zlib is for gzip with the largest window.
+/// The parameter of zlib for gzip with the largest window.
 const GZIP_WINDOW_BITS: u8 = 16 + 15;
 
-/// What snappy makes of a byte at the most: a copy of 64 bytes is written in three.
+/// The most bytes that snappy makes of one: it writes a copy of 64 bytes in three.
 const SNAPPY_RATIO_MAX: usize = 22;
 
-/// What a stream of snappy begins with in the framing of snappy-java ("xerial"): these bytes, and two versions.
+/// The head of a stream of snappy in the framing of snappy-java ("xerial"): these bytes, and two versions.
 const XERIAL: &[u8] = b"\x82SNAPPY\0";
 const XERIAL_BYTES: usize = 16;
 

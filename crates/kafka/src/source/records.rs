@@ -11,11 +11,11 @@ const CHECKED: usize = 21;
 /// The headers of a record that are read. Those behind them are not.
 const HEADERS_MAX: usize = 1_000;
 
-/// What a message takes besides its bytes, and each of its fields.
+/// The cost of a message besides its bytes, and of each of its fields.
 const MESSAGE_BYTES: usize = 256;
 const FIELD_BYTES: usize = 64;
 
-/// What the unpacking of a batch costs of the room, however little it holds: a decoder has buffers of some MiB.
+/// The cost of unpacking a batch, however little it holds: a decoder has buffers of some MiB.
 const UNPACK_BYTES: usize = 16 * 1024;
 
 /// Why records can never be read.
@@ -52,7 +52,7 @@ impl Record<'_> {
 /// A transaction that was taken back: its producer, and its first offset.
 pub(super) type Aborted = (i64, i64);
 
-/// What reading finds.
+/// A part of what reading finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found<'b> {
     Record(Record<'b>),
@@ -65,7 +65,7 @@ pub(super) enum Found<'b> {
 pub(super) struct Bounds {
     /// The bytes of the records of one compressed batch.
     pub(super) batch_bytes_max: usize,
-    /// What messages may still cost. A record may exceed it, and is then the last one.
+    /// The cost that is left to messages. A record may exceed it, and is then the last one.
     pub(super) room: usize,
 }
 
@@ -137,24 +137,16 @@ fn read_one(
     let mut next = base.max(from);
     let records = match unpack(packed, attributes & COMPRESSION, bounds.batch_bytes_max) {
         Ok(records) => records,
-        Err(_) if is_control => return Err(Unreadable::Malformed),
-        Err(flaw) => {
-            bounds.room = bounds.room.saturating_sub(MESSAGE_BYTES);
-            found(Found::Flaw(next, flaw));
+        Err(why) => {
+            flaw(is_control, next, why, bounds, found)?;
             return Ok(end);
         }
     };
     let mut records = Reader(&records);
     for _ in 0..i32::from_be_bytes(field(batch, 57)?) {
-        let record = match record(&mut records, base) {
-            Ok(record) => record,
-            // Who passes over the end of a transaction takes the next ones of its producer for taken back.
-            Err(Malformed) if is_control => return Err(Unreadable::Malformed),
-            Err(Malformed) => {
-                bounds.room = bounds.room.saturating_sub(MESSAGE_BYTES);
-                found(Found::Flaw(next, NO_RECORDS));
-                return Ok(end);
-            }
+        let Ok(record) = record(&mut records, base) else {
+            flaw(is_control, next, NO_RECORDS, bounds, found)?;
+            return Ok(end);
         };
         if is_control {
             transactions.end(producer, record.key.unwrap_or_default());
@@ -170,7 +162,24 @@ fn read_one(
     Ok(end)
 }
 
-/// What is behind the head of a batch, if its form is known and its checksum is that of its bytes.
+/// Tells that the rest of a batch can never be read. A control batch is no flaw, but an error: it ends a transaction, and
+/// without that end the next transactions of its producer would be passed over.
+fn flaw(
+    is_control: bool,
+    next: i64,
+    why: &'static str,
+    bounds: &mut Bounds,
+    found: &mut dyn FnMut(Found<'_>),
+) -> Result<(), Unreadable> {
+    if is_control {
+        return Err(Unreadable::Malformed);
+    }
+    bounds.room = bounds.room.saturating_sub(MESSAGE_BYTES);
+    found(Found::Flaw(next, why));
+    Ok(())
+}
+
+/// The bytes behind the head of a batch, if its form is known and its checksum is that of its bytes.
 fn checked(batch: &[u8]) -> Result<&[u8], Unreadable> {
     if field(batch, 16)? != [2] {
         return Err(Unreadable::Old);

@@ -27,7 +27,7 @@ const WAIT_MIN: Duration = Duration::from_millis(20);
 const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
 const PARTITION_BYTES: i32 = 1024 * 1024;
 
-/// What messages of the answers to one round of requests may cost. The rest is asked for again.
+/// The cost of the messages of one round of requests, at the most. The rest is asked for again.
 const ROUND_BYTES: usize = 16 * 1024 * 1024;
 
 /// Only records of transactions that have ended.
@@ -48,7 +48,7 @@ pub(super) struct Session {
     waiting: VecDeque<Message>,
     /// Their bytes.
     bytes: usize,
-    /// What may still be read in this round.
+    /// The cost that is left to this round.
     room: usize,
     /// The partition that is read first next time.
     first: usize,
@@ -295,7 +295,7 @@ impl Session {
             }
         });
         self.room = bounds.room;
-        // What was read of other partitions is published first. The next round meets this batch again.
+        // Messages that were read before are published first. The next round meets this batch again.
         if next.is_err() && !self.waiting.is_empty() {
             return Ok(());
         }

@@ -167,7 +167,7 @@ fn bombs_are_refused() {
     assert_eq!(Codec::Snappy.unpack(&lie, bytes_max), Err(Fault::Broken));
 }
 
-/// What each frame of zstd begins with.
+/// The first bytes of each frame of zstd.
 const ZSTD: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
 /// A frame of zstd with a window, and many blocks of 128 KiB, each a byte that is repeated.

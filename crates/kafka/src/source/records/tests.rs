@@ -60,7 +60,7 @@ fn sealed(mut batch: Vec<u8>) -> Vec<u8> {
 /// Bounds that no test reaches by accident.
 const WIDE: Bounds = Bounds { batch_bytes_max: 1 << 20, room: 1 << 20 };
 
-/// What is found, with its offset: the value of a record, or why there is none.
+/// All that is found, with its offset: the value of a record, or why there is none.
 fn all(
     bytes: &[u8],
     from: i64,
