@@ -164,7 +164,7 @@ fn decompress_privately(bits: u8, len: usize) -> impl FnMut(u64) {
 }
 
 fn engine(level: Level) -> Engine {
-    Engine::new(EngineConfig { level, message_bytes_min: 0 })
+    Engine::new(EngineConfig { level, message_bytes_min: 0, ..EngineConfig::default() })
 }
 
 fn private_deflate(bits: u8) -> Deflate {

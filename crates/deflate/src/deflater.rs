@@ -1,4 +1,4 @@
-//! The deflaters that all connections of a loop share, one for each window size in use.
+//! One DEFLATE stream that compresses messages, for whichever session it is primed.
 
 use alloc::vec::Vec;
 
@@ -21,9 +21,6 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 pub(crate) struct Deflater {
     stream: Deflate,
     config: DeflateConfig,
-    /// Names the session and the message at whose end the stream is, if the session can continue from
-    /// there.
-    ticket: Option<u64>,
 }
 
 impl Deflater {
@@ -32,21 +29,11 @@ impl Deflater {
             window_bits: i32::from(bits.to_u8().max(ENCODER_BITS_MIN)).saturating_neg(),
             ..DeflateConfig::new(i32::from(level))
         };
-        Self { stream: Deflate::new_with_config(config), config, ticket: None }
-    }
-
-    /// Takes the ticket. The session that holds it can continue where it was issued.
-    pub(crate) const fn take_ticket(&mut self) -> Option<u64> {
-        self.ticket.take()
-    }
-
-    pub(crate) const fn issue_ticket(&mut self, ticket: u64) {
-        self.ticket = Some(ticket);
+        Self { stream: Deflate::new_with_config(config), config }
     }
 
     /// Forgets everything.
     pub(crate) fn reset(&mut self) {
-        self.ticket = None;
         self.stream.reset();
     }
 

@@ -9,7 +9,7 @@ use sockeye_websocket::CodecError;
 use zlib_rs::Inflate;
 
 use crate::WindowBits;
-use crate::deflater::Deflater;
+use crate::deflaters::{Deflaters, Place};
 use crate::inflater;
 use crate::window::{Takeover, Window};
 
@@ -50,36 +50,37 @@ pub struct EngineConfig {
     pub level: Level,
     /// Shorter messages are not compressed, in bytes.
     pub message_bytes_min: usize,
+    /// The sessions that may have a deflater of their own, of up to 380 KB each: those that send one message after another,
+    /// in turn with others. To go on with it costs less than to give the shared one the session's last messages.
+    pub own_deflaters_max: u16,
 }
 
 impl Default for EngineConfig {
-    /// The fastest level, for messages from 256 bytes. The README has the measurements.
+    /// The fastest level, for messages from 256 bytes, and shared deflaters alone. The README has the measurements.
     fn default() -> Self {
-        Self { level: Level::FASTEST, message_bytes_min: 256 }
+        Self { level: Level::FASTEST, message_bytes_min: 256, own_deflaters_max: 0 }
     }
 }
 
-/// The inflater and the deflaters that all connections of one loop share.
+/// The inflater and the deflaters of all connections of one loop.
 ///
-/// Each part is allocated when it is first needed: 48 KiB for the inflater, 16 KiB of scratch, and for
-/// each window size in use one deflater of 190 to 380 KB.
+/// Each part is allocated when it is first needed: 48 KiB for the inflater, 16 KiB of scratch, and
+/// deflaters of 190 to 380 KB: one for each window size in use, and up to
+/// [`own_deflaters_max`](EngineConfig::own_deflaters_max).
 pub struct Engine {
     config: EngineConfig,
     inflater: Option<Box<Inflate>>,
-    /// By window size, from 8 bits.
-    deflaters: [Option<Box<Deflater>>; 8],
+    deflaters: Deflaters,
     scratch: Vec<u8>,
     /// Tells this engine's tickets from those of another.
     identity: Arc<()>,
-    tickets: u64,
 }
 
-/// A proof that a deflater is at the end of the session's latest compressed message. The session's
-/// next message then needs no priming.
+/// Which engine had a session's latest message, and where.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     engine: Arc<()>,
-    number: u64,
+    pub(crate) place: Place,
 }
 
 impl Engine {
@@ -89,10 +90,9 @@ impl Engine {
         Self {
             config,
             inflater: None,
-            deflaters: [const { None }; 8],
+            deflaters: Deflaters::default(),
             scratch: Vec::new(),
             identity: Arc::new(()),
-            tickets: 0,
         }
     }
 
@@ -108,7 +108,7 @@ impl Engine {
         window: WindowBits,
         out: &mut Vec<u8>,
     ) -> bool {
-        self.deflate(&Window::sent(window, Takeover::Forget), None, message, out).is_ok()
+        self.deflate(&Window::sent(window, Takeover::Forget), &mut None, message, out)
     }
 
     /// Inflates a message that refers to `window`.
@@ -126,46 +126,35 @@ impl Engine {
         inflater::inflate(stream, &mut self.scratch, window, message, bytes_max, out)
     }
 
-    /// Deflates a message that may refer to `window`; `ticket` is the session's latest.
+    /// Deflates a message that may refer to `window`, with the session's ticket, and returns true.
     ///
-    /// An error means that `out` is as it was and the message is to be sent uncompressed.
+    /// If the message is better sent uncompressed, it leaves `out` as it is and returns false.
     pub(crate) fn deflate(
         &mut self,
         window: &Window,
-        ticket: Option<&Ticket>,
+        ticket: &mut Option<Ticket>,
         message: &[u8],
         out: &mut Vec<u8>,
-    ) -> Result<Ticket, Incompressible> {
+    ) -> bool {
         if message.len() < self.config.message_bytes_min {
-            return Err(Incompressible);
+            return false;
         }
         self.scratch.resize(SCRATCH_BYTES, 0);
-        let level = self.config.level.to_u8();
-        let bits = window.bits();
-        let slot = usize::from(bits.to_u8().saturating_sub(WindowBits::MIN.to_u8()));
-        let deflater = self
-            .deflaters
-            .get_mut(slot)
-            .expect("one slot for each window size")
-            .get_or_insert_with(|| Box::new(Deflater::new(bits, level)));
-        let stands_at = deflater.take_ticket();
-        let is_warm = ticket.is_some_and(|ticket| {
-            Arc::ptr_eq(&ticket.engine, &self.identity) && stands_at == Some(ticket.number)
-        });
-        if !is_warm {
-            deflater.prime(window);
+        let known = ticket.as_ref().filter(|it| Arc::ptr_eq(&it.engine, &self.identity));
+        let known = known.map(|it| it.place);
+        let mut lent = self.deflaters.lend(&self.config, window.bits(), known);
+        if !lent.is_warm {
+            lent.deflater.prime(window);
         }
-        if !deflater.deflate(&mut self.scratch, message, out) {
-            return Err(Incompressible);
+        let is_shorter = lent.deflater.deflate(&mut self.scratch, message, out);
+        if !is_shorter {
+            // It is sent uncompressed, so it does not enter the window.
+            lent.place.outdate();
         }
-        self.tickets = self.tickets.wrapping_add(1);
-        deflater.issue_ticket(self.tickets);
-        Ok(Ticket { engine: Arc::clone(&self.identity), number: self.tickets })
+        *ticket = Some(Ticket { engine: Arc::clone(&self.identity), place: lent.place });
+        is_shorter
     }
 }
-
-/// The compressed message would not be shorter, or the message is below the threshold.
-pub(crate) struct Incompressible;
 
 impl Default for Engine {
     fn default() -> Self {

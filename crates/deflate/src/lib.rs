@@ -8,6 +8,7 @@ extern crate alloc;
 
 mod client;
 mod deflater;
+mod deflaters;
 mod engine;
 pub mod gzip;
 mod inflater;

@@ -28,8 +28,14 @@ use oracle::{Oracle, Reach};
 /// An engine that compresses every message that gets shorter by it.
 #[must_use]
 pub fn engine(level: u8) -> Engine {
+    engine_with(level, 0)
+}
+
+/// The same with deflaters for so many sessions.
+#[must_use]
+pub fn engine_with(level: u8, own_deflaters_max: u16) -> Engine {
     let level = Level::new(level.clamp(1, 9)).expect("clamped");
-    Engine::new(EngineConfig { level, message_bytes_min: 0 })
+    Engine::new(EngineConfig { level, message_bytes_min: 0, own_deflaters_max })
 }
 
 /// All parameters, numbered: 4 kinds of takeover and 8 windows in each direction.
@@ -115,13 +121,13 @@ pub fn messages_round_trip(number: u8, level: u8, plain: &[u8], messages: &[Vec<
     }
 }
 
-/// Sessions that share an engine keep their pasts apart: each receiver, and an oracle of its own, reads
-/// what was sent to it.
+/// Sessions that share an engine keep their pasts apart, with and without deflaters of their own: each receiver, and an
+/// oracle of its own, reads what was sent to it.
 ///
 /// Nothing is said of lengths. A deflater that goes on finds other repetitions than one that was primed:
 /// the fast levels do not remember every place of a long repetition.
 pub fn sessions_do_not_mix(seed: &[u8]) {
-    let mut shared = engine(2);
+    let mut shared = engine_with(2, seed.get(1).map_or(0, |byte| u16::from(byte % 4)));
     let mut lanes = [0_u8, 0, 0b1110, 0xFC, 0xFF].map(|number| {
         let params = params(number.wrapping_add(seed.first().copied().unwrap_or(0)));
         let oracle = oracle_for(Role::Server, params, Reach::Window);
@@ -140,7 +146,7 @@ pub fn sessions_do_not_mix(seed: &[u8]) {
 
 /// One compressed copy serves sessions with different pasts.
 pub fn shared_messages(number: u8, seed: &[u8]) {
-    let mut engine = engine(2);
+    let mut engine = engine_with(2, seed.first().map_or(0, |byte| u16::from(byte % 3)));
     let params = params(number & !1);
     let mut lanes =
         [0, 1].map(|_| (Session::new(Role::Server, params), peer(Role::Server, params)));

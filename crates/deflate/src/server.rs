@@ -5,9 +5,9 @@ use crate::{ClientWindowOffer, Params, WindowBits};
 
 /// A server's rules for negotiation.
 ///
-/// The default asks for windows of 4 KiB in both directions and keeps them between messages: on
+/// The default asks clients for windows of 4 KiB, and keeps windows between messages: on
 /// messages of a few kilobytes that costs little compression, and a fully used connection holds
-/// 5 KiB instead of 33 KiB.
+/// 5 KiB instead of 33 KiB. It compresses with 32 KiB itself, of which it holds 1 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// The largest window that we compress with; announced where it is below the maximum.
@@ -31,13 +31,13 @@ pub enum ClientWindow {
     Require(WindowBits),
 }
 
-/// The window that the default configuration asks for.
+/// The window that the default configuration asks clients for.
 const WINDOW_DEFAULT: WindowBits = WindowBits::new(12).expect("12 lies between 8 and 15");
 
 impl ServerConfig {
     /// The default, for constants.
     pub const DEFAULT: Self = Self {
-        server_max_window_bits: WINDOW_DEFAULT,
+        server_max_window_bits: WindowBits::MAX,
         client_max_window_bits: ClientWindow::Prefer(WINDOW_DEFAULT),
         server_no_context_takeover: false,
         client_no_context_takeover: false,
@@ -65,7 +65,7 @@ impl Default for ServerConfig {
 /// let params = accept_offer(offer.into_iter(), &ServerConfig::default()).unwrap();
 /// assert_eq!(
 ///     params.to_string(),
-///     "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+///     "permessage-deflate; client_max_window_bits=12",
 /// );
 /// assert_eq!(accept_offer([("fast", None)].into_iter(), &ServerConfig::default()), None);
 /// ```

@@ -17,7 +17,7 @@ use crate::{Engine, Params, WindowBits};
 pub struct Session {
     rx: Window,
     tx: Window,
-    /// The ticket of our latest compressed message.
+    /// Where our latest message was compressed; `None` without context takeover.
     ticket: Option<Ticket>,
     /// A message failed to inflate, so no later one can be read.
     failed: Option<CodecError>,
@@ -57,7 +57,9 @@ impl Session {
     ///
     /// `message` is the plaintext. Call it once for each, in the order of sending.
     pub fn note_shared(&mut self, message: &[u8]) {
-        self.ticket = None;
+        if let Some(ticket) = &mut self.ticket {
+            ticket.place.outdate();
+        }
         self.tx.push(message);
     }
 
@@ -110,14 +112,14 @@ impl MessageCodec for Codec<'_> {
 
     fn compress(&mut self, message: &[u8], out: &mut Vec<u8>) -> bool {
         let Session { tx, ticket, .. } = &mut *self.session;
-        match self.engine.deflate(tx, ticket.take().as_ref(), message, out) {
-            Ok(issued) => {
-                tx.push(message);
-                *ticket = (tx.takeover() == Takeover::Keep).then_some(issued);
-                true
-            }
-            // [rfc7692:7.2.3.2-window] An uncompressed message never enters the window.
-            Err(_) => false,
+        let is_shorter = self.engine.deflate(tx, ticket, message, out);
+        if tx.takeover() == Takeover::Forget {
+            *ticket = None;
         }
+        // [rfc7692:7.2.3.2-window] An uncompressed message never enters the window.
+        if is_shorter {
+            tx.push(message);
+        }
+        is_shorter
     }
 }

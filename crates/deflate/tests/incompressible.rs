@@ -22,7 +22,8 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
 fn a_message_given_up_does_not_spoil_the_next_one() {
     for level in [1, 2, 6, 9] {
         let level = Level::new(level).expect("a level");
-        let mut engine = Engine::new(EngineConfig { level, message_bytes_min: 0 });
+        let mut engine =
+            Engine::new(EngineConfig { level, message_bytes_min: 0, ..EngineConfig::default() });
         let mut session = Session::new(Role::Server, Params::default());
         let mut peer = Session::new(Role::Client, Params::default());
         for len in (8_000..140_000).step_by(2_999) {

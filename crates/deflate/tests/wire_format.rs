@@ -199,7 +199,8 @@ fn after_an_error_nothing_is_read_any_more() {
 /// [rfc7692:7.2.1-strip-tail]
 #[test]
 fn what_we_send_has_no_tail() {
-    let config = EngineConfig { level: Level::FASTEST, message_bytes_min: 5 };
+    let config =
+        EngineConfig { level: Level::FASTEST, message_bytes_min: 5, ..EngineConfig::default() };
     let mut engine = Engine::new(config);
     let mut session = session(15);
     let mut codec = session.codec(&mut engine);

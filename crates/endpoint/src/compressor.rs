@@ -17,6 +17,9 @@ mod with {
     /// So much memory for compressed messages is kept for the next one, a thread.
     const SCRATCH_KEPT_BYTES_MAX: usize = 64 * 1024;
 
+    /// So many connections of a thread may have a deflater of their own: up to 24 MB for each level in use.
+    const OWN_DEFLATERS_MAX: u16 = 64;
+
     /// What all connections of a thread share: an engine for each level in use, and a buffer.
     struct Shared {
         engines: [Option<Box<Engine>>; 9],
@@ -32,7 +35,8 @@ mod with {
     impl Shared {
         fn engine(&mut self, level: Level) -> &mut Engine {
             let slot = usize::from(level.to_u8() - Level::FASTEST.to_u8());
-            let config = EngineConfig { level, message_bytes_min: 1 };
+            let config =
+                EngineConfig { level, message_bytes_min: 1, own_deflaters_max: OWN_DEFLATERS_MAX };
             self.engines[slot].get_or_insert_with(|| Box::new(Engine::new(config)))
         }
     }

@@ -51,7 +51,11 @@ fn a_bomb_is_spread_over_many_turns() {
     let mut server = Server::new(net.clone(), SimApp::default(), Limits::default());
     let mut bomber = open_with(&net, &mut server, 0, OFFER);
     let mut frame = vec![0xC2, 0xFE, 0, 0, 0, 0, 0, 0];
-    let mut engine = Engine::new(EngineConfig { level: Level::SMALLEST, message_bytes_min: 0 });
+    let mut engine = Engine::new(EngineConfig {
+        level: Level::SMALLEST,
+        message_bytes_min: 0,
+        ..EngineConfig::default()
+    });
     let mut session = Session::new(Role::Client, Params::default());
     assert!(session.codec(&mut engine).compress(&vec![0; MEGABYTE], &mut frame));
     let len = u16::try_from(frame.len() - 8).expect("it is small");
