@@ -14,8 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::{RequestHeader, ResponseHeader};
-use kafka_protocol::protocol::{Decodable as _, Encodable, HeaderVersion};
+use kafka_protocol::messages::{ProduceRequest, RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable as _, Encodable, HeaderVersion, Request as _};
 use sockeye_kafka::{KafkaConfig, KafkaEngine, KafkaLimits};
 
 use self::group::Group;
@@ -39,6 +39,10 @@ pub(crate) struct State {
     /// The broker that leads the topic, and the one that creates it.
     pub(crate) leader: i32,
     pub(crate) controller: i32,
+    /// What happens to the request behind the next append. The append is answered when that request has come.
+    pub(crate) behind: Option<Behind>,
+    /// The keys of such requests.
+    pub(crate) followed: Vec<i16>,
     ports: Vec<u16>,
     /// The newest version of a request that they know.
     pub(crate) versions: BTreeMap<i16, i16>,
@@ -50,6 +54,13 @@ pub(crate) struct State {
     pub(crate) asked: Vec<(i16, i16)>,
     clients: Vec<TcpStream>,
     pub(crate) group: Group,
+}
+
+/// What happens to a request behind an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behind {
+    Answered,
+    Unanswered,
 }
 
 impl Brokers {
@@ -109,16 +120,22 @@ impl Brokers {
         KafkaEngine::open(self.config(0, "")).expect("a thread")
     }
 
+    /// Answers requests in their order, until the connection is closed.
     fn serve(&self, broker: i32, mut client: TcpStream) {
-        let mut length = [0; 4];
-        while client.read_exact(&mut length).is_ok() {
-            let mut request = vec![0; u32::from_be_bytes(length) as usize];
-            if client.read_exact(&mut request).is_err() {
-                return;
+        while let Some(request) = receive(&mut client) {
+            let is_append = request.starts_with(&ProduceRequest::KEY.to_be_bytes());
+            let behind = is_append.then(|| self.lock().behind.take()).flatten();
+            let mut requests = vec![request];
+            if let Some(behind) = behind {
+                let Some(next) = receive(&mut client) else { return };
+                self.lock().followed.push(i16::from_be_bytes([next[0], next[1]]));
+                requests.extend((behind == Behind::Answered).then_some(next));
             }
-            let Some(answer) = self.answer(broker, request.into()) else { return };
-            if client.write_all(&answer).is_err() {
-                return;
+            for request in requests {
+                let Some(answer) = self.answer(broker, request) else { return };
+                if client.write_all(&answer).is_err() {
+                    return;
+                }
             }
         }
     }
@@ -144,6 +161,15 @@ impl Brokers {
             frame
         })
     }
+}
+
+/// The next request; `None` if the connection is closed.
+fn receive(client: &mut TcpStream) -> Option<Bytes> {
+    let mut length = [0; 4];
+    client.read_exact(&mut length).ok()?;
+    let mut request = vec![0; u32::from_be_bytes(length) as usize];
+    client.read_exact(&mut request).ok()?;
+    Some(request.into())
 }
 
 /// Writes an answer behind its header.

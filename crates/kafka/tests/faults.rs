@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::{FetchRequest, ProduceRequest};
+use kafka_protocol::messages::{FetchRequest, MetadataRequest, ProduceRequest};
 use kafka_protocol::protocol::Request as _;
 use sockeye_backbone::{Engine as _, Event, Position, Rejection, State, TroubleKind};
 use sockeye_kafka::KafkaEngine;
 
-use crate::broker::Brokers;
+use crate::broker::{Behind, Brokers};
 
 /// How long a condition may take to hold.
 const WAIT_MAX: Duration = Duration::from_secs(20);
@@ -61,8 +61,12 @@ impl Owner {
     }
 
     fn is_up(&self) -> usize {
-        self.events.iter().filter(|event| matches!(event, Event::State(State::Up(_)))).count()
+        ups(&self.events)
     }
+}
+
+fn ups(events: &[Event]) -> usize {
+    events.iter().filter(|event| matches!(event, Event::State(State::Up(_)))).count()
 }
 
 fn read(events: &[Event]) -> Vec<(u64, String)> {
@@ -213,6 +217,39 @@ fn a_topic_that_was_created_again_behind_a_batch_does_not_get_the_next_one() {
     let produced = |(key, _): &&(i16, i16)| *key == ProduceRequest::KEY;
     assert_eq!(state.asked.iter().filter(produced).count(), 1);
     assert_eq!(state.topic.as_ref().map(|log| log.end), Some(0), "nothing is in the new topic");
+}
+
+/// Two batches at a broker that does not compare the topic: what happens to the request behind the first one.
+fn appended_before(behind: Behind) -> (Brokers, Owner) {
+    let brokers = Brokers::start(1);
+    brokers.change(|state| _ = state.versions.insert(ProduceRequest::KEY, 11));
+    let mut owner = Owner::new(brokers.engine());
+    owner.begin();
+    brokers.change(|state| state.behind = Some(behind));
+    owner.append(&["a"; 1_500]);
+    (brokers, owner)
+}
+
+#[test]
+fn the_request_for_the_topic_does_not_wait_for_the_answer_to_the_batch_before() {
+    let (brokers, mut owner) = appended_before(Behind::Answered);
+    owner.wait_for(1_501);
+    assert_eq!(brokers.lock().followed, [MetadataRequest::KEY]);
+    assert_eq!(owner.is_up(), 1, "it stayed up");
+}
+
+#[test]
+fn a_topic_that_is_not_told_of_behind_a_batch_is_not_waited_for_without_end() {
+    let (brokers, mut owner) = appended_before(Behind::Unanswered);
+    owner.wait("the server is away", |it| {
+        it.iter().any(|event| {
+            matches!(event, Event::State(State::Away(it)) if it.text.contains("does not answer in time"))
+        })
+    });
+    assert_eq!(brokers.lock().followed, [MetadataRequest::KEY]);
+    owner.wait("it is up again", |it| ups(it) == 2);
+    owner.append(&["b"]);
+    owner.wait("b is read", |it| read(it).iter().any(|(_, text)| text == "b"));
 }
 
 #[test]
