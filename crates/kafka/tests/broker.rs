@@ -39,6 +39,8 @@ pub(crate) struct State {
     /// The broker that leads the topic, and the one that creates it.
     pub(crate) leader: i32,
     pub(crate) controller: i32,
+    /// The leaders of its partitions, if they are not all the same one. All partitions have the same records.
+    pub(crate) leaders: Vec<i32>,
     /// What happens to the request behind the next append. The append is answered when that request has come.
     pub(crate) behind: Option<Behind>,
     /// The keys of such requests.

@@ -6,5 +6,6 @@ mod faults;
 mod logins;
 mod queues;
 mod settings;
+mod sources;
 mod stops;
 mod urls;

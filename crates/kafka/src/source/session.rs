@@ -226,9 +226,10 @@ impl Session {
             broker.run(&config.kafka, send).await?;
             asked.push(at);
         }
-        // The first answers may take all the room, so another one is the first in each round.
-        let turn = self.first.checked_rem(asked.len()).unwrap_or_default();
-        asked.rotate_left(turn);
+        // The first answers may take all the room, so the partition whose turn it is comes before all others.
+        let leader = self.partitions.get(self.first).map(|it| it.leader);
+        let turn = asked.iter().position(|at| Some(*at) == leader);
+        asked.rotate_left(turn.unwrap_or_default());
         let late = wait + config.kafka.patience();
         for at in asked {
             let broker = &mut self.layout.brokers[at];

@@ -12,6 +12,7 @@ use kafka_protocol::messages::delete_records_response::{
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult,
 };
+use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -134,7 +135,7 @@ impl Brokers {
         assert_eq!(asked.acks, -1, "all replicas confirm");
         let mut code = 0;
         let mut base = -1;
-        self.change(|state| match state.led(broker, topic.topic_id) {
+        self.change(|state| match state.led(broker, topic.topic_id, 0) {
             Err(error) => code = error,
             Ok(_) if error.is_some() => code = error.unwrap_or_default(),
             Ok(log) => {
@@ -156,28 +157,25 @@ impl Brokers {
 
     fn fetch(&self, broker: i32, asked: &FetchRequest, error: Option<i16>) -> FetchResponse {
         let topic = &asked.topics[0];
-        let partition = &topic.partitions[0];
         let until = Instant::now()
             + Duration::from_millis(u64::try_from(asked.max_wait_ms).expect("no negative wait"));
-        let mut data = PartitionData::default();
         let mut state = self.lock();
-        loop {
-            data = match state.led(broker, topic.topic_id) {
-                Err(code) => data.with_error_code(code),
-                Ok(_) if error.is_some() => data.with_error_code(error.unwrap_or_default()),
-                Ok(log) => log.fetch(partition.fetch_offset, partition.partition_max_bytes),
+        let data = loop {
+            let one = |it: &FetchPartition| state.fetch(broker, topic.topic_id, it, error);
+            let data: Vec<PartitionData> = topic.partitions.iter().map(one).collect();
+            let is_empty = |it: &PartitionData| {
+                it.error_code == 0 && it.records.as_ref().is_none_or(Bytes::is_empty)
             };
             let wait = until.saturating_duration_since(Instant::now());
-            let is_empty = data.records.as_ref().is_none_or(Bytes::is_empty);
-            if data.error_code != 0 || !is_empty || wait.is_zero() {
-                break;
+            if wait.is_zero() || !data.iter().all(is_empty) {
+                break data;
             }
             state = self.wait(state, wait);
-        }
+        };
         let topic = FetchableTopicResponse::default()
             .with_topic(topic.topic.clone())
             .with_topic_id(topic.topic_id)
-            .with_partitions(vec![data]);
+            .with_partitions(data);
         FetchResponse::default().with_responses(vec![topic])
     }
 
@@ -229,15 +227,38 @@ impl State {
         self.topic = Some(Log::new(self.created, partitions, settings));
     }
 
-    /// The topic, if this broker leads it and it is the one that is meant. Requests that name it have no identifier.
-    fn led(&mut self, broker: i32, id: Uuid) -> Result<&mut Log, i16> {
-        let leader = self.leader;
+    /// The topic, if this broker leads the partition and the topic is the one that is meant. Requests that name it have no
+    /// identifier.
+    fn led(&mut self, broker: i32, id: Uuid, index: i32) -> Result<&mut Log, i16> {
+        let leader = self.leader_of(index);
         match &mut self.topic {
             None => Err(if id.is_nil() { UNKNOWN_TOPIC } else { UNKNOWN_ID }),
             Some(log) if !id.is_nil() && log.id != id => Err(UNKNOWN_ID),
             Some(_) if leader != broker => Err(NOT_LEADER),
             Some(log) => Ok(log),
         }
+    }
+
+    fn leader_of(&self, index: i32) -> i32 {
+        let at = usize::try_from(index).expect("no negative index");
+        self.leaders.get(at).copied().unwrap_or(self.leader)
+    }
+
+    fn fetch(
+        &mut self,
+        broker: i32,
+        id: Uuid,
+        asked: &FetchPartition,
+        error: Option<i16>,
+    ) -> PartitionData {
+        let data = match self.led(broker, id, asked.partition) {
+            Err(code) => PartitionData::default().with_error_code(code),
+            Ok(_) if error.is_some() => {
+                PartitionData::default().with_error_code(error.unwrap_or_default())
+            }
+            Ok(log) => log.fetch(asked.fetch_offset, asked.partition_max_bytes),
+        };
+        data.with_partition_index(asked.partition)
     }
 
     fn describe(&self, error: Option<i16>) -> MetadataResponse {
@@ -254,8 +275,8 @@ impl State {
                 let partition = |index| {
                     MetadataResponsePartition::default()
                         .with_partition_index(index)
-                        .with_leader_id(BrokerId(self.leader))
-                        .with_replica_nodes(vec![BrokerId(self.leader); log.copies])
+                        .with_leader_id(BrokerId(self.leader_of(index)))
+                        .with_replica_nodes(vec![BrokerId(self.leader_of(index)); log.copies])
                 };
                 let has_ids = self.versions.get(&MetadataRequest::KEY).is_none_or(|max| *max >= 10);
                 topic
