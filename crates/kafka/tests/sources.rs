@@ -1,16 +1,18 @@
-//! What a source reads of several brokers.
+//! What a source reads of several brokers, and of batches that are larger than a round.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::protocol::Request as _;
 use kafka_protocol::records::{
     Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Record,
     RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use sockeye_kafka::{KafkaSource, KafkaSourceConfig};
-use sockeye_source::{Bus as _, Message, Opened, Room};
+use sockeye_source::{Bus as _, Id, Message, Opened, Room};
 
 use crate::broker::Brokers;
 
@@ -97,4 +99,35 @@ fn each_partition_of_each_broker_has_its_turn() {
     }
     let expected = [(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1), (2, 1), (3, 1)];
     assert_eq!(places, expected);
+}
+
+/// The records take four rounds.
+#[test]
+fn a_batch_of_many_records_is_asked_for_and_unpacked_once() {
+    let count = 200_000;
+    let (brokers, mut source) = source(&[1], &[batch(&vec![Bytes::new(); count])]);
+    let mut read = 0;
+    while read < count {
+        let messages = take(&mut source, 8_000);
+        let ids: Vec<Id> = messages.into_iter().map(|it| it.id).collect();
+        for (id, offset) in ids.iter().zip(read..) {
+            assert!(id.ends_with(&format!("-0-{offset}")), "{id} {offset}");
+        }
+        read += ids.len();
+        source.acknowledge(&ids).expect("a broker");
+    }
+    let asked = brokers.lock().asked.clone();
+    let fetches = asked.iter().filter(|(key, _)| *key == FetchRequest::KEY).count();
+    assert_eq!((read, fetches), (count, 1));
+}
+
+/// A message may have been published before the session.
+#[test]
+fn what_is_acknowledged_before_it_is_taken_is_not_given() {
+    let (_brokers, mut source) = source(&[1], &[batch(&vec![Bytes::new(); 4])]);
+    let [first] = &*take(&mut source, 1) else { panic!("one has room") };
+    let life = first.id.strip_suffix("-0-0").expect("the first one");
+    source.acknowledge(&[format!("{life}-0-2").into()]).expect("a broker");
+    let places: Vec<_> = take(&mut source, 10).iter().map(place).collect();
+    assert_eq!(places, [(0, 1), (0, 3)]);
 }

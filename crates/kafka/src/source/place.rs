@@ -66,6 +66,11 @@ impl Place {
         self.pending.len()
     }
 
+    /// Whether a message was read and is not acknowledged.
+    pub(super) fn is_pending(&self, offset: i64) -> bool {
+        self.pending.contains(&offset)
+    }
+
     /// Whether more may be read.
     pub(super) fn has_room(&self) -> bool {
         self.next.saturating_sub(self.floor()) < AHEAD_MAX

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use bytes::{Buf as _, Bytes};
+
 use super::codec::{Codec, Fault};
 use crate::batch::{BATCH_BYTES, COMPRESSION, IS_CONTROL, Malformed, Reader, field, split};
 
@@ -86,97 +88,150 @@ impl From<Malformed> for Unreadable {
     }
 }
 
-/// Reads batches while there is room: what is found from an offset on, and the offset behind all that was read. The last batch
-/// may be cut off. One that is unreadable ends the reading, and is an error only if nothing was read before it.
+/// What is left of a batch when its round has no more room: its records, unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    records: Bytes,
+    span: Span,
+}
+
+impl Rest {
+    /// Reads on while there is room. The offset behind the last record that was read.
+    pub(super) fn read(&mut self, room: &mut usize, found: &mut dyn FnMut(Found<'_>)) -> i64 {
+        let mut records = Reader(&self.records);
+        self.span.read(&mut records, room, found);
+        let left = records.0.len();
+        self.records.advance(self.records.len() - left);
+        self.span.next
+    }
+
+    /// Whether all records were read.
+    pub(super) const fn is_read(&self) -> bool {
+        self.span.left <= 0
+    }
+}
+
+/// The place in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    base: i64,
+    /// The first offset that was not read.
+    next: i64,
+    /// The last offset of the batch.
+    last: i64,
+    /// Records that were not looked at.
+    left: i32,
+}
+
+impl Span {
+    /// Reads records while there is room. One that cannot be read is a flaw, with all that is behind it.
+    fn read<'b>(
+        &mut self,
+        records: &mut Reader<'b>,
+        room: &mut usize,
+        found: &mut dyn FnMut(Found<'_>),
+    ) {
+        while self.left > 0 {
+            let before: &'b [u8] = records.0;
+            let Ok(record) = record(records, self.base) else {
+                flaw(self.next, NO_RECORDS, room, found);
+                break;
+            };
+            if (self.next..=self.last).contains(&record.offset) {
+                if *room == 0 {
+                    records.0 = before;
+                    return;
+                }
+                self.next = record.offset.saturating_add(1);
+                *room = room.saturating_sub(record.cost());
+                found(Found::Record(record));
+            }
+            self.left -= 1;
+        }
+        (self.next, self.left) = (self.last.saturating_add(1), 0);
+    }
+}
+
+/// The offset behind all that was read, and what is left of the batch that was read last.
+pub(super) type Progress = (i64, Option<Rest>);
+
+/// Reads batches while there is room: what is found from an offset on. The last batch may be cut off. One that is unreadable
+/// ends the reading, and is an error only if nothing was read before it.
 pub(super) fn read(
     mut bytes: &[u8],
     from: i64,
     aborted: &[Aborted],
     bounds: &mut Bounds,
     found: &mut dyn FnMut(Found<'_>),
-) -> Result<i64, Unreadable> {
+) -> Result<Progress, Unreadable> {
     let mut transactions = Transactions::new(aborted);
-    let mut next = from;
+    let (mut next, mut rest) = (from, None);
     while bounds.room > 0
-        && let Some((batch, rest)) = split(bytes)?
+        && let Some((batch, behind)) = split(bytes)?
     {
         match read_one(batch, from, &mut transactions, bounds, found) {
-            Ok(end) => next = next.max(end),
+            Ok((end, left)) => (next, rest) = (next.max(end), left),
             Err(_) if next > from => break,
             Err(why) => return Err(why),
         }
-        bytes = rest;
+        bytes = behind;
     }
-    Ok(next)
+    Ok((next, rest))
 }
 
-/// Reads one batch. The offset behind the last record that was read.
+/// Reads one batch.
 fn read_one(
     batch: &[u8],
     from: i64,
     transactions: &mut Transactions,
     bounds: &mut Bounds,
     found: &mut dyn FnMut(Found<'_>),
-) -> Result<i64, Unreadable> {
+) -> Result<Progress, Unreadable> {
     let packed = checked(batch)?;
     let base = i64::from_be_bytes(field(batch, 0)?);
     let attributes = i16::from_be_bytes(field(batch, 21)?);
     let delta = i32::from_be_bytes(field(batch, 23)?);
     let last = base.checked_add(delta.into()).filter(|last| *last >= base).ok_or(Malformed)?;
     let producer = i64::from_be_bytes(field(batch, 43)?);
+    let count = i32::from_be_bytes(field(batch, 57)?);
     transactions.reach(last);
     let is_control = attributes & IS_CONTROL != 0;
     let is_taken_back = attributes & IS_TRANSACTIONAL != 0 && transactions.has(producer);
     let end = last.saturating_add(1);
     if !is_control && (last < from || is_taken_back) {
-        return Ok(end);
+        return Ok((end, None));
     }
     if attributes & COMPRESSION != 0 {
         bounds.room = bounds.room.saturating_sub(UNPACK_BYTES);
     }
-    let mut next = base.max(from);
-    let records = match unpack(packed, attributes & COMPRESSION, bounds.batch_bytes_max) {
+    let mut span = Span { base, next: base.max(from), last, left: count };
+    let records = unpack(packed, attributes & COMPRESSION, bounds.batch_bytes_max);
+    if is_control {
+        // It ends a transaction. Without that end the next transactions of its producer would be passed over.
+        let mut records = Reader(records.as_ref().map_err(|_| Malformed)?);
+        for _ in 0..count {
+            transactions.end(producer, record(&mut records, base)?.key.unwrap_or_default());
+        }
+        return Ok((end, None));
+    }
+    let records = match records {
         Ok(records) => records,
         Err(why) => {
-            flaw(is_control, next, why, bounds, found)?;
-            return Ok(end);
+            flaw(span.next, why, &mut bounds.room, found);
+            return Ok((end, None));
         }
     };
-    let mut records = Reader(&records);
-    for _ in 0..i32::from_be_bytes(field(batch, 57)?) {
-        let Ok(record) = record(&mut records, base) else {
-            flaw(is_control, next, NO_RECORDS, bounds, found)?;
-            return Ok(end);
-        };
-        if is_control {
-            transactions.end(producer, record.key.unwrap_or_default());
-        } else if record.offset >= next && record.offset <= last {
-            if bounds.room == 0 {
-                return Ok(next);
-            }
-            next = record.offset.saturating_add(1);
-            bounds.room = bounds.room.saturating_sub(record.cost());
-            found(Found::Record(record));
-        }
-    }
-    Ok(end)
+    let mut reader = Reader(&records);
+    span.read(&mut reader, &mut bounds.room, found);
+    let read = records.len() - reader.0.len();
+    let rest = || Rest { records: Bytes::from(records.into_owned()).slice(read..), span };
+    Ok((span.next, (span.left > 0).then(rest)))
 }
 
-/// Tells that the rest of a batch can never be read. A control batch is no flaw, but an error: it ends a transaction, and
-/// without that end the next transactions of its producer would be passed over.
-fn flaw(
-    is_control: bool,
-    next: i64,
-    why: &'static str,
-    bounds: &mut Bounds,
-    found: &mut dyn FnMut(Found<'_>),
-) -> Result<(), Unreadable> {
-    if is_control {
-        return Err(Unreadable::Malformed);
-    }
-    bounds.room = bounds.room.saturating_sub(MESSAGE_BYTES);
+/// Tells that the rest of a batch can never be read.
+fn flaw(next: i64, why: &'static str, room: &mut usize, found: &mut dyn FnMut(Found<'_>)) {
+    *room = room.saturating_sub(MESSAGE_BYTES);
     found(Found::Flaw(next, why));
-    Ok(())
 }
 
 /// The bytes behind the head of a batch, if its form is known and its checksum is that of its bytes.

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::cluster::{Broker, Layout};
 use super::group::{Group, Member, of_code};
 use super::place::Place;
-use super::records::{self, Bounds, Found, Record, Unreadable};
+use super::records::{self, Bounds, Found, Progress, Record, Rest, Unreadable};
 use super::url::KafkaSourceConfig;
 use crate::versions::FETCH_BY_ID;
 
@@ -29,6 +29,10 @@ const PARTITION_BYTES: i32 = 1024 * 1024;
 
 /// The cost of the messages of one round of requests, at the most. The rest is asked for again.
 const ROUND_BYTES: usize = 16 * 1024 * 1024;
+
+/// The batches that are kept unpacked between rounds, each of a partition of its own. Of another one, too, the round reads what it
+/// has room for, and the next one asks for it again.
+const RESTS_MAX: usize = 2;
 
 /// Only records of transactions that have ended.
 const READ_COMMITTED: i8 = 1;
@@ -46,8 +50,6 @@ pub(super) struct Session {
     partitions: Vec<Partition>,
     /// Messages that were read and not taken, in the order of their partitions.
     waiting: VecDeque<Message>,
-    /// Their bytes.
-    bytes: usize,
     /// The cost that is left to this round.
     room: usize,
     /// The partition that is read first next time.
@@ -61,6 +63,8 @@ struct Partition {
     place: Place,
     /// The offset behind the last one, as far as it was told.
     high: Option<i64>,
+    /// What is left of a batch. The leader is asked for more when all of it is read.
+    rest: Option<Rest>,
 }
 
 impl Session {
@@ -73,7 +77,7 @@ impl Session {
         let group = Group::find(&mut layout, config).await?;
         let life = layout.life.simple().to_string().into();
         let (partitions, waiting) = (Vec::new(), VecDeque::new());
-        Ok(Self { layout, life, group, partitions, waiting, bytes: 0, room: 0, first: 0 })
+        Ok(Self { layout, life, group, partitions, waiting, room: 0, first: 0 })
     }
 
     /// Whether the messages are this process's: then it begins with those that are not acknowledged.
@@ -91,11 +95,10 @@ impl Session {
             let commit = commits.iter().find(|(of, ..)| of == index);
             let place = commit.map(|(_, floor, metadata)| Place::committed(life, *floor, metadata));
             let place = place.unwrap_or_default();
-            Partition { index: *index, leader: *leader, place, high: None }
+            Partition { index: *index, leader: *leader, place, high: None, rest: None }
         };
         self.partitions = self.layout.partitions.iter().map(partition).collect();
         self.waiting.clear();
-        self.bytes = 0;
         Ok(true)
     }
 
@@ -114,9 +117,11 @@ impl Session {
         let (mut entries, mut bytes) = (0, 0);
         while entries < room.entries && bytes < room.bytes {
             let Some(message) = self.waiting.pop_front() else { break };
-            let cost = message.cost();
-            (entries, bytes) = (entries + 1, bytes + cost);
-            self.bytes -= cost;
+            // One that was published before the session may have been read again, and acknowledged since.
+            if !message.is_gone && !self.is_pending(&message.id) {
+                continue;
+            }
+            (entries, bytes) = (entries + 1, bytes + message.cost());
             into.push(message);
         }
         Ok(())
@@ -134,11 +139,6 @@ impl Session {
             let partition = self.partitions.iter_mut().find(|it| it.index == index);
             partition.into_iter().for_each(|it| it.place.acknowledge(offset));
         }
-        // Those that were published before the session may have been read again.
-        if self.waiting.iter().any(|message| ids.contains(&message.id)) {
-            self.waiting.retain(|message| !ids.contains(&message.id));
-            self.bytes = self.waiting.iter().map(Message::cost).sum();
-        }
         self.commit(config, member).await
     }
 
@@ -147,6 +147,14 @@ impl Session {
         let (life, place) = id.split_once('-')?;
         let (index, offset) = place.split_once('-')?;
         (*life == *self.life).then_some((index.parse().ok()?, offset.parse().ok()?))
+    }
+
+    /// Whether a message was read and is not acknowledged.
+    fn is_pending(&self, id: &str) -> bool {
+        self.read_id(id).is_some_and(|(index, offset)| {
+            let mut partitions = self.partitions.iter();
+            partitions.any(|it| it.index == index && it.place.is_pending(offset))
+        })
     }
 
     async fn commit(
@@ -201,16 +209,30 @@ impl Session {
 
     // --- Reading ---------------------------------------------------------------------------------
 
-    /// Asks all leaders for records, and reads what they have.
+    /// Reads what is left of a batch of the partition whose turn it is. If that is nothing, it asks for more.
     async fn fetch(&mut self, config: &KafkaSourceConfig, wait: Duration) -> Result<(), Trouble> {
         self.first = (self.first + 1) % self.partitions.len().max(1);
         self.room = ROUND_BYTES;
+        self.read_rest(config, self.first);
+        if !self.waiting.is_empty() {
+            return Ok(());
+        }
+        let has_rest = |it: &Partition| it.rest.is_some() && it.place.has_room();
+        let has_rests = self.partitions.iter().any(has_rest);
+        self.ask(config, if has_rests { WAIT_MIN } else { wait }).await?;
+        (0..self.partitions.len()).for_each(|which| self.read_rest(config, which));
+        Ok(())
+    }
+
+    /// Asks all leaders for records, and reads what they have.
+    async fn ask(&mut self, config: &KafkaSourceConfig, wait: Duration) -> Result<(), Trouble> {
         let life = self.layout.life;
         let mut asked = Vec::new();
         for (at, broker) in self.layout.brokers.iter_mut().enumerate() {
             let (behind, ahead) = self.partitions.split_at(self.first);
             let of_broker = ahead.iter().chain(behind).filter(|it| it.leader == at);
-            let wanted: Vec<_> = of_broker.filter(|it| it.place.has_room()).map(wanted).collect();
+            let lacks = |it: &&Partition| it.rest.is_none() && it.place.has_room();
+            let wanted: Vec<_> = of_broker.filter(lacks).map(wanted).collect();
             if wanted.is_empty() {
                 continue;
             }
@@ -277,7 +299,7 @@ impl Session {
         data: &PartitionData,
     ) -> Result<(), Trouble> {
         let partition = &mut self.partitions[which];
-        let from = partition.place.next();
+        let (from, leader) = (partition.place.next(), partition.leader);
         let end = match data.last_stable_offset {
             ..0 => data.high_watermark,
             stable => stable,
@@ -286,30 +308,56 @@ impl Session {
         let aborted = data.aborted_transactions.iter().flatten();
         let aborted: Vec<_> = aborted.map(|it| (it.producer_id.0, it.first_offset)).collect();
         let bytes = data.records.clone().unwrap_or_default();
-        let mut bounds = Bounds { batch_bytes_max: config.batch_bytes_max, room: self.room };
-        let next = records::read(&bytes, from, &aborted, &mut bounds, &mut |found| {
-            let (Found::Record(Record { offset, .. }) | Found::Flaw(offset, _)) = found;
-            if partition.place.read(offset) {
-                let message = message(&self.life, partition.index, &found, &config.null);
-                self.bytes += message.cost();
-                self.waiting.push_back(message);
-            }
+        let read = self.read_by(config, which, |room, found| {
+            let mut bounds = Bounds { batch_bytes_max: config.batch_bytes_max, room: *room };
+            let read = records::read(&bytes, from, &aborted, &mut bounds, found);
+            *room = bounds.room;
+            read
         });
-        self.room = bounds.room;
         // Messages that were read before are published first. The next round meets this batch again.
-        if next.is_err() && !self.waiting.is_empty() {
+        if read.is_err() && !self.waiting.is_empty() {
             return Ok(());
         }
-        let broker = self.layout.brokers[partition.leader].place(&config.kafka);
-        let next = next.map_err(|why| match why {
+        let broker = self.layout.brokers[leader].place(&config.kafka);
+        read.map_err(|why| match why {
             Unreadable::Malformed => broker.strange("the records are none"),
             Unreadable::Checksum => broker.strange("the checksum of records is wrong"),
             Unreadable::Old => broker.trouble(
                 TroubleKind::Settings,
                 "has records of Kafka before 0.11, which a source does not read",
             ),
+        })
+    }
+
+    /// Reads what is left of a batch, if the partition may be read.
+    fn read_rest(&mut self, config: &KafkaSourceConfig, which: usize) {
+        let partition = self.partitions.get_mut(which).filter(|it| it.place.has_room());
+        let Some(mut rest) = partition.and_then(|it| it.rest.take()) else { return };
+        let read = self.read_by(config, which, |room, found| {
+            let next = rest.read(room, found);
+            Ok((next, (!rest.is_read()).then_some(rest)))
+        });
+        read.expect("records that are unpacked were batches");
+    }
+
+    /// Reads records of a partition, and keeps those that are not done.
+    fn read_by(
+        &mut self,
+        config: &KafkaSourceConfig,
+        which: usize,
+        read: impl FnOnce(&mut usize, &mut dyn FnMut(Found<'_>)) -> Result<Progress, Unreadable>,
+    ) -> Result<(), Unreadable> {
+        let rests = self.partitions.iter().filter(|it| it.rest.is_some()).count();
+        let partition = &mut self.partitions[which];
+        let (next, rest) = read(&mut self.room, &mut |found| {
+            let (Found::Record(Record { offset, .. }) | Found::Flaw(offset, _)) = found;
+            if partition.place.read(offset) {
+                let message = message(&self.life, partition.index, &found, &config.null);
+                self.waiting.push_back(message);
+            }
         })?;
         partition.place.read_to(next);
+        partition.rest = rest.filter(|_| rests < RESTS_MAX);
         Ok(())
     }
 
@@ -330,7 +378,6 @@ impl Session {
             partition.place.jump_to(high);
         }
         partition.high = Some(high);
-        self.bytes = self.waiting.iter().map(Message::cost).sum();
         Ok(())
     }
 

@@ -77,7 +77,7 @@ fn all(
             Found::Flaw(offset, why) => (offset, why.to_owned()),
         });
     });
-    (all, next.expect("batches"))
+    (all, next.expect("batches").0)
 }
 
 fn values(bytes: &[u8], from: i64, aborted: &[Aborted]) -> (Vec<(i64, String)>, i64) {
@@ -99,7 +99,7 @@ fn records_have_keys_values_and_headers() {
         assert_eq!(record.headers, [(&b"kind"[..], &b"paid"[..])]);
         records += 1;
     });
-    assert_eq!((next, records), (Ok(9), 2), "the second one is a tombstone");
+    assert_eq!((next, records), (Ok((9, None)), 2), "the second one is a tombstone");
     assert_eq!(values(&bytes, 8, &[]), (vec![(8, "-".into())], 9), "from within");
     let cut = [bytes.clone(), bytes[..40].to_vec()].concat();
     assert_eq!(values(&cut, 7, &[]).1, 9);
@@ -186,6 +186,42 @@ fn reading_ends_where_there_is_no_room_and_goes_on_there() {
     assert_eq!(read, values(&bytes.concat(), 0, &[]).0);
     let none = all(&bytes.concat(), 0, &[], &mut Bounds { room: 0, ..WIDE });
     assert_eq!(none, (vec![], 0));
+}
+
+/// Records behind those for which there was room are read without their batch.
+#[test]
+fn what_is_left_of_a_batch_is_read_where_reading_ended() {
+    let plain = batch(3, -1, 0, &plain(&[b"a", b"b", b"c"]));
+    for bytes in GOLDEN.map(|(_, bytes)| bytes).into_iter().chain([&plain[..]]) {
+        let mut offsets = Vec::new();
+        let mut found = |found: Found<'_>| match found {
+            Found::Record(record) => offsets.push(record.offset),
+            Found::Flaw(..) => panic!("{found:?}"),
+        };
+        let is_packed = bytes[22] != 0;
+        let mut bounds = Bounds { room: 1 + if is_packed { UNPACK_BYTES } else { 0 }, ..WIDE };
+        let (first, rest) = read(bytes, 0, &[], &mut bounds, &mut found).expect("a batch");
+        let mut rest = rest.expect("two records are left");
+        let none = rest.read(&mut 0, &mut found);
+        let second = rest.read(&mut 1, &mut found);
+        assert!(!rest.is_read(), "one is left");
+        let third = rest.read(&mut 1, &mut found);
+        assert!(rest.is_read());
+        assert_eq!([none, second, third], [first, first + 1, first + 2]);
+        assert_eq!(offsets, [first - 1, first, first + 1]);
+    }
+    let mut more = plain;
+    more[60] = 4;
+    let mut bounds = Bounds { room: 1, ..WIDE };
+    let read = read(&sealed(more), 3, &[], &mut bounds, &mut |_| {});
+    let (_, rest) = read.expect("a batch");
+    let mut flaws = Vec::new();
+    let end = rest.expect("records are left").read(&mut 1_000, &mut |found| {
+        if let Found::Flaw(offset, why) = found {
+            flaws.push((offset, why));
+        }
+    });
+    assert_eq!((flaws, end), (vec![(6, NO_RECORDS)], 6));
 }
 
 #[test]
