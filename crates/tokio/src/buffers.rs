@@ -30,35 +30,44 @@ const OWN_BYTES_MIN: usize = 16 * 1024;
 /// The longest header of a frame.
 const HEADER_BYTES_MAX: usize = 14;
 
-/// The length of a buffer that may become the next message. Messages are often as long as the last one; `None` if that was small.
-pub(crate) fn own_buffer_len(message_len: usize) -> Option<usize> {
-    let is_large = (OWN_BYTES_MIN..=OWN_BYTES_MAX).contains(&message_len);
-    is_large.then_some(message_len.saturating_add(HEADER_BYTES_MAX))
-}
-
 /// The bytes that were read behind the message that was handed over, and how large reads are.
 #[derive(Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
     read: usize,
-    /// How many bytes the last read brought.
+    /// How many bytes the last reads brought: the most, of which each later one that brought less took a quarter.
     brought: usize,
+    /// Reads that brought something since one brought nothing.
+    reads: u32,
+    /// Of such reads there was one the last time.
+    one_at_a_time: bool,
 }
 
 impl Input {
     pub(crate) const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, read: 0, brought: 0 }
+        Self { bytes, read: 0, brought: 0, reads: 0, one_at_a_time: false }
     }
 
-    /// How many bytes the next read into a message may be offered: twice what the last one brought. Some streams fill a buffer with
+    /// The length of a buffer that may become the next message. Messages are often as long as the last one; `None` if that was small.
+    ///
+    /// Where they come one at a time there is room for a byte more. A read that fills its buffer says nothing of what is left, and
+    /// tokio asks the system again.
+    pub(crate) fn own_buffer_len(&self, message_len: usize) -> Option<usize> {
+        let is_large = (OWN_BYTES_MIN..=OWN_BYTES_MAX).contains(&message_len);
+        let room = HEADER_BYTES_MAX + usize::from(self.one_at_a_time);
+        is_large.then_some(message_len.saturating_add(room))
+    }
+
+    /// How many bytes the next read into a message may be offered: twice what the last ones brought. Some streams fill a buffer with
     /// zeros before they read into it, which is not to be done again and again for a few bytes.
     pub(crate) fn read_bytes_max(&self) -> usize {
         self.brought.saturating_mul(2).clamp(OWN_BYTES_MIN, OWN_BYTES_MAX)
     }
 
-    /// Notes how many bytes a read brought.
-    pub(crate) const fn note_read(&mut self, len: usize) {
-        self.brought = len;
+    /// Notes how many bytes a read brought. The last bytes of a message often come by themselves: they say little of the next read.
+    pub(crate) fn note_read(&mut self, len: usize) {
+        self.brought = len.max(self.brought - self.brought / 4);
+        self.reads = self.reads.saturating_add(1);
     }
 
     /// Keeps a buffer of which only the last `left` bytes are unread. Nothing is held before.
@@ -89,8 +98,11 @@ impl Input {
         result
     }
 
-    /// Frees the memory of used bytes.
+    /// Frees the memory of used bytes. The stream has nothing.
     pub(crate) fn idle(&mut self) {
+        if self.reads > 0 {
+            (self.one_at_a_time, self.reads) = (self.reads == 1, 0);
+        }
         if self.is_empty() {
             (self.bytes, self.read) = (Vec::new(), 0);
         }
@@ -109,5 +121,28 @@ mod tests {
         assert_eq!(input.take(|rest| core::mem::take(rest).len()), 2000);
         input.idle();
         assert_eq!(input.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn reads_shrink_with_what_they_bring() {
+        let mut input = Input::default();
+        input.note_read(1 << 20);
+        input.note_read(14);
+        assert!(input.read_bytes_max() > 1 << 20, "the last bytes of a message");
+        (0..20).for_each(|_| input.note_read(14));
+        assert_eq!(input.read_bytes_max(), 16 * 1024);
+        input.note_read(100_000);
+        assert_eq!(input.read_bytes_max(), 200_000);
+    }
+
+    #[test]
+    fn messages_one_at_a_time_get_a_byte_more() {
+        let mut input = Input::default();
+        assert_eq!(input.own_buffer_len(1000), None);
+        for (reads, expected) in [(1, 65_551), (0, 65_551), (2, 65_550), (0, 65_550), (1, 65_551)] {
+            (0..reads).for_each(|_| input.note_read(65_550));
+            input.idle();
+            assert_eq!(input.own_buffer_len(65_536), Some(expected));
+        }
     }
 }

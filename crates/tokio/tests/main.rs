@@ -11,6 +11,7 @@ mod event_stream;
 mod halves;
 mod opening;
 mod parts;
+mod reads;
 mod splits;
 #[path = "../../sse/tests/support/mod.rs"]
 mod support;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Core;
-use crate::buffers::{own_buffer_len, with_read_buffer};
+use crate::buffers::with_read_buffer;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// Reads once. `None`: something came, and no message is complete.
@@ -18,7 +18,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             return self.poll_read_on(partial, cx);
         }
         if !T::IN_PARTS
-            && let Some(len) = own_buffer_len(self.endpoint.message_len())
+            && let Some(len) = self.input.own_buffer_len(self.endpoint.message_len())
         {
             return self.poll_read_own(len, cx);
         }
