@@ -146,7 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
                 continue;
             }
             // An error in sending shows in `broken`; what came before it is still received.
-            let _ = self.poll_output(Side::Receiver, cx);
+            if !(self.output.is_empty() && self.flushed) {
+                let _ = self.poll_output(Side::Receiver, cx);
+            }
             match self.poll_read(cx) {
                 Poll::Ready(Some(taken)) => return Poll::Ready(Some(Ok(taken))),
                 Poll::Ready(None) => {}
@@ -181,9 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
     /// Waits for the stream, or for a deadline.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.wakers.set(Side::Receiver, cx.waker());
-        // The timer is pending, too, once the task has used up its budget of the runtime.
-        let is_late = self.leave_at.is_some_and(|leave_at| leave_at <= Instant::now());
-        if is_late || self.timer.poll(self.deadline(), cx).is_ready() {
+        if self.timer.poll(self.deadline(), cx).is_ready() {
             self.deadline_passed();
             return Poll::Ready(());
         }
