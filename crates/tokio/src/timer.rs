@@ -112,6 +112,7 @@ mod tests {
             }
             let deadline = Some(begin + Duration::from_secs(1));
             assert!(timer.poll(deadline, &mut Context::from_waker(&waker)).is_pending());
+            tokio::task::yield_now().await;
             assert_eq!(woken.count(), 0, "it is not told to come again");
             tokio::time::sleep(Duration::from_secs(2)).await;
             assert_eq!(woken.count(), 1);
