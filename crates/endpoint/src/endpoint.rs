@@ -9,7 +9,7 @@ use sockeye_websocket::{
 };
 
 use crate::compressor::Compressor;
-use crate::{Agreed, Error, Outgoing, Output, Settings, entropy};
+use crate::{Agreed, Error, Outgoing, Output, Settings, entropy, spare};
 
 /// A shorter message is copied between its neighbours: a buffer and a slice of its own would cost more.
 const UNCOPIED_BYTES_MIN: usize = 8 * 1024;
@@ -235,7 +235,7 @@ impl Endpoint {
                         continue;
                     }
                     self.message_len = message.as_bytes().len();
-                    return Some(T::message(message.into()));
+                    return Some(T::message(spare::owned(message)));
                 }
                 Ok(Some(Event::Piece(piece))) => match self.take_piece(piece, out) {
                     Some(taken) => return Some(taken),
@@ -354,7 +354,13 @@ impl Endpoint {
             {
                 message
             }
-            message => return self.send(message.as_message(), output.end()),
+            message => {
+                let sent = self.send(message.as_message(), output.end());
+                if let Outgoing::Owned(message) = message {
+                    spare::keep(message);
+                }
+                return sent;
+            }
         };
         if self.sends_parts {
             return Err(UsageError::MessageUnderWay);

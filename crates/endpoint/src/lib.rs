@@ -11,6 +11,7 @@ pub mod opening;
 mod outgoing;
 mod output;
 mod settings;
+mod spare;
 
 #[cfg(feature = "deflate")]
 pub use sockeye_deflate::{
