@@ -1,6 +1,7 @@
 //! The contract of a bus.
 
 use core::time::Duration;
+use std::borrow::Cow;
 
 use sockeye_backbone::Trouble;
 
@@ -21,7 +22,7 @@ pub struct Message {
     /// How long it is worth delivering, in milliseconds.
     pub ttl_ms: Option<u64>,
     /// Why it can never be published, if the bus knows.
-    pub flaw: Option<&'static str>,
+    pub flaw: Option<Cow<'static, str>>,
     /// Whether the bus has only its name: somebody has deleted it before it was acknowledged.
     pub is_gone: bool,
 }

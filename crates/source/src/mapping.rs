@@ -1,6 +1,7 @@
 //! The mapping: what a message of a bus is as a publication.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use crate::bus::Message;
 use crate::template::{Content, Template};
@@ -51,7 +52,7 @@ pub struct Mapped {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmappable {
     /// The bus says so.
-    Flaw(&'static str),
+    Flaw(Cow<'static, str>),
     /// The content is no text.
     NoUtf8,
     /// The content is no JSON, and a placeholder asks for a part of it.
@@ -70,8 +71,8 @@ impl Mapping {
     /// # Errors
     /// [`Unmappable`].
     pub fn map(&self, message: &Message) -> Result<Mapped, Unmappable> {
-        if let Some(flaw) = message.flaw {
-            return Err(Unmappable::Flaw(flaw));
+        if let Some(flaw) = &message.flaw {
+            return Err(Unmappable::Flaw(flaw.clone()));
         }
         let mut content = Content::default();
         let channel = self.channel.expand(message, &mut content)?;
@@ -177,7 +178,8 @@ mod tests {
     fn what_is_no_text_is_no_publication() {
         let binary = Message { body: vec![0xff], ..message(&[("customer", "c")]) };
         assert_eq!(mapping().map(&binary), Err(Unmappable::NoUtf8));
-        let flawed = Message { flaw: Some("it has no name"), ..message(&[("customer", "c")]) };
-        assert_eq!(mapping().map(&flawed), Err(Unmappable::Flaw("it has no name")));
+        let flawed =
+            Message { flaw: Some("it has no name".into()), ..message(&[("customer", "c")]) };
+        assert_eq!(mapping().map(&flawed), Err(Unmappable::Flaw("it has no name".into())));
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum Codec {
 pub(super) enum Fault {
     /// They are more than they may be, or say that they are.
     TooLarge,
+    /// A frame of zstd asks for a window of so many bytes.
+    Window { bytes: u64, bytes_max: u64 },
     /// They are cut off, damaged, or none of the format.
     Broken,
 }
@@ -124,7 +126,11 @@ fn zstd(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, Fault> {
     let window_max = bytes_max.max(ZSTD_WINDOW_BYTES) as u64;
     let decoder = StreamingDecoder::new_with_max_window_size(packed, window_max);
     let mut decoder = decoder.map_err(|why| match why {
-        FrameDecoderError::WindowSizeTooBig { .. } => Fault::TooLarge,
+        // The window of a single segment is its content.
+        FrameDecoderError::WindowSizeTooBig { .. } if is_single_segment(packed) => Fault::TooLarge,
+        FrameDecoderError::WindowSizeTooBig { requested, max } => {
+            Fault::Window { bytes: requested, bytes_max: max }
+        }
         _ => Fault::Broken,
     })?;
     let out = read(&mut decoder, bytes_max)?;
@@ -133,6 +139,11 @@ fn zstd(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, Fault> {
         Some(sum) if frame.get_calculated_checksum() != Some(sum) => Err(Fault::Broken),
         _ => Ok(out),
     }
+}
+
+/// Whether a frame of zstd has one segment, by the descriptor behind its magic number (RFC 8878 §3.1.1.1.1).
+fn is_single_segment(packed: &[u8]) -> bool {
+    packed.get(4).is_some_and(|descriptor| descriptor & 1 << 5 != 0)
 }
 
 /// Reads all that a decoder gives.

@@ -59,7 +59,7 @@ pub(super) type Aborted = (i64, i64);
 pub(super) enum Found<'b> {
     Record(Record<'b>),
     /// Records from an offset on that can never be read, and why: the rest of their batch.
-    Flaw(i64, &'static str),
+    Flaw(i64, Cow<'static, str>),
 }
 
 /// How much is read.
@@ -134,7 +134,7 @@ impl Span {
         while self.left > 0 {
             let before: &'b [u8] = records.0;
             let Ok(record) = record(records, self.base) else {
-                flaw(self.next, NO_RECORDS, room, found);
+                flaw(self.next, NO_RECORDS.into(), room, found);
                 break;
             };
             if (self.next..=self.last).contains(&record.offset) {
@@ -229,7 +229,7 @@ fn read_one(
 }
 
 /// Tells that the rest of a batch can never be read.
-fn flaw(next: i64, why: &'static str, room: &mut usize, found: &mut dyn FnMut(Found<'_>)) {
+fn flaw(next: i64, why: Cow<'static, str>, room: &mut usize, found: &mut dyn FnMut(Found<'_>)) {
     *room = room.saturating_sub(MESSAGE_BYTES);
     found(Found::Flaw(next, why));
 }
@@ -251,19 +251,24 @@ fn unpack(
     packed: &[u8],
     compression: i16,
     bytes_max: usize,
-) -> Result<Cow<'_, [u8]>, &'static str> {
+) -> Result<Cow<'_, [u8]>, Cow<'static, str>> {
     let codec = match compression {
         0 => return Ok(packed.into()),
         1 => Codec::Gzip,
         2 => Codec::Snappy,
         3 => Codec::Lz4,
         4 => Codec::Zstd,
-        _ => return Err(UNKNOWN),
+        _ => return Err(UNKNOWN.into()),
     };
     match codec.unpack(packed, bytes_max) {
         Ok(records) => Ok(records.into()),
-        Err(Fault::TooLarge) => Err(TOO_LARGE),
-        Err(Fault::Broken) => Err(NO_RECORDS),
+        Err(Fault::TooLarge) => Err(TOO_LARGE.into()),
+        Err(Fault::Window { bytes, bytes_max }) => Err(format!(
+            "its batch is compressed with zstd in a window of {bytes} bytes, and a source holds windows of {bytes_max} bytes: have \
+             its producer compress at a lower level, or with a smaller window"
+        )
+        .into()),
+        Err(Fault::Broken) => Err(NO_RECORDS.into()),
     }
 }
 

@@ -350,8 +350,8 @@ impl Session {
         let rests = self.partitions.iter().filter(|it| it.rest.is_some()).count();
         let partition = &mut self.partitions[which];
         let (next, rest) = read(&mut self.room, &mut |found| {
-            let (Found::Record(Record { offset, .. }) | Found::Flaw(offset, _)) = found;
-            if partition.place.read(offset) {
+            let (Found::Record(Record { offset, .. }) | Found::Flaw(offset, _)) = &found;
+            if partition.place.read(*offset) {
                 let message = message(&self.life, partition.index, &found, &config.null);
                 self.waiting.push_back(message);
             }
@@ -437,7 +437,8 @@ fn message(life: &str, index: i32, found: &Found<'_>, null: &str) -> Message {
     match found {
         Found::Record(record) => of_record(life, index, record, null),
         Found::Flaw(offset, flaw) => {
-            Message { id: identifier(life, index, *offset), flaw: Some(flaw), ..Message::default() }
+            let (id, flaw) = (identifier(life, index, *offset), Some(flaw.clone()));
+            Message { id, flaw, ..Message::default() }
         }
     }
 }

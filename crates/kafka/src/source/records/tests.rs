@@ -74,7 +74,7 @@ fn all(
                 let value = record.value.unwrap_or(b"-");
                 (record.offset, String::from_utf8_lossy(value).into_owned())
             }
-            Found::Flaw(offset, why) => (offset, why.to_owned()),
+            Found::Flaw(offset, why) => (offset, why.into_owned()),
         });
     });
     (all, next.expect("batches").0)
@@ -174,6 +174,24 @@ fn a_batch_that_unpacks_to_too_much_is_one_flaw() {
 }
 
 #[test]
+fn a_window_of_zstd_that_is_too_large_is_named_with_its_bound() {
+    // No segment of its own, and a window of 128 MiB.
+    let frame = [&0xfd2f_b528_u32.to_le_bytes()[..], &[0, 17 << 3, 1, 0, 0]].concat();
+    let mut bytes = batch(5, -1, 4, &[]);
+    bytes.extend(&frame);
+    let length = u32::try_from(bytes.len() - 12).expect("short");
+    bytes[8..12].copy_from_slice(&length.to_be_bytes());
+    bytes[23..27].copy_from_slice(&[0; 4]);
+    let (found, next) = all(&sealed(bytes), 0, &[], &mut WIDE.clone());
+    let [(5, why)] = &*found else { panic!("{found:?}") };
+    assert_eq!(next, 6);
+    assert!(
+        why.contains("zstd in a window of 134217728 bytes, and a source holds windows of 8388608"),
+        "{why}"
+    );
+}
+
+#[test]
 fn reading_ends_where_there_is_no_room_and_goes_on_there() {
     let bytes = [batch(0, -1, 0, &plain(&[b"a", b"b", b"c"])), batch(3, -1, 0, &plain(&[b"d"]))];
     let (mut from, mut read) = (0, Vec::new());
@@ -221,7 +239,7 @@ fn what_is_left_of_a_batch_is_read_where_reading_ended() {
             flaws.push((offset, why));
         }
     });
-    assert_eq!((flaws, end), (vec![(6, NO_RECORDS)], 6));
+    assert_eq!((flaws, end), (vec![(6, NO_RECORDS.into())], 6));
 }
 
 #[test]
