@@ -10,6 +10,8 @@ the rate, and the processor time of a message at each node and at Redis.
 
 With three nodes it also publishes single messages for the time of a receipt, and it stops one node (SIGSTOP) while MESSAGES
 messages are published, and prints how fast the node reads them when it goes on. Behind each median stands the range of the rounds.
+
+A node that refuses a message, ends, or has not read all messages within a minute ends the program with an error, without figures.
 """
 
 import http.client
@@ -25,17 +27,23 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 BATCH = 200
 ROUNDS = 5
 TEXT = "x" * 180
 SINGLES = 1_000
 
+# How long a node may take for an answer, to be ready, and to read all messages, in seconds.
+PATIENCE = 60
+
 
 class Node:
     def __init__(self, program, redis):
         command = [program, "serve", "--listen", "127.0.0.1:0", "--workers", "1", "--backbone", redis]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def await_ready(self):
         for line in self.process.stdout:
             found = re.search(r"listens on http://(\S+):(\d+)", line)
             if found:
@@ -44,13 +52,12 @@ class Node:
         else:
             raise SystemExit("the node does not listen")
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
-        while self.get("/readyz") != 200:
-            time.sleep(0.05)
-        self.reader = http.client.HTTPConnection(self.host, self.port)
-        self.publisher = http.client.HTTPConnection(self.host, self.port)
+        wait_until("a node is ready", lambda: self.get("/readyz") == 200, 0.05)
+        self.reader = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
+        self.publisher = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
 
     def get(self, path):
-        connection = http.client.HTTPConnection(self.host, self.port)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
         connection.request("GET", path)
         return connection.getresponse().status
 
@@ -60,7 +67,8 @@ class Node:
         self.publisher.request("POST", "/v1/batch", lines)
         answer = self.publisher.getresponse()
         body = answer.read()
-        assert answer.status == 200 and b'"error"' not in body, body[:300]
+        if answer.status != 200 or b'"error"' in body:
+            raise RuntimeError(f"the node at port {self.port} has not published all: {answer.status} {body[:300]}")
         return int(re.match(rb"\d+", body.rpartition(b'"seq":')[2])[0])
 
     def last(self):
@@ -69,8 +77,15 @@ class Node:
         return json.load(self.reader.getresponse())["channels"][0]["last"]
 
     def await_last(self, last):
-        while self.last() < last:
-            time.sleep(0.002)
+        wait_until(f"the node at port {self.port} has read all", lambda: self.last() >= last, 0.002)
+
+
+def wait_until(what, holds, pause):
+    late = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > late:
+            raise RuntimeError(f"waited {PATIENCE} s in vain until {what}")
+        time.sleep(pause)
 
 
 def processor_us(process):
@@ -78,21 +93,18 @@ def processor_us(process):
     return (int(fields[11]) + int(fields[12])) * 1_000_000 // os.sysconf("SC_CLK_TCK")
 
 
-def share(node, begin, end, positions):
-    for at in range(begin, end, BATCH):
-        positions.append(node.publish(at, min(at + BATCH, end)))
+def share(node, begin, end):
+    """Publishes the share of a node. The position of its newest message."""
+    return max(node.publish(at, min(at + BATCH, end)) for at in range(begin, end, BATCH))
 
 
 def publish_to_all(nodes, messages):
     """How many messages there are, and the position of the newest one. The log has entries of its own between them."""
-    each, positions = messages // len(nodes), []
-    shares = [(node, at * each, (at + 1) * each, positions) for at, node in enumerate(nodes)]
-    threads = [threading.Thread(target=share, args=it) for it in shares]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return each * len(nodes), max(positions)
+    each = messages // len(nodes)
+    with ThreadPoolExecutor(len(nodes)) as threads:
+        shares = [threads.submit(share, node, at * each, (at + 1) * each) for at, node in enumerate(nodes)]
+    # What a share has raised is raised here.
+    return each * len(nodes), max(it.result() for it in shares)
 
 
 def play(nodes, redis, messages):
@@ -145,9 +157,16 @@ class Cluster:
         settings = ["--port", str(port), "--bind", "127.0.0.1", "--dir", self.directory, "--appendonly", "yes", "--save", ""]
         self.redis = subprocess.Popen(["redis-server", *settings], stdout=subprocess.DEVNULL)
         time.sleep(0.5)
-        self.nodes = [Node(program, f"redis://127.0.0.1:{port}") for _ in range(count)]
+        self.nodes, self.node, self.count = [], lambda: Node(program, f"redis://127.0.0.1:{port}"), count
 
     def __enter__(self):
+        try:
+            for _ in range(self.count):
+                self.nodes.append(self.node())
+                self.nodes[-1].await_ready()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
