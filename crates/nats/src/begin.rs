@@ -114,20 +114,3 @@ fn of_creation(error: &CreateStreamError, link: &Link<'_>) -> Trouble {
         _ => trouble::of_request(error, link.server, link.config),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_that_is_not_there_in_time_is_not_one_without_a_leader() {
-        let config = NatsConfig::from_url("nats://h?stream=log").expect("a URL");
-        let server = &config.servers[0];
-        let late = still_creating(server, &config);
-        assert_eq!(late.kind, TroubleKind::Unreachable);
-        assert_eq!(&*late.text, "h:4222 has been creating the stream \"log\" for 5 s");
-        let unknown = not_told(server, &config);
-        assert_eq!(unknown.kind, TroubleKind::NoLeader);
-        assert!(unknown.text.ends_with("the stream \"log\" that it has created"), "{unknown}");
-    }
-}
