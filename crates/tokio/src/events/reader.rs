@@ -36,18 +36,25 @@ const STRETCH_BYTES: usize = 8 << 10;
 /// A longer line does not wait for its end: the parser takes the parts.
 const CUT_LINE_BYTES: usize = 256;
 
-/// Takes an event, which lies in text or in bytes. It keeps what it makes of it: an event that is returned through
-/// several layers is copied in each of them.
+/// Takes an event. It keeps what it makes of it: an event that is returned through several layers is copied in each of
+/// them.
 pub(super) trait Take {
-    /// Takes the next event of `text`, and returns the length of its data.
-    fn take_text(&mut self, parser: &mut Parser, text: &mut &str) -> Result<Option<usize>, Error>;
+    /// Takes the next event of `input`, and returns the length of its data.
+    fn take(&mut self, parser: &mut Parser, input: &mut impl Input)
+    -> Result<Option<usize>, Error>;
+}
 
-    /// The same in `bytes`.
-    fn take_bytes(
-        &mut self,
-        parser: &mut Parser,
-        bytes: &mut &[u8],
-    ) -> Result<Option<usize>, Error>;
+/// What the parser reads: text, or bytes that may be none.
+pub(super) trait Input {
+    /// The next item, which is lent.
+    fn next<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a>>, Error>
+    where
+        Self: 'a;
+
+    /// The next item, with data of its own.
+    fn next_owned<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a, String>>, Error>
+    where
+        Self: 'a;
 }
 
 impl<C: AsRef<[u8]>> Reader<C> {
@@ -87,7 +94,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
             if let Some(mut rest) = self.text.get(self.text_read..self.text_end)
                 && !rest.is_empty()
             {
-                let taken = to.take_text(&mut self.parser, &mut rest)?;
+                let taken = to.take(&mut self.parser, &mut rest)?;
                 self.text_read = self.text_end - rest.len();
                 if let Some(len) = taken {
                     self.is_short = len <= SHORT_BYTES;
@@ -130,7 +137,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
         let Some(chunk) = &self.chunk else { return Ok(false) };
         let bytes = chunk.as_ref();
         let mut rest = &bytes[self.read..];
-        if let Some(len) = to.take_bytes(&mut self.parser, &mut rest)? {
+        if let Some(len) = to.take(&mut self.parser, &mut rest)? {
             self.read = bytes.len() - rest.len();
             self.is_short = len <= SHORT_BYTES;
             return Ok(true);
@@ -170,41 +177,61 @@ impl<C: AsRef<[u8]>> Reader<C> {
     }
 }
 
+impl Input for &str {
+    #[inline]
+    fn next<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a>>, Error>
+    where
+        Self: 'a,
+    {
+        parser.next_text(self)
+    }
+
+    #[inline]
+    fn next_owned<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a, String>>, Error>
+    where
+        Self: 'a,
+    {
+        parser.next_text_owned(self)
+    }
+}
+
+impl Input for &[u8] {
+    #[inline]
+    fn next<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a>>, Error>
+    where
+        Self: 'a,
+    {
+        parser.next(self)
+    }
+
+    #[inline]
+    fn next_owned<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a, String>>, Error>
+    where
+        Self: 'a,
+    {
+        parser.next_owned(self)
+    }
+}
+
 /// Makes an event that borrows from nothing.
 #[derive(Default)]
 pub(super) struct Own(pub(super) Option<Event>);
 
-impl Own {
-    #[inline]
-    fn take(&mut self, event: MessageEvent<'_, String>) -> usize {
-        let len = event.data.len();
-        self.0 = Some(Event::new(event));
-        len
-    }
-}
-
 impl Take for Own {
     #[inline]
-    fn take_text(&mut self, parser: &mut Parser, text: &mut &str) -> Result<Option<usize>, Error> {
-        while let Some(item) = parser.next_text_owned(text)? {
-            match item {
-                Item::Event(event) => return Ok(Some(self.take(event))),
-                // The parser keeps the reconnection time.
-                Item::Retry(_) | Item::Comment(_) => {}
-            }
-        }
-        Ok(None)
-    }
-
-    #[inline]
-    fn take_bytes(
+    fn take(
         &mut self,
         parser: &mut Parser,
-        bytes: &mut &[u8],
+        input: &mut impl Input,
     ) -> Result<Option<usize>, Error> {
-        while let Some(item) = parser.next_owned(bytes)? {
+        while let Some(item) = input.next_owned(parser)? {
             match item {
-                Item::Event(event) => return Ok(Some(self.take(event))),
+                Item::Event(event) => {
+                    let len = event.data.len();
+                    self.0 = Some(Event::new(event));
+                    return Ok(Some(len));
+                }
+                // The parser keeps the reconnection time.
                 Item::Retry(_) | Item::Comment(_) => {}
             }
         }
@@ -219,44 +246,25 @@ pub(super) enum Look<F, R> {
     Looks,
 }
 
-impl<F, R> Look<F, R>
-where
-    F: FnOnce(MessageEvent<'_>) -> R,
-{
-    #[inline]
-    fn take(&mut self, event: MessageEvent<'_>) -> usize {
-        let Self::Will(look) = core::mem::replace(self, Self::Looks) else {
-            unreachable!("the poll that finds an event is the last one");
-        };
-        *self = Self::Has(look(event));
-        event.data.len()
-    }
-}
-
 impl<F, R> Take for Look<F, R>
 where
     F: FnOnce(MessageEvent<'_>) -> R,
 {
     #[inline]
-    fn take_text(&mut self, parser: &mut Parser, text: &mut &str) -> Result<Option<usize>, Error> {
-        while let Some(item) = parser.next_text(text)? {
-            match item {
-                Item::Event(event) => return Ok(Some(self.take(event))),
-                Item::Retry(_) | Item::Comment(_) => {}
-            }
-        }
-        Ok(None)
-    }
-
-    #[inline]
-    fn take_bytes(
+    fn take(
         &mut self,
         parser: &mut Parser,
-        bytes: &mut &[u8],
+        input: &mut impl Input,
     ) -> Result<Option<usize>, Error> {
-        while let Some(item) = parser.next(bytes)? {
+        while let Some(item) = input.next(parser)? {
             match item {
-                Item::Event(event) => return Ok(Some(self.take(event))),
+                Item::Event(event) => {
+                    let Self::Will(look) = core::mem::replace(self, Self::Looks) else {
+                        unreachable!("the poll that finds an event is the last one");
+                    };
+                    *self = Self::Has(look(event));
+                    return Ok(Some(event.data.len()));
+                }
                 Item::Retry(_) | Item::Comment(_) => {}
             }
         }
