@@ -39,6 +39,8 @@ pub(crate) struct Buffers {
     id: String,
     id_pending: bool,
     pub(crate) last_event_id: String,
+    /// Grows whenever the last event ID string is set.
+    pub(crate) id_version: u64,
     decoder: Decoder,
     digits: Digits,
 }
@@ -187,7 +189,15 @@ impl Buffers {
             self.id_pending = false;
             core::mem::swap(&mut self.id, &mut self.last_event_id);
             empty(&mut self.id);
+            self.id_version = self.id_version.wrapping_add(1);
         }
+    }
+
+    /// Sets the last event ID string from outside of the stream.
+    pub(crate) fn set_last_event_id(&mut self, id: &str) {
+        self.last_event_id.clear();
+        self.last_event_id.push_str(id);
+        self.id_version = self.id_version.wrapping_add(1);
     }
 
     /// [html:9.2.6-dispatch-clears] Data and event type, but not the ID.

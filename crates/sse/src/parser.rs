@@ -290,10 +290,16 @@ impl Parser {
         &self.buffers.last_event_id
     }
 
+    /// A number that grows whenever the last event ID string is set, also if it is set to what it was. A caller that
+    /// keeps a copy of a long ID learns from it, without comparing the two, whether the copy is still right.
+    #[must_use]
+    pub const fn last_event_id_version(&self) -> u64 {
+        self.buffers.id_version
+    }
+
     /// Sets the last event ID string, as known from an earlier run. Best done between connections.
     pub fn set_last_event_id(&mut self, id: &str) {
-        self.buffers.last_event_id.clear();
-        self.buffers.last_event_id.push_str(id);
+        self.buffers.set_last_event_id(id);
     }
 
     /// The last valid `retry`, in milliseconds; `None` if there was none.

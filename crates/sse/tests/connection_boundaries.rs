@@ -65,6 +65,33 @@ fn the_last_event_id_lives_on() {
     assert_eq!(events[0].last_event_id, "41");
 }
 
+/// It is not raised by an `id` that waits for its blank line, or that a connection's end drops.
+#[test]
+fn a_last_event_id_that_is_set_has_a_version_of_its_own() {
+    let mut parser = Parser::default();
+    let mut versions = vec![parser.last_event_id_version()];
+    for (chunk, is_set) in [
+        (&b"id: 7\ndata: x\n"[..], false),
+        (b"\n", true),
+        (b"data: y\n\nevent: z\ndata: y\n\n", false),
+        (b"id: 7\n\n", true),
+        (b"id: \0\n\n", false),
+        (b"id", false),
+        (b"\n\n", true),
+    ] {
+        data(&mut parser, chunk);
+        versions.push(parser.last_event_id_version());
+        let [.., before, now] = versions[..] else { unreachable!("two were pushed") };
+        assert_eq!(now > before, is_set, "{chunk:?}");
+    }
+    let before = parser.last_event_id_version();
+    data(&mut parser, b"id: 8\n");
+    let _: End = parser.finish();
+    assert_eq!(parser.last_event_id_version(), before);
+    parser.set_last_event_id("9");
+    assert!(parser.last_event_id_version() > before);
+}
+
 /// [html:9.2.6-retry-at-line-end] [html:9.2.6-retry-clamp]
 #[test]
 fn retry_counts_when_its_line_ends() {
