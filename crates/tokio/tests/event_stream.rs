@@ -148,11 +148,11 @@ fn the_vectors_over_a_stream_of_chunks() {
     assert!(count > 90, "{count} vectors");
 }
 
-/// Short and long events, text and broken bytes in turn: the stream reads them in different ways, and gives the events that
+/// Short and long events and IDs, text and broken bytes in turn: the stream reads them in different ways, and gives the events that
 /// the parser gives.
 #[test]
 fn short_and_long_events_in_any_order_and_cut() {
-    const PARTS: [&[u8]; 16] = [
+    const PARTS: [&[u8]; 18] = [
         b"data: token\n\n",
         b"data:no space\n\n",
         b"data: one\ndata: two\ndata\ndata: four\n\n",
@@ -161,6 +161,8 @@ fn short_and_long_events_in_any_order_and_cut() {
         b"data: crlf\r\ndata: two\r\n\r\n",
         b"event: an-event-type\nid: 42\n",
         b"id\n\n",
+        b"id: a-long-id-0123456789012345678901234567890123456789012345678901234567890\n",
+        b"id: b-long-id-0123456789012345678901234567890123456789012345678901234567890\n",
         b": comment\n\n",
         b"retry: 10\n",
         b"unknown: x\n",

@@ -1,29 +1,62 @@
 //! An event that borrows from nothing.
 
 use core::fmt;
+use std::sync::Arc;
 
-use sockeye_sse::MessageEvent;
+use sockeye_sse::Parser;
 
 /// One event of an event stream, as the standard dispatches it. An event of the type `message` without an ID is one
-/// allocation, its data; a type, an ID or both are one more.
+/// allocation, its data; a type, an ID or both are one more. Events share an ID of more than 64 bytes.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
     /// The data lines, joined by LF.
     pub data: String,
-    /// The type (nothing for `message`), a LF, and the last event ID string. `None` if both are the usual ones.
-    names: Option<Box<str>>,
+    names: Names,
 }
 
-impl Event {
-    /// The same event with names of its own.
+/// The type and the last event ID string of an event.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Names(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// The type (nothing for `message`), a LF, and the ID. Empty, without an allocation, if both are the usual ones. No type
+    /// has a LF: a line ends there.
+    Own(Box<str>),
+    /// The ID is too long to be copied for each event.
+    Shared(Arc<SharedNames>),
+}
+
+#[derive(PartialEq, Eq)]
+struct SharedNames {
+    event_type: Box<str>,
+    last_event_id: Arc<str>,
+}
+
+/// An event without names is dropped by a look at two words. The code that frees names is kept out of the loops of
+/// callers, where it would take registers.
+impl Drop for Names {
     #[inline(always)]
-    pub(super) fn new(event: MessageEvent<'_, String>) -> Self {
-        let MessageEvent { event_type, data, last_event_id } = event;
-        if event_type == MESSAGE && last_event_id.is_empty() {
-            return Self { data, names: None };
+    fn drop(&mut self) {
+        if !matches!(&self.0, Kind::Own(names) if names.is_empty()) {
+            free(core::mem::replace(&mut self.0, Kind::Own(Box::default())));
         }
-        Self { data, names: Some(names(event_type, last_event_id)) }
+    }
+}
+
+#[inline(never)]
+fn free(names: Kind) {
+    drop(names);
+}
+
+/// Events share a longer ID. A peer sets it once, and could make each of its smallest events copy it.
+const COPIED_ID_BYTES_MAX: usize = 64;
+
+impl Event {
+    #[inline(always)]
+    pub(super) const fn new(data: String, names: Names) -> Self {
+        Self { data, names }
     }
 
     /// The event type: `message` unless the stream named another.
@@ -42,19 +75,32 @@ impl Event {
     }
 
     fn names(&self) -> (&str, &str) {
-        self.names.as_deref().and_then(|names| names.split_once('\n')).unwrap_or_default()
+        match &self.names.0 {
+            Kind::Own(names) => names.split_once('\n').unwrap_or_default(),
+            Kind::Shared(names) => (&names.event_type, &names.last_event_id),
+        }
     }
 }
 
 const MESSAGE: &str = "message";
 
+impl Names {
+    /// Names with an ID of their own, which is not [long](LongId::is_long).
+    #[inline(always)]
+    pub(super) fn new(event_type: &str, last_event_id: &str) -> Self {
+        if event_type == MESSAGE && last_event_id.is_empty() {
+            return Self(Kind::Own(Box::default()));
+        }
+        Self(Kind::Own(joined(event_type, last_event_id)))
+    }
+}
+
 /// Kept apart, so that an event without names stays in registers.
 #[inline(never)]
-fn names(event_type: &str, last_event_id: &str) -> Box<str> {
+fn joined(event_type: &str, last_event_id: &str) -> Box<str> {
     let event_type = if event_type == MESSAGE { "" } else { event_type };
     let mut names = String::with_capacity(event_type.len() + 1 + last_event_id.len());
     names.push_str(event_type);
-    // No type has one: a line ends there.
     names.push('\n');
     // An empty string is not copied. With AVX-512 that is a masked load from its dangling address, which takes a
     // hundred times as long as another.
@@ -62,6 +108,54 @@ fn names(event_type: &str, last_event_id: &str) -> Box<str> {
         names.push_str(last_event_id);
     }
     names.into()
+}
+
+/// The latest long ID of a stream, which its events share.
+#[derive(Default)]
+pub(super) struct LongId {
+    id: Option<Arc<str>>,
+    /// The parser's version of it.
+    version: u64,
+}
+
+impl LongId {
+    /// Whether events share the ID, and do not copy it.
+    #[inline(always)]
+    pub(super) const fn is_long(id: &str) -> bool {
+        id.len() > COPIED_ID_BYTES_MAX
+    }
+
+    /// Names with the ID that the parser has now, which is long.
+    #[inline(never)]
+    pub(super) fn names(&mut self, parser: &Parser, event_type: Box<str>) -> Names {
+        Names(Kind::Shared(Arc::new(SharedNames { event_type, last_event_id: self.of(parser) })))
+    }
+
+    /// The ID that the parser has now. It is copied once.
+    fn of(&mut self, parser: &Parser) -> Arc<str> {
+        let version = parser.last_event_id_version();
+        match &self.id {
+            Some(id) if self.version == version => Arc::clone(id),
+            Some(_) | None => {
+                let id = Arc::from(parser.last_event_id());
+                (self.id, self.version) = (Some(Arc::clone(&id)), version);
+                id
+            }
+        }
+    }
+
+    /// Frees an ID that the parser has no more.
+    pub(super) fn free_old(&mut self, parser: &Parser) {
+        if self.version != parser.last_event_id_version() {
+            self.id = None;
+        }
+    }
+}
+
+/// A type that outlives its event. Kept apart as [`joined`] is.
+#[inline(never)]
+pub(super) fn boxed(event_type: &str) -> Box<str> {
+    event_type.into()
 }
 
 /// Shows the length of the data only.
@@ -72,5 +166,16 @@ impl fmt::Debug for Event {
             .field("data_len", &self.data.len())
             .field("last_event_id", &self.last_event_id())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A third word would be moved along with each event.
+    #[test]
+    fn names_are_two_words() {
+        assert_eq!(size_of::<Names>(), size_of::<Box<str>>());
     }
 }

@@ -2,7 +2,7 @@
 
 use sockeye_sse::{Config, End, Error, Item, Limits, MessageEvent, Parser, text_prefix};
 
-use super::event::Event;
+use super::event::{Event, LongId, Names, boxed};
 
 /// A parser, and the chunk that it reads.
 ///
@@ -16,6 +16,7 @@ use super::event::Event;
 /// ```
 pub(super) struct Reader<C> {
     parser: Parser,
+    long_id: LongId,
     chunk: Option<C>,
     /// So much of the chunk is read, or copied into `text`.
     read: usize,
@@ -40,8 +41,12 @@ const CUT_LINE_BYTES: usize = 256;
 /// them.
 pub(super) trait Take {
     /// Takes the next event of `input`, and returns the length of its data.
-    fn take(&mut self, parser: &mut Parser, input: &mut impl Input)
-    -> Result<Option<usize>, Error>;
+    fn take(
+        &mut self,
+        parser: &mut Parser,
+        long_id: &mut LongId,
+        input: &mut impl Input,
+    ) -> Result<Option<usize>, Error>;
 }
 
 /// What the parser reads: text, or bytes that may be none.
@@ -65,6 +70,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
         parser.set_last_event_id(last_event_id);
         Self {
             parser,
+            long_id: LongId::default(),
             chunk: None,
             read: 0,
             text: String::new(),
@@ -76,6 +82,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
 
     /// Takes the next chunk. The one before was read to its end.
     pub(super) fn take(&mut self, chunk: C) -> Result<(), Error> {
+        self.long_id.free_old(&self.parser);
         let is_rest = |byte: &&u8| **byte & 0xC0 == 0x80;
         let rest = chunk.as_ref().iter().take(3).take_while(is_rest).count();
         if rest > 0 {
@@ -94,7 +101,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
             if let Some(mut rest) = self.text.get(self.text_read..self.text_end)
                 && !rest.is_empty()
             {
-                let taken = to.take(&mut self.parser, &mut rest)?;
+                let taken = to.take(&mut self.parser, &mut self.long_id, &mut rest)?;
                 self.text_read = self.text_end - rest.len();
                 if let Some(len) = taken {
                     self.is_short = len <= SHORT_BYTES;
@@ -137,7 +144,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
         let Some(chunk) = &self.chunk else { return Ok(false) };
         let bytes = chunk.as_ref();
         let mut rest = &bytes[self.read..];
-        if let Some(len) = to.take(&mut self.parser, &mut rest)? {
+        if let Some(len) = to.take(&mut self.parser, &mut self.long_id, &mut rest)? {
             self.read = bytes.len() - rest.len();
             self.is_short = len <= SHORT_BYTES;
             return Ok(true);
@@ -222,13 +229,21 @@ impl Take for Own {
     fn take(
         &mut self,
         parser: &mut Parser,
+        long_id: &mut LongId,
         input: &mut impl Input,
     ) -> Result<Option<usize>, Error> {
         while let Some(item) = input.next_owned(parser)? {
             match item {
                 Item::Event(event) => {
-                    let len = event.data.len();
-                    self.0 = Some(Event::new(event));
+                    let MessageEvent { event_type, data, last_event_id } = event;
+                    let len = data.len();
+                    let names = if LongId::is_long(last_event_id) {
+                        let event_type = boxed(event_type);
+                        long_id.names(parser, event_type)
+                    } else {
+                        Names::new(event_type, last_event_id)
+                    };
+                    self.0 = Some(Event::new(data, names));
                     return Ok(Some(len));
                 }
                 // The parser keeps the reconnection time.
@@ -254,6 +269,7 @@ where
     fn take(
         &mut self,
         parser: &mut Parser,
+        _: &mut LongId,
         input: &mut impl Input,
     ) -> Result<Option<usize>, Error> {
         while let Some(item) = input.next(parser)? {
@@ -276,21 +292,43 @@ where
 mod tests {
     use super::*;
 
+    /// The next event, which is there.
+    fn next<C: AsRef<[u8]>>(reader: &mut Reader<C>) -> Event {
+        let mut own = Own::default();
+        assert!(reader.next(&mut own).unwrap());
+        own.0.unwrap()
+    }
+
     #[test]
     fn an_event_says_its_type_and_its_id() {
         let mut reader = Reader::new(1000, "");
         let events =
             "data: a\n\nid: 1\ndata: b\n\nevent: x\ndata: c\n\nid\ndata: d\n\nevent: x\ndata\n\n";
         reader.take(events).unwrap();
-        let mut next = || {
-            let mut own = Own::default();
-            assert!(reader.next(&mut own).unwrap());
-            own.0.unwrap()
-        };
         for expected in [("message", ""), ("message", "1"), ("x", "1"), ("message", ""), ("x", "")]
         {
-            let event = next();
+            let event = next(&mut reader);
             assert_eq!((event.event_type(), event.last_event_id()), expected);
         }
+    }
+
+    /// A peer that sets a long ID once cannot make each of its events hold a copy.
+    #[test]
+    fn events_share_a_long_id() {
+        let [long, other] = ["1", "2"].map(|id| id.repeat(1 << 20));
+        let text = format!("id: {long}\ndata: a\n\ndata: b\n\nevent: x\ndata: c\n\n");
+        let mut reader = Reader::new(4 << 20, "");
+        reader.take(text).unwrap();
+        let events = [(); 3].map(|()| next(&mut reader));
+        for event in &events {
+            assert!(core::ptr::eq(event.last_event_id(), events[0].last_event_id()));
+            assert_eq!(event.last_event_id(), long);
+        }
+        assert_eq!(events.map(|event| event.event_type().to_owned()), ["message", "message", "x"]);
+
+        reader.take(format!("id: {other}\n\nid: {long}\n\nid: {other}\ndata: d\n\n")).unwrap();
+        assert_eq!(next(&mut reader).last_event_id(), other);
+        reader.take("id: 3\ndata: e\n\n".to_owned()).unwrap();
+        assert_eq!(next(&mut reader).last_event_id(), "3");
     }
 }
