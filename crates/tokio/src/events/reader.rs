@@ -26,6 +26,11 @@ pub(super) struct Reader<C> {
     text_end: usize,
     /// The latest event was short.
     is_short: bool,
+    /// Up to here the chunk was searched for text, and has broken bytes: the parser reads it in the chunk.
+    broken_end: usize,
+    /// Bytes that were searched for text, in all.
+    #[cfg(test)]
+    searched: usize,
 }
 
 /// An event with more data is long: the copy would cost more than the check.
@@ -33,6 +38,9 @@ const SHORT_BYTES: usize = 1024;
 
 /// Bytes that are checked and copied at a time.
 const STRETCH_BYTES: usize = 8 << 10;
+
+/// The longest beginning of a character that lacks its last byte.
+const CUT_CHARACTER_BYTES: usize = 3;
 
 /// A longer line does not wait for its end: the parser takes the parts.
 const CUT_LINE_BYTES: usize = 256;
@@ -77,6 +85,9 @@ impl<C: AsRef<[u8]>> Reader<C> {
             text_read: 0,
             text_end: 0,
             is_short: true,
+            broken_end: 0,
+            #[cfg(test)]
+            searched: 0,
         }
     }
 
@@ -90,7 +101,7 @@ impl<C: AsRef<[u8]>> Reader<C> {
             self.free_text()?;
             self.parser.next(&mut &chunk.as_ref()[..rest])?;
         }
-        (self.chunk, self.read) = (Some(chunk), rest);
+        (self.chunk, self.read, self.broken_end) = (Some(chunk), rest, 0);
         Ok(())
     }
 
@@ -117,8 +128,21 @@ impl<C: AsRef<[u8]>> Reader<C> {
     /// Copies the next stretch of the chunk as text, behind the cut line of the last one. Says whether there is one.
     fn copy_stretch(&mut self) -> bool {
         let Some(chunk) = &self.chunk else { return false };
+        if self.read < self.broken_end {
+            return false;
+        }
         let rest = &chunk.as_ref()[self.read..];
-        let stretch = text_prefix(&rest[..rest.len().min(STRETCH_BYTES)]);
+        let searched = &rest[..rest.len().min(STRETCH_BYTES)];
+        #[cfg(test)]
+        {
+            self.searched += searched.len();
+        }
+        let stretch = text_prefix(searched);
+        // The end cuts a character of at most so many bytes: more of them are broken. They are not searched again for each
+        // event behind them.
+        if stretch.is_empty() || searched.len() - stretch.len() > CUT_CHARACTER_BYTES {
+            self.broken_end = self.read + searched.len();
+        }
         if stretch.is_empty() {
             return false;
         }
@@ -330,5 +354,33 @@ mod tests {
         assert_eq!(next(&mut reader).last_event_id(), other);
         reader.take("id: 3\ndata: e\n\n".to_owned()).unwrap();
         assert_eq!(next(&mut reader).last_event_id(), "3");
+    }
+
+    /// Where bytes are broken, the search for text does not look at them again for each event.
+    #[test]
+    fn each_byte_is_searched_for_text_once_or_twice() {
+        let event = |data: &[u8]| [b"data: ", data, b"\n\n"].concat();
+        let mixed = [event(b"a").repeat(40), event(b"\xFF")].concat();
+        let cut = "data: \u{1F600}\n\n".as_bytes().to_vec();
+        for bytes in [event(b"\xFF"), event(b"caf\xE9"), mixed, cut, event(b"text"), vec![0xFF]] {
+            let body = bytes.repeat((64 << 10) / bytes.len());
+            for chunk_bytes in [1, 2, 3, 5, 1448, 10_000, body.len()] {
+                let mut reader = Reader::new(1 << 20, "");
+                let mut events = 0;
+                for chunk in body.chunks(chunk_bytes) {
+                    reader.take(chunk).unwrap();
+                    while reader.next(&mut Own::default()).unwrap() {
+                        events += 1;
+                    }
+                }
+                assert_eq!(events, body.windows(2).filter(|end| end == b"\n\n").count());
+                assert!(
+                    reader.searched <= 2 * body.len(),
+                    "{} of {} bytes, by {chunk_bytes}",
+                    reader.searched,
+                    body.len()
+                );
+            }
+        }
     }
 }
