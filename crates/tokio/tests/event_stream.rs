@@ -32,6 +32,11 @@ impl<E> Chunks<E> {
         Self { is_endless: true, ..Self::new(chunks) }
     }
 
+    /// All of its chunks, and its end, come without a wait.
+    fn at_once(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
+        Self { at_once: (u8::MAX, u8::MAX), ..Self::new(chunks) }
+    }
+
     fn in_threes(chunks: impl IntoIterator<Item = Result<Vec<u8>, E>>) -> Self {
         Self { at_once: (3, 0), ..Self::new(chunks) }
     }
@@ -231,6 +236,23 @@ fn a_cut_line_that_is_too_large_is_told_before_the_end() {
                 let mut stream = EventStream::with_limit(body, 8);
                 assert_eq!(stream.next_event().await.unwrap().unwrap().data, "a");
                 assert_eq!(stream.next_event().await, Some(Err(StreamError::TooLarge)));
+                assert_eq!(stream.next_event().await, None);
+            }
+        }
+    });
+}
+
+/// A wait between a cut line that is too large and the failure of the body makes no difference.
+#[test]
+fn a_cut_line_that_is_too_large_was_so_before_its_body_failed() {
+    run(async {
+        let chunks = |cut: &str| [Ok(format!("data: a\n\ndata: {cut}").into_bytes()), Err("reset")];
+        let cases = [("0123456789", StreamError::TooLarge), ("01234", StreamError::Body("reset"))];
+        for (cut, error) in cases {
+            for body in [Chunks::new(chunks(cut)), Chunks::at_once(chunks(cut))] {
+                let mut stream = EventStream::with_limit(body, 8);
+                assert_eq!(stream.next_event().await.unwrap().unwrap().data, "a");
+                assert_eq!(stream.next_event().await, Some(Err(error)));
                 assert_eq!(stream.next_event().await, None);
             }
         }

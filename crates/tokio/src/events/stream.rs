@@ -109,7 +109,10 @@ where
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, StreamError<E>>>> {
         let mut own = Own::default();
         match self.poll_to(cx, &mut own) {
-            Poll::Ready(Some(Ok(()))) => Poll::Ready(own.0.map(Ok)),
+            Poll::Ready(Some(Ok(()))) => {
+                let event = own.0.expect("a poll that says so has let `own` take an event");
+                Poll::Ready(Some(Ok(event)))
+            }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
@@ -132,7 +135,12 @@ where
             let taken = match body.as_mut().poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => self.reader.take(chunk),
                 Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(self.end(StreamError::Body(error)));
+                    // A cut line that is too large was so before the body failed.
+                    let error = match self.reader.finish() {
+                        Ok(_) => StreamError::Body(error),
+                        Err(_) => StreamError::TooLarge,
+                    };
+                    return Poll::Ready(self.end(error));
                 }
                 Poll::Ready(None) => return Poll::Ready(self.finish()),
                 Poll::Pending => match self.reader.free_text() {
