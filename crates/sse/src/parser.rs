@@ -224,7 +224,7 @@ impl Parser {
     #[inline(always)]
     fn plain_value<'b, C: Chunk<'b>>(&self, value: &[u8], input: &mut C) -> Option<&'b str> {
         let start = input.bytes().len().wrapping_sub(value.len());
-        let len = scan::line_end_of_text(value)?;
+        let len = scan::line_end_of_value(value)?;
         value.get(len..)?.strip_prefix(b"\n\n")?;
         // [sse:limit-borrowed] The line's LF counts too.
         let held = self.buffers.last_event_id.len();

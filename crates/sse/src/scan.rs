@@ -11,15 +11,15 @@ pub(crate) fn line_end(bytes: &[u8]) -> Option<usize> {
         [b':', b'\r' | b'\n', ..] => return Some(1),
         _ => {}
     }
-    line_end_of_text(bytes)
+    line_end_of_value(bytes)
 }
 
 /// Most lines end within so many bytes.
 const NEAR: usize = 256;
 
-/// As [`line_end`], for a line that is probably not blank.
+/// As [`line_end`], behind the name of a field: most values are not empty.
 #[inline(always)]
-pub(crate) fn line_end_of_text(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn line_end_of_value(bytes: &[u8]) -> Option<usize> {
     let (near, far) = bytes.split_at_checked(NEAR).unwrap_or((bytes, &[]));
     match line_end_near(near) {
         None if !far.is_empty() => line_end_far(far).map(|at| at.wrapping_add(NEAR)),

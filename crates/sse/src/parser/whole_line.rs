@@ -165,7 +165,7 @@ impl Parser {
 fn data_line<'b, C: Chunk<'b>>(rest: C) -> Option<(&'b str, C)> {
     // [html:9.2.6-one-space] [html:9.2.6-field-data]
     let value = rest.bytes().strip_prefix(b"data: ")?;
-    let len = scan::line_end_of_text(value)?;
+    let len = scan::line_end_of_value(value)?;
     if value.get(len) != Some(&b'\n') {
         return None;
     }
