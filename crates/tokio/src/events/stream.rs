@@ -24,9 +24,6 @@ pub struct EventStream<B, C> {
 }
 
 /// Why a stream of events ended early.
-// A whole word: beside a byte, a word of the event in the same place would be stored in parts, and every reader of the
-// event would wait for them.
-#[repr(usize)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamError<E> {
