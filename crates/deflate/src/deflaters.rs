@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use crate::deflater::Deflater;
 use crate::{EngineConfig, WindowBits};
 
-/// A session's own deflater is free for another session when the engine has had so many messages since its last one, for
-/// each deflater of that kind.
-const IDLE_ROUNDS: u64 = 8;
+/// A session takes over another one's deflater if that has been idle for so many times as long as the session itself, counted
+/// in messages of the engine.
+const IDLE_TIMES: u64 = 8;
 
 /// The deflaters of an engine.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Deflaters {
     /// By window size, from 8 bits.
     shared: [Option<Box<Kept>>; 8],
     own: Vec<Kept>,
-    /// Which of `own` is looked at next, when a session wants one.
+    /// Which of `own` was looked at last, when a session wanted one.
     hand: u16,
     /// The number of the latest message.
     message: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The session's window did not get the message, or has got another one since.
+    /// Notes that the session's window does not end with this message: it was sent uncompressed, or another one followed.
     pub(crate) const fn outdate(&mut self) {
         self.is_current = false;
     }
@@ -59,7 +59,7 @@ pub(crate) struct Lent<'d> {
     pub(crate) deflater: &'d mut Deflater,
     /// It stands at the end of the session's window.
     pub(crate) is_warm: bool,
-    /// Where this message is.
+    /// Which deflater compresses this message.
     pub(crate) place: Place,
 }
 
@@ -68,7 +68,7 @@ impl Deflaters {
     ///
     /// A session gets one of its own when twice in a row its deflater has served others since its last message. So a
     /// session that has the engine for itself takes none, and neither do sessions that send many messages at a time: for
-    /// them the shared one, which is in the processor's cache, is faster.
+    /// them the shared one, which is in the processor's cache, is faster. A session that has one keeps it, however it sends.
     pub(crate) fn lend(
         &mut self,
         config: &EngineConfig,
@@ -79,7 +79,7 @@ impl Deflaters {
             place.is_some_and(|place| self.latest(bits, place.slot) == Some(place.message));
         let slot = match place {
             Some(place) if is_untouched => place.slot,
-            Some(Place { was_in_turn: true, .. }) => self.free_slot(config, bits),
+            Some(Place { was_in_turn: true, message, .. }) => self.free_slot(config, bits, message),
             Some(_) | None => Slot::Shared,
         };
         self.message = self.message.wrapping_add(1);
@@ -106,16 +106,19 @@ impl Deflaters {
         }
     }
 
-    /// A deflater that no session has, or that its session has not used for long. One is looked at for each call: the
-    /// work does not grow with their number.
-    fn free_slot(&mut self, config: &EngineConfig, bits: WindowBits) -> Slot {
+    /// A deflater for the session whose last message had that number: one that no session has, or that has been idle for
+    /// long, or else the shared one. Each call looks at one, so the work does not grow with their number.
+    ///
+    /// In a crowd larger than the bound, the sessions that have a deflater so keep it.
+    fn free_slot(&mut self, config: &EngineConfig, bits: WindowBits, last: u64) -> Slot {
         let count = u16::try_from(self.own.len()).expect("no more than `own_deflaters_max`");
         if count < config.own_deflaters_max {
             self.own.push(Kept::new(config, bits));
             return Slot::Own(count);
         }
         self.hand = self.hand.wrapping_add(1).checked_rem(count).unwrap_or(0);
-        let idle = IDLE_ROUNDS.saturating_mul(u64::from(count));
+        let waited = self.message.wrapping_sub(last).max(u64::from(count));
+        let idle = IDLE_TIMES.saturating_mul(waited);
         match self.own.get_mut(usize::from(self.hand)) {
             Some(kept) if self.message.wrapping_sub(kept.message) >= idle => {
                 if kept.bits != bits {
@@ -166,6 +169,17 @@ mod tests {
             }
         }
         assert_eq!(deflaters.own.len(), 3);
+    }
+
+    #[test]
+    fn in_a_crowd_those_that_have_one_keep_it() {
+        let mut deflaters = Deflaters::default();
+        let mut sessions = [None; 300];
+        for round in 0..50 {
+            let warm =
+                sessions.iter_mut().filter_map(|it| send(&mut deflaters, 5, it).then_some(()));
+            assert_eq!(warm.count(), if round > 2 { 5 } else { 0 }, "round {round}");
+        }
     }
 
     #[test]
@@ -221,7 +235,7 @@ mod tests {
             busy.iter_mut().for_each(|session| _ = send(&mut deflaters, 1, session));
             rounds += 1;
         }
-        assert_eq!(rounds, 3, "8 messages of the others are between");
+        assert_eq!(rounds, 6, "16 messages: each of the others waits for 2");
         assert!(!send(&mut deflaters, 1, &mut gone), "its past is not there any more");
     }
 

@@ -50,8 +50,9 @@ pub struct EngineConfig {
     pub level: Level,
     /// Shorter messages are not compressed, in bytes.
     pub message_bytes_min: usize,
-    /// The sessions that may have a deflater of their own, of up to 380 KB each: those that send one message after another,
-    /// in turn with others. To go on with it costs less than to give the shared one the session's last messages.
+    /// How many sessions may have a deflater of their own, of up to 380 KB each. A session gets one when others compress messages
+    /// between its own. To continue costs less than to reset the shared deflater and prime it. An engine keeps them until it is
+    /// dropped.
     pub own_deflaters_max: u16,
 }
 

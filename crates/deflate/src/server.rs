@@ -6,8 +6,8 @@ use crate::{ClientWindowOffer, Params, WindowBits};
 /// A server's rules for negotiation.
 ///
 /// The default asks clients for windows of 4 KiB, and keeps windows between messages: on
-/// messages of a few kilobytes that costs little compression, and a fully used connection holds
-/// 5 KiB instead of 33 KiB. It compresses with 32 KiB itself, of which it holds 1 KiB.
+/// messages of a few kilobytes that costs little compression, and a fully used connection of a client that
+/// agrees holds 5 KiB instead of 33 KiB. The server compresses with a window of 32 KiB, of which it holds 1 KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// The largest window that we compress with; announced where it is below the maximum.

@@ -354,13 +354,7 @@ impl Endpoint {
             {
                 message
             }
-            message => {
-                let sent = self.send(message.as_message(), output.end());
-                if let Outgoing::Owned(message) = message {
-                    spare::keep(message);
-                }
-                return sent;
-            }
+            message => return self.send_copied(message, output.end()),
         };
         if self.sends_parts {
             return Err(UsageError::MessageUnderWay);
@@ -375,6 +369,22 @@ impl Endpoint {
         output.end().extend_from_slice(start.header());
         start.apply_mask(&mut payload, 0);
         output.push(payload);
+        Ok(())
+    }
+
+    /// As [`send`](Self::send), for a message that nobody needs any more if it is handed over.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_copied(
+        &mut self,
+        message: Outgoing<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), UsageError> {
+        self.send(message.as_message(), out)?;
+        if let Outgoing::Owned(message) = message {
+            spare::keep(message);
+        }
         Ok(())
     }
 

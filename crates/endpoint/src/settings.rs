@@ -73,7 +73,7 @@ pub struct Policy<'p> {
     pub origins: sockeye_handshake::Origins<'p>,
     /// The bounds on the request's head.
     pub head: sockeye_http1::Limits,
-    /// The rules for permessage-deflate; `None` declines it. Default: clients keep to windows of 4 KiB.
+    /// The rules for permessage-deflate; `None` declines it. Default: clients are asked for windows of 4 KiB.
     #[cfg(feature = "deflate")]
     pub compression: Option<ServerConfig>,
     /// How the connections behave.

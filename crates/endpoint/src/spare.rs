@@ -9,7 +9,7 @@ use sockeye_websocket::{Message as MessageRef, OwnedMessage};
 /// A buffer of this capacity is kept, one a thread.
 const CAPACITY: RangeInclusive<usize> = 1..=4096;
 
-/// A message in a buffer that is kept takes no more room than twice its length and this.
+/// The kept buffer serves a message only if its capacity is at most twice the message's length and this.
 const SLACK_BYTES: usize = 16;
 
 thread_local! {

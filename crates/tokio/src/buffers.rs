@@ -22,7 +22,7 @@ pub(crate) fn with_read_buffer<R>(act: impl FnOnce(&mut [u8]) -> R) -> R {
 }
 
 /// A read into a buffer of its own is offered so many bytes at the most.
-const OWN_BYTES_MAX: usize = 1024 * 1024 + HEADER_BYTES_MAX;
+const OWN_BYTES_MAX: usize = 1024 * 1024 + HEADER_BYTES_MAX + 1;
 
 /// A shorter message is copied out of the thread's buffer.
 const OWN_BYTES_MIN: usize = 16 * 1024;
@@ -35,27 +35,29 @@ const HEADER_BYTES_MAX: usize = 14;
 pub(crate) struct Input {
     bytes: Vec<u8>,
     read: usize,
-    /// How many bytes the last reads brought: the most, of which each later one that brought less took a quarter.
+    /// The largest recent read, in bytes. A read that brings less lowers it, by a quarter at the most.
     brought: usize,
-    /// Reads that brought something since one brought nothing.
+    /// How many reads brought something since the last wait.
     reads: u32,
-    /// Of such reads there was one the last time.
+    /// Before the last wait one read had brought all that came.
     one_at_a_time: bool,
+    /// Bytes of the next frame's header that the last read brought, too.
+    ahead: usize,
 }
 
 impl Input {
     pub(crate) const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, read: 0, brought: 0, reads: 0, one_at_a_time: false }
+        Self { bytes, read: 0, brought: 0, reads: 0, one_at_a_time: false, ahead: 0 }
     }
 
     /// The length of a buffer that may become the next message. Messages are often as long as the last one; `None` if that was small.
     ///
-    /// Where they come one at a time there is room for a byte more. A read that fills its buffer says nothing of what is left, and
-    /// tokio asks the system again.
+    /// Where they come one at a time there is room for a byte more: after a read that fills its buffer, tokio asks the system again
+    /// whether there is more. If there is, the byte belongs to the next frame, and the read after it ends with that frame.
     pub(crate) fn own_buffer_len(&self, message_len: usize) -> Option<usize> {
         let is_large = (OWN_BYTES_MIN..=OWN_BYTES_MAX).contains(&message_len);
-        let room = HEADER_BYTES_MAX + usize::from(self.one_at_a_time);
-        is_large.then_some(message_len.saturating_add(room))
+        let more = HEADER_BYTES_MAX + usize::from(self.one_at_a_time) - self.ahead;
+        is_large.then_some(message_len.saturating_add(more))
     }
 
     /// How many bytes the next read into a message may be offered: twice what the last ones brought. Some streams fill a buffer with
@@ -67,12 +69,15 @@ impl Input {
     /// Notes how many bytes a read brought. The last bytes of a message often come by themselves: they say little of the next read.
     pub(crate) fn note_read(&mut self, len: usize) {
         self.brought = len.max(self.brought - self.brought / 4);
+        self.ahead = 0;
         self.reads = self.reads.saturating_add(1);
     }
 
     /// Keeps a buffer of which only the last `left` bytes are unread. Nothing is held before.
     pub(crate) fn hold(&mut self, bytes: Vec<u8>, left: usize) {
         debug_assert!(self.is_empty(), "kept input is used up before more is read");
+        self.one_at_a_time = false;
+        self.ahead = if left < HEADER_BYTES_MAX { left } else { 0 };
         self.read = bytes.len() - left;
         self.bytes = bytes;
     }
@@ -98,7 +103,7 @@ impl Input {
         result
     }
 
-    /// Frees the memory of used bytes. The stream has nothing.
+    /// The task is about to wait: frees the memory of used bytes, and notes whether one read had brought all.
     pub(crate) fn idle(&mut self) {
         if self.reads > 0 {
             (self.one_at_a_time, self.reads) = (self.reads == 1, 0);

@@ -329,7 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         // In two writes the frame's head would be a packet of its own.
         match self.stream.is_write_vectored() {
             true => self.endpoint.send_outgoing(message, &mut self.output)?,
-            false => self.endpoint.send(message.as_message(), self.output.end())?,
+            false => self.endpoint.send_copied(message, self.output.end())?,
         }
         self.queued += 1;
         Ok(())

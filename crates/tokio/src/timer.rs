@@ -29,7 +29,7 @@ impl Timer {
         if wakes && !is_sooner && !alarm.is_elapsed() {
             return Poll::Pending;
         }
-        // An alarm that is pending for want of budget would wake nobody.
+        // Outside the task's budget: an alarm that is pending because that is used up has not noted the waker.
         while pin!(unconstrained(alarm.as_mut())).poll(cx).is_ready() {
             if deadline <= Instant::now() {
                 return Poll::Ready(());

@@ -84,6 +84,10 @@ async fn reads(messages: usize, sizes: &[usize]) -> Vec<Vec<Read>> {
         assert!(rest.is_empty());
         pieces.push_back(None);
     }
+    reads_of(pieces, messages).await
+}
+
+async fn reads_of(pieces: VecDeque<Option<Vec<u8>>>, messages: usize) -> Vec<Vec<Read>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let stream = Pieces { pieces, reads: Arc::clone(&seen) };
     let mut server = server_on(stream, Settings::default());
@@ -104,6 +108,23 @@ fn a_message_that_is_there_takes_one_read() {
         for reads in &reads[3..] {
             assert!(matches!(reads[..], [(room, FRAME)] if room > FRAME), "{reads:?}");
         }
+    });
+}
+
+/// The peer begins to send several at a time. The byte too much costs one copy, and then each read ends with a message again.
+#[test]
+fn reads_end_with_messages_when_several_come_at_a_time() {
+    run(async {
+        let frame = frame().await;
+        let mut pieces = VecDeque::new();
+        for _ in 0..5 {
+            pieces.extend([Some(frame.clone()), None]);
+        }
+        pieces.push_back(Some(frame.repeat(10)));
+        let reads = reads_of(pieces, 15).await;
+        let rooms: Vec<_> = reads[5..].iter().map(|reads| reads[0].0).collect();
+        assert_eq!(rooms[..2], [FRAME + 1, FRAME - 1]);
+        assert_eq!(rooms[2..], [FRAME; 8]);
     });
 }
 

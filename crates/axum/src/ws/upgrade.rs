@@ -42,7 +42,7 @@ impl<F> WebSocketUpgrade<F> {
         self
     }
 
-    /// Sets the rules for permessage-deflate; `None` declines it. Default: clients keep to windows of 4 KiB.
+    /// Sets the rules for permessage-deflate; `None` declines it. Default: clients are asked for windows of 4 KiB.
     pub const fn compression(mut self, rules: Option<ServerConfig>) -> Self {
         self.compression = rules;
         self
