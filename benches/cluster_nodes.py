@@ -44,6 +44,9 @@ class Node:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def await_ready(self):
+        late = threading.Timer(PATIENCE, self.process.kill)
+        late.daemon = True
+        late.start()
         for line in self.process.stdout:
             found = re.search(r"listens on http://(\S+):(\d+)", line)
             if found:
@@ -51,6 +54,7 @@ class Node:
                 break
         else:
             raise SystemExit("the node does not listen")
+        late.cancel()
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         wait_until("a node is ready", lambda: self.get("/readyz") == 200, 0.05)
         self.reader = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)

@@ -41,9 +41,11 @@ pub(crate) struct State {
     pub(crate) controller: i32,
     /// The leaders of its partitions, if they are not all the same one. All partitions have the same records.
     pub(crate) leaders: Vec<i32>,
+    /// Behind the next answer all records are deleted, and one that came meanwhile. The answer says it, too.
+    pub(crate) deletes: bool,
     /// What happens to the request behind the next append. The append is answered when that request has come.
     pub(crate) behind: Option<Behind>,
-    /// The keys of such requests.
+    /// The API keys of the requests that came behind an append.
     pub(crate) followed: Vec<i16>,
     ports: Vec<u16>,
     /// The newest version of a request that they know.

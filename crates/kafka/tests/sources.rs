@@ -121,6 +121,15 @@ fn a_batch_of_many_records_is_asked_for_and_unpacked_once() {
     assert_eq!((read, fetches), (count, 1));
 }
 
+/// Records that came are handed over, also if their offsets are gone by then.
+#[test]
+fn what_waits_is_handed_over_before_the_place_moves() {
+    let (brokers, mut source) = source(&[1], &[batch(&vec![Bytes::new(); 4])]);
+    brokers.change(|state| state.deletes = true);
+    let messages: Vec<_> = (0..4).flat_map(|_| take(&mut source, 1)).collect();
+    assert_eq!(messages.iter().map(place).collect::<Vec<_>>(), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+}
+
 /// A message may have been published before the session.
 #[test]
 fn what_is_acknowledged_before_it_is_taken_is_not_given() {

@@ -34,7 +34,7 @@ impl Server {
         server
     }
 
-    /// The subjects of the requests that came and begin with this.
+    /// The subjects of the requests that came, as far as they begin with `begin`.
     pub(crate) fn asked(&self, begin: &str) -> Vec<String> {
         let asked = self.asked.lock().expect("no thread has panicked");
         asked.iter().filter(|subject| subject.starts_with(begin)).cloned().collect()

@@ -65,9 +65,9 @@ fn the_last_event_id_lives_on() {
     assert_eq!(events[0].last_event_id, "41");
 }
 
-/// It is not raised by an `id` that waits for its blank line, or that a connection's end drops.
+/// It does not grow for an `id` that waits for its blank line, or that the end of a connection drops.
 #[test]
-fn a_last_event_id_that_is_set_has_a_version_of_its_own() {
+fn the_version_grows_when_the_last_event_id_is_set() {
     let mut parser = Parser::default();
     let mut versions = vec![parser.last_event_id_version()];
     for (chunk, is_set) in [

@@ -39,7 +39,7 @@ pub(super) enum Codec {
 pub(super) enum Fault {
     /// They are more than they may be, or say that they are.
     TooLarge,
-    /// A frame of zstd asks for a window of so many bytes.
+    /// A frame of zstd asks for a larger window than `bytes_max`.
     Window { bytes: u64, bytes_max: u64 },
     /// They are cut off, damaged, or none of the format.
     Broken,

@@ -96,7 +96,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    /// Reads on while there is room. The offset behind the last record that was read.
+    /// Reads on while there is room. Returns the first offset that was not read.
     pub(super) fn read(&mut self, room: &mut usize, found: &mut dyn FnMut(Found<'_>)) -> i64 {
         let mut records = Reader(&self.records);
         self.span.read(&mut records, room, found);
@@ -166,9 +166,13 @@ pub(super) fn read(
 ) -> Result<Progress, Unreadable> {
     let mut transactions = Transactions::new(aborted);
     let (mut next, mut rest) = (from, None);
-    while bounds.room > 0
-        && let Some((batch, behind)) = split(bytes)?
-    {
+    while bounds.room > 0 {
+        let (batch, behind) = match split(bytes) {
+            Ok(Some(it)) => it,
+            Ok(None) => break,
+            Err(_) if next > from => break,
+            Err(why) => return Err(why.into()),
+        };
         match read_one(batch, from, &mut transactions, bounds, found) {
             Ok((end, left)) => (next, rest) = (next.max(end), left),
             Err(_) if next > from => break,
@@ -224,8 +228,22 @@ fn read_one(
     let mut reader = Reader(&records);
     span.read(&mut reader, &mut bounds.room, found);
     let read = records.len() - reader.0.len();
-    let rest = || Rest { records: Bytes::from(records.into_owned()).slice(read..), span };
-    Ok((span.next, (span.left > 0).then(rest)))
+    // An uncompressed batch may be as long as its answer: of one that is long the leader is asked again.
+    let is_kept = span.left > 0 && records.len() - read <= bounds.batch_bytes_max;
+    Ok((span.next, is_kept.then(|| Rest { records: left(records, read), span })))
+}
+
+/// Records behind those that were read, in no more memory than they need.
+fn left(records: Cow<'_, [u8]>, read: usize) -> Bytes {
+    match records {
+        Cow::Borrowed(all) => all[read..].to_vec(),
+        Cow::Owned(mut all) => {
+            all.drain(..read);
+            all.shrink_to_fit();
+            all
+        }
+    }
+    .into()
 }
 
 /// Tells that the rest of a batch can never be read.
@@ -264,7 +282,7 @@ fn unpack(
         Ok(records) => Ok(records.into()),
         Err(Fault::TooLarge) => Err(TOO_LARGE.into()),
         Err(Fault::Window { bytes, bytes_max }) => Err(format!(
-            "its batch is compressed with zstd in a window of {bytes} bytes, and a source holds windows of {bytes_max} bytes: have \
+            "its batch is compressed with zstd in a window of {bytes} bytes, and a source holds windows of up to {bytes_max} bytes: have \
              its producer compress at a lower level, or with a smaller window"
         )
         .into()),

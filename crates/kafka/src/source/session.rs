@@ -27,11 +27,11 @@ const WAIT_MIN: Duration = Duration::from_millis(20);
 const ANSWER_BYTES: i32 = 4 * 1024 * 1024;
 const PARTITION_BYTES: i32 = 1024 * 1024;
 
-/// The cost of the messages of one round of requests, at the most. The rest is asked for again.
+/// The cost of the messages of one round. The last record may exceed it. What is left of a batch is kept, or asked for again.
 const ROUND_BYTES: usize = 16 * 1024 * 1024;
 
-/// The batches that are kept unpacked between rounds, each of a partition of its own. Of another one, too, the round reads what it
-/// has room for, and the next one asks for it again.
+/// How many unpacked batches are kept between rounds, one a partition, each of up to `batch_bytes_max`. A further partition reads
+/// what the round has room for, and asks for its batch again in the next.
 const RESTS_MAX: usize = 2;
 
 /// Only records of transactions that have ended.
@@ -52,7 +52,7 @@ pub(super) struct Session {
     waiting: VecDeque<Message>,
     /// The cost that is left to this round.
     room: usize,
-    /// The partition that is read first next time.
+    /// The partition whose turn the latest round was.
     first: usize,
 }
 
@@ -117,7 +117,8 @@ impl Session {
         let (mut entries, mut bytes) = (0, 0);
         while entries < room.entries && bytes < room.bytes {
             let Some(message) = self.waiting.pop_front() else { break };
-            // One that was published before the session may have been read again, and acknowledged since.
+            // It may be acknowledged already: it was published in an earlier session, and its receipt came after this one had
+            // read it.
             if !message.is_gone && !self.is_pending(&message.id) {
                 continue;
             }
@@ -152,8 +153,8 @@ impl Session {
     /// Whether a message was read and is not acknowledged.
     fn is_pending(&self, id: &str) -> bool {
         self.read_id(id).is_some_and(|(index, offset)| {
-            let mut partitions = self.partitions.iter();
-            partitions.any(|it| it.index == index && it.place.is_pending(offset))
+            let at = self.partitions.binary_search_by_key(&index, |it| it.index);
+            at.is_ok_and(|at| self.partitions[at].place.is_pending(offset))
         })
     }
 
@@ -209,7 +210,8 @@ impl Session {
 
     // --- Reading ---------------------------------------------------------------------------------
 
-    /// Reads what is left of a batch of the partition whose turn it is. If that is nothing, it asks for more.
+    /// Reads the kept batch of the partition whose turn it is. If that gives no message, asks the leaders for more, and then
+    /// reads the other kept batches.
     async fn fetch(&mut self, config: &KafkaSourceConfig, wait: Duration) -> Result<(), Trouble> {
         self.first = (self.first + 1) % self.partitions.len().max(1);
         self.room = ROUND_BYTES;
@@ -224,7 +226,7 @@ impl Session {
         Ok(())
     }
 
-    /// Asks all leaders for records, and reads what they have.
+    /// Asks the leaders of the partitions without a kept batch, and reads what they have.
     async fn ask(&mut self, config: &KafkaSourceConfig, wait: Duration) -> Result<(), Trouble> {
         let life = self.layout.life;
         let mut asked = Vec::new();
@@ -248,7 +250,8 @@ impl Session {
             broker.run(&config.kafka, send).await?;
             asked.push(at);
         }
-        // The first answers may take all the room, so the partition whose turn it is comes before all others.
+        // The first answer may take all the room. So the leader of the partition whose turn it is comes first; its request names
+        // that partition first.
         let leader = self.partitions.get(self.first).map(|it| it.leader);
         let turn = asked.iter().position(|at| Some(*at) == leader);
         asked.rotate_left(turn.unwrap_or_default());
@@ -277,11 +280,16 @@ impl Session {
         }
         for data in answer.responses.iter().flat_map(|topic| &topic.partitions) {
             let index = data.partition_index;
-            let Some(which) = self.partitions.iter().position(|it| it.index == index) else {
+            // A leader may answer for what it was asked, and for nothing else.
+            let is_asked =
+                |it: &Partition| it.index == index && it.leader == at && it.rest.is_none();
+            let Some(which) = self.partitions.iter().position(is_asked) else {
                 continue;
             };
             match data.error_code.err() {
                 None => self.read(config, which, data)?,
+                // Messages that wait are handed over first. The next round meets the same answer.
+                Some(ResponseError::OffsetOutOfRange) if !self.waiting.is_empty() => {}
                 Some(ResponseError::OffsetOutOfRange) => self.find(config, which).await?,
                 // The broker does not know yet how far the log is confirmed.
                 Some(ResponseError::OffsetNotAvailable) => {}

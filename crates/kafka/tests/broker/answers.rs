@@ -160,7 +160,7 @@ impl Brokers {
         let until = Instant::now()
             + Duration::from_millis(u64::try_from(asked.max_wait_ms).expect("no negative wait"));
         let mut state = self.lock();
-        let data = loop {
+        let mut data = loop {
             let one = |it: &FetchPartition| state.fetch(broker, topic.topic_id, it, error);
             let data: Vec<PartitionData> = topic.partitions.iter().map(one).collect();
             let is_empty = |it: &PartitionData| {
@@ -172,6 +172,15 @@ impl Brokers {
             }
             state = self.wait(state, wait);
         };
+        if core::mem::take(&mut state.deletes) {
+            let log = state.topic.as_mut().expect("it was read");
+            log.end += 1;
+            log.start = log.end;
+            let gone = |index| {
+                PartitionData::default().with_partition_index(index).with_error_code(OUT_OF_RANGE)
+            };
+            data.extend(data.iter().map(|it| it.partition_index).map(gone).collect::<Vec<_>>());
+        }
         let topic = FetchableTopicResponse::default()
             .with_topic(topic.topic.clone())
             .with_topic_id(topic.topic_id)

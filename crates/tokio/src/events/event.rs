@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sockeye_sse::Parser;
 
 /// One event of an event stream, as the standard dispatches it. An event of the type `message` without an ID is one
-/// allocation, its data; a type, an ID or both are one more. Events share an ID of more than 64 bytes.
+/// allocation, its data; a type, an ID or both are one more. Events share an ID of more than 64 bytes; a type is then an
+/// allocation of its own.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
@@ -50,7 +51,7 @@ fn free(names: Kind) {
     drop(names);
 }
 
-/// Events share a longer ID. A peer sets it once, and could make each of its smallest events copy it.
+/// Longer IDs are shared. Otherwise a peer could set a long ID once, and make each of its smallest events hold a copy.
 const COPIED_ID_BYTES_MAX: usize = 64;
 
 impl Event {
@@ -144,7 +145,7 @@ impl LongId {
         }
     }
 
-    /// Frees an ID that the parser has no more.
+    /// Frees the copy if the ID was set since.
     pub(super) fn free_old(&mut self, parser: &Parser) {
         if self.version != parser.last_event_id_version() {
             self.id = None;
@@ -152,10 +153,10 @@ impl LongId {
     }
 }
 
-/// A type that outlives its event. Kept apart as [`joined`] is.
+/// A copy of the type that the parser lends; none of the usual one. Kept apart as [`joined`] is.
 #[inline(never)]
 pub(super) fn boxed(event_type: &str) -> Box<str> {
-    event_type.into()
+    if event_type == MESSAGE { Box::default() } else { event_type.into() }
 }
 
 /// Shows the length of the data only.

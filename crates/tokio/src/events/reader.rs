@@ -26,7 +26,8 @@ pub(super) struct Reader<C> {
     text_end: usize,
     /// The latest event was short.
     is_short: bool,
-    /// Up to here the chunk was searched for text, and has broken bytes: the parser reads it in the chunk.
+    /// Up to here the chunk was searched for text, and has broken bytes or begins with a cut character: the parser
+    /// reads it in the chunk.
     broken_end: usize,
     /// Bytes that were searched for text, in all.
     #[cfg(test)]
@@ -45,8 +46,7 @@ const CUT_CHARACTER_BYTES: usize = 3;
 /// A longer line does not wait for its end: the parser takes the parts.
 const CUT_LINE_BYTES: usize = 256;
 
-/// Takes an event. It keeps what it makes of it: an event that is returned through several layers is copied in each of
-/// them.
+/// Takes an event, and keeps what it makes of it. To return it would copy it in each layer.
 pub(super) trait Take {
     /// Takes the next event of `input`, and returns the length of its data.
     fn take(
@@ -57,7 +57,7 @@ pub(super) trait Take {
     ) -> Result<Option<usize>, Error>;
 }
 
-/// What the parser reads: text, or bytes that may be none.
+/// What the parser reads: text, or bytes that may not be text.
 pub(super) trait Input {
     /// The next item, which is lent.
     fn next<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a>>, Error>
@@ -93,7 +93,6 @@ impl<C: AsRef<[u8]>> Reader<C> {
 
     /// Takes the next chunk. The one before was read to its end.
     pub(super) fn take(&mut self, chunk: C) -> Result<(), Error> {
-        self.long_id.free_old(&self.parser);
         let is_rest = |byte: &&u8| **byte & 0xC0 == 0x80;
         let rest = chunk.as_ref().iter().take(3).take_while(is_rest).count();
         if rest > 0 {
@@ -138,8 +137,8 @@ impl<C: AsRef<[u8]>> Reader<C> {
             self.searched += searched.len();
         }
         let stretch = text_prefix(searched);
-        // The end cuts a character of at most so many bytes: more of them are broken. They are not searched again for each
-        // event behind them.
+        // Up to three bytes behind the text may be a cut character. If there are more, some are broken: this stretch is not
+        // searched again.
         if stretch.is_empty() || searched.len() - stretch.len() > CUT_CHARACTER_BYTES {
             self.broken_end = self.read + searched.len();
         }
@@ -185,9 +184,11 @@ impl<C: AsRef<[u8]>> Reader<C> {
         freed.map(|()| end)
     }
 
-    /// Gives the cut line to the parser and frees the copy: who waits for the next chunk holds no more than is needed.
+    /// Gives the cut line to the parser and frees the copies of text and ID: who waits for the next chunk holds no more than is
+    /// needed.
     #[inline(never)]
     pub(super) fn free_text(&mut self) -> Result<(), Error> {
+        self.long_id.free_old(&self.parser);
         let text = core::mem::take(&mut self.text);
         let cut_line = text.get(self.text_end..).unwrap_or_default();
         (self.text_read, self.text_end) = (0, 0);

@@ -186,7 +186,9 @@ fn a_window_of_zstd_that_is_too_large_is_named_with_its_bound() {
     let [(5, why)] = &*found else { panic!("{found:?}") };
     assert_eq!(next, 6);
     assert!(
-        why.contains("zstd in a window of 134217728 bytes, and a source holds windows of 8388608"),
+        why.contains(
+            "zstd in a window of 134217728 bytes, and a source holds windows of up to 8388608"
+        ),
         "{why}"
     );
 }
@@ -258,6 +260,24 @@ fn what_can_never_be_read_is_a_flaw_and_what_may_be_is_told() {
     assert_eq!(old, Err(Unreadable::Old));
 }
 
+/// The bytes that were read are freed, and a long batch that was not compressed is not kept at all.
+#[test]
+fn what_is_left_of_a_batch_holds_no_more_than_that() {
+    let mut all = Vec::with_capacity(5_000);
+    all.extend([7; 1_000]);
+    for records in [Cow::Borrowed(&all.clone()[..]), Cow::Owned(all)] {
+        let kept = Vec::from(left(records, 900));
+        assert_eq!((kept.len(), kept.capacity()), (100, 100));
+    }
+    let bytes = batch(0, -1, 0, &plain(&[b"a", b"b", b"c"]));
+    let record = (bytes.len() - BATCH_BYTES) / 3;
+    for (batch_bytes_max, is_kept) in [(2 * record, true), (2 * record - 1, false)] {
+        let mut bounds = Bounds { room: 1, batch_bytes_max };
+        let (next, rest) = read(&bytes, 0, &[], &mut bounds, &mut |_| {}).expect("a batch");
+        assert_eq!((next, rest.is_some()), (1, is_kept));
+    }
+}
+
 #[test]
 fn a_damaged_batch_is_told_once_all_before_it_is_read() {
     let (transactional, end) = (IS_TRANSACTIONAL, IS_TRANSACTIONAL | IS_CONTROL);
@@ -267,7 +287,13 @@ fn a_damaged_batch_is_told_once_all_before_it_is_read() {
     // The key of a control record that is longer than its batch.
     let mut control = batch(1, 5, end, &[(Some(&[0, 0, 0, 0]), None)]);
     control[BATCH_BYTES + 4] = 100;
-    for (bad, why) in [(damaged, Unreadable::Checksum), (sealed(control), Unreadable::Malformed)] {
+    let mut negative = batch(1, -1, 0, &plain(&[b"b"]));
+    negative[8..12].copy_from_slice(&(-1_i32).to_be_bytes());
+    for (bad, why) in [
+        (damaged, Unreadable::Checksum),
+        (sealed(control), Unreadable::Malformed),
+        (negative, Unreadable::Malformed),
+    ] {
         let bytes = [batch(0, -1, 0, &plain(&[b"a"])), bad, batch(2, -1, 0, &plain(&[b"c"]))];
         let bytes = bytes.concat();
         assert_eq!(values(&bytes, 0, &[(5, 0)]), (vec![(0, "a".into())], 1));
