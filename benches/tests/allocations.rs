@@ -176,7 +176,11 @@ fn parse(parser: &mut Parser, mut input: &[u8]) -> usize {
 fn a_compressed_session_holds_a_window_and_a_kilobyte() {
     const BESIDE_MAX: usize = 256;
     const SENT_MAX: usize = 1024;
-    let mut engine = Engine::new(EngineConfig { level: Level::FASTEST, message_bytes_min: 0, ..EngineConfig::default() });
+    let mut engine = Engine::new(EngineConfig {
+        level: Level::FASTEST,
+        message_bytes_min: 0,
+        ..EngineConfig::default()
+    });
     for bits in [9, 12, 15] {
         let window = WindowBits::new(bits);
         let (server_max_window_bits, client_max_window_bits) = (window, window);
