@@ -43,7 +43,7 @@ pub(crate) struct State {
     pub(crate) leaders: Vec<i32>,
     /// Behind the next answer all records are deleted, and one that came meanwhile. The answer says it, too.
     pub(crate) deletes: bool,
-    /// What happens to the request behind the next append. The append is answered when that request has come.
+    /// The fate of the request behind the next append. The append is answered when that request has come.
     pub(crate) behind: Option<Behind>,
     /// The API keys of the requests that came behind an append.
     pub(crate) followed: Vec<i16>,
@@ -60,7 +60,7 @@ pub(crate) struct State {
     pub(crate) group: Group,
 }
 
-/// What happens to a request behind an append.
+/// The fate of a request behind an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behind {
     Answered,

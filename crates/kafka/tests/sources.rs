@@ -1,4 +1,4 @@
-//! What a source reads of several brokers, and of batches that are larger than a round.
+//! Sources that read from several brokers, and batches that are larger than a round.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

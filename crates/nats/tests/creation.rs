@@ -1,4 +1,4 @@
-//! What servers say while a stream or a consumer is created.
+//! Answers of servers while a stream or a consumer is created.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 const EARLY: &str = "0001-01-01T00:00:00Z";
 const CREATED: &str = "2026-11-25T00:44:04.433422571Z";
 
-/// What a server tells of the stream once it was asked to create it.
+/// A server's description of the stream that it was asked to create.
 #[derive(Clone, Copy)]
 enum Told {
     Missing,

@@ -8,7 +8,7 @@ use std::thread;
 /// The first line of a server.
 const INFO: &str = r#"INFO {"server_id":"A","version":"2.9.10","go":"","host":"","port":1,"proto":1,"max_payload":1048576,"headers":true}"#;
 
-/// What answers requests: their subject and content. `None` is no answer.
+/// Answers a request, by its subject and content. `None` is no answer.
 type Answer = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
 
 /// A server of a test.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Default)]
 pub(crate) struct Timer {
     alarm: Option<Pin<Box<Sleep>>>,
-    /// Whom the alarm wakes.
+    /// Wakes the task that waits for the alarm.
     waker: Option<Waker>,
 }
 

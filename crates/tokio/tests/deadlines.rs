@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use sockeye_tokio::{CloseCode, Deadline, Error, OpenError, Policy, Settings, accept};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Join, ReadBuf, Sink, duplex, join, sink};
 use tokio::time::{Instant, advance, timeout};
 
 use crate::common::{client_on, pair, run, server_on};
@@ -163,8 +163,9 @@ struct Flood {
 const TEXTS: &[u8] = &[0x81, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0];
 
 impl Flood {
-    const fn new(first: &'static [u8], then: &'static [u8]) -> Self {
-        Self { first, then, reads: 0 }
+    /// The stream takes whatever is written.
+    fn stream(first: &'static [u8], then: &'static [u8]) -> Join<Self, Sink> {
+        join(Self { first, then, reads: 0 }, sink())
     }
 }
 
@@ -183,24 +184,6 @@ impl AsyncRead for Flood {
     }
 }
 
-impl AsyncWrite for Flood {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
 /// A peer that sends on and on instead of its Close frame has `close_ms`, too, whether its messages are dropped or
 /// received. A part of a message counts as little.
 #[test]
@@ -208,14 +191,14 @@ fn a_peer_that_keeps_sending_has_no_more_time_for_its_close() {
     run(async {
         let parts: (&[u8], &[u8]) = (&[0x01, 0x80, 0, 0, 0, 0], &[0x00, 0x80, 0, 0, 0, 0]);
         for (first, then) in [(TEXTS, TEXTS), parts] {
-            let mut server = server_on(Flood::new(first, then), Settings::default());
+            let mut server = server_on(Flood::stream(first, then), Settings::default());
             let begin = Instant::now();
             let closed = server.close(CloseCode::NORMAL, "").await;
             assert_eq!(closed, Err(Error::TimedOut(Deadline::Close)));
             assert_eq!(begin.elapsed().as_secs(), 5);
         }
         let (mut receiver, mut sender) =
-            server_on(Flood::new(TEXTS, TEXTS), Settings::default()).split();
+            server_on(Flood::stream(TEXTS, TEXTS), Settings::default()).split();
         let begin = Instant::now();
         sender.close(CloseCode::NORMAL, "").await.unwrap();
         let mut last = receiver.receive().await;
@@ -232,7 +215,7 @@ fn a_peer_that_keeps_sending_has_no_more_time_for_its_close() {
 fn a_peer_that_keeps_sending_does_not_put_off_the_end_of_the_stream() {
     run(async {
         let close = &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
-        let mut server = server_on(Flood::new(close, TEXTS), Settings::default());
+        let mut server = server_on(Flood::stream(close, TEXTS), Settings::default());
         let begin = Instant::now();
         assert_eq!(server.receive().await, None);
         assert_eq!(begin.elapsed().as_secs(), 5);
@@ -243,7 +226,7 @@ fn a_peer_that_keeps_sending_does_not_put_off_the_end_of_the_stream() {
 #[test]
 fn a_close_lets_others_run_while_the_peer_sends() {
     run(async {
-        let mut server = server_on(Flood::new(TEXTS, TEXTS), Settings::default());
+        let mut server = server_on(Flood::stream(TEXTS, TEXTS), Settings::default());
         let mut closing = pin!(server.close(CloseCode::NORMAL, ""));
         let begin = Instant::now();
         let mut cx = Context::from_waker(Waker::noop());

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use sockeye_tokio::{Message, Settings};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf, duplex, join, sink};
 
 use crate::common::{client_on, run, server_on};
 
@@ -36,24 +36,6 @@ impl AsyncRead for Pieces {
         if !rest.is_empty() {
             self.pieces.push_front(Some(rest));
         }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Pieces {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 }
@@ -90,7 +72,7 @@ async fn reads(messages: usize, sizes: &[usize]) -> Vec<Vec<Read>> {
 async fn reads_of(pieces: VecDeque<Option<Vec<u8>>>, messages: usize) -> Vec<Vec<Read>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let stream = Pieces { pieces, reads: Arc::clone(&seen) };
-    let mut server = server_on(stream, Settings::default());
+    let mut server = server_on(join(stream, sink()), Settings::default());
     let mut all = Vec::new();
     for _ in 0..messages {
         let message = server.receive().await.unwrap();

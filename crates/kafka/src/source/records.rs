@@ -88,7 +88,7 @@ impl From<Malformed> for Unreadable {
     }
 }
 
-/// What is left of a batch when its round has no more room: its records, unpacked.
+/// The rest of a batch, for which its round had no room: its records, unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rest {
     records: Bytes,

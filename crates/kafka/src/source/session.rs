@@ -63,7 +63,7 @@ struct Partition {
     place: Place,
     /// The offset behind the last one, as far as it was told.
     high: Option<i64>,
-    /// What is left of a batch. The leader is asked for more when all of it is read.
+    /// The rest of a batch. The leader is asked for more when all of it is read.
     rest: Option<Rest>,
 }
 

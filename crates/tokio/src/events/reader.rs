@@ -57,7 +57,7 @@ pub(super) trait Take {
     ) -> Result<Option<usize>, Error>;
 }
 
-/// What the parser reads: text, or bytes that may not be text.
+/// The input of the parser: text, or bytes that may not be text.
 pub(super) trait Input {
     /// The next item, which is lent.
     fn next<'a>(&mut self, parser: &'a mut Parser) -> Result<Option<Item<'a>>, Error>
