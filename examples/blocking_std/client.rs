@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
 use sockeye_handshake::{Challenge, ClientRequest};
@@ -11,7 +11,7 @@ use sockeye_websocket::{
     Assembler, CloseCode, CloseFrame, Config, Connection, Event, Fin, Kind, MaskKey, Message,
 };
 
-use crate::Failure;
+use crate::{Failure, read_some};
 
 /// The text that is sent in three fragments.
 pub(crate) const LETTER: [&str; 3] = ["Dear river,\n", "I am coming home.\n", "Yours, S.\n"];
@@ -35,7 +35,7 @@ pub(crate) fn converse(server: SocketAddr) -> Result<Vec<String>, Failure> {
         }
         stream.write_all(&client.out)?;
         client.out.clear();
-        let len = stream.read(&mut buffer)?;
+        let len = read_some(&mut stream, &mut buffer)?;
         if len == 0 {
             break;
         }
@@ -63,7 +63,7 @@ fn open(stream: &mut TcpStream, host: &str) -> Result<Vec<u8>, Failure> {
     let (mut head_end, mut received) = (HeadEnd::for_response(), Vec::new());
     let mut buffer = [0; 1024];
     let head_len = loop {
-        match stream.read(&mut buffer)? {
+        match read_some(stream, &mut buffer)? {
             0 => return Err("the server left inside its answer".into()),
             len => received.extend_from_slice(&buffer[..len]),
         }

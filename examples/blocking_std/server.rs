@@ -1,13 +1,13 @@
 //! The server: one connection, and everything that is said on it goes back.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 
 use sockeye_handshake::{Extensions, Policy, decide};
 use sockeye_http1::{Body, HeadEnd, HeaderStorage, Limits, Persistence, RequestHead, Response};
 use sockeye_websocket::{Assembler, Closed, Config, Connection, Event, UsageError};
 
-use crate::Failure;
+use crate::{Failure, read_some};
 
 /// Serves the first client that comes, to its end.
 pub(crate) fn serve_one(listener: &TcpListener) -> Result<Closed, Failure> {
@@ -26,10 +26,10 @@ pub(crate) fn serve_one(listener: &TcpListener) -> Result<Closed, Failure> {
             // The server ends the stream first. It still reads until the client has ended it too,
             // for closing with unread input might destroy our Close frame on its way.
             stream.shutdown(Shutdown::Write)?;
-            while stream.read(&mut buffer)? != 0 {}
+            while read_some(&mut stream, &mut buffer)? != 0 {}
             return Ok(echo.connection.receive_eof());
         }
-        match stream.read(&mut buffer)? {
+        match read_some(&mut stream, &mut buffer)? {
             0 => return Ok(echo.connection.receive_eof()),
             len => echo.take(&mut buffer[..len])?,
         }
@@ -41,7 +41,7 @@ fn open(stream: &mut TcpStream) -> Result<Vec<u8>, Failure> {
     let (mut head_end, mut received) = (HeadEnd::new(), Vec::new());
     let (mut out, mut buffer) = (Vec::new(), [0; 1024]);
     loop {
-        let len = stream.read(&mut buffer)?;
+        let len = read_some(stream, &mut buffer)?;
         received.extend_from_slice(&buffer[..len]);
         // Looks at each byte once, however slowly they come, and bounds what we collect here.
         match head_end.find(&received, &Limits::DEFAULT) {

@@ -9,7 +9,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
-use sockeye_cases::{Miss, failed};
+use sockeye_cases::{Miss, failed, uninterrupted};
 
 use crate::target::Target;
 
@@ -52,10 +52,10 @@ impl Link {
         let Some(tls) = &mut self.tls else { return Ok(()) };
         while tls.is_handshaking() {
             if tls.wants_write() {
-                tls.write_tls(&mut self.socket)?;
+                uninterrupted(|| tls.write_tls(&mut self.socket))?;
                 continue;
             }
-            if tls.read_tls(&mut self.socket)? == 0 {
+            if uninterrupted(|| tls.read_tls(&mut self.socket))? == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
             tls.process_new_packets().map_err(io::Error::other)?;
@@ -71,13 +71,13 @@ impl Link {
     /// Writes some of the bytes within a time; 0 if the server takes none.
     pub(crate) fn write(&mut self, bytes: &[u8], patience: Duration) -> Result<usize, Nothing> {
         let _ = self.socket.set_write_timeout(Some(patience));
-        let Some(tls) = &mut self.tls else { return written(self.socket.write(bytes)) };
+        let Some(tls) = &mut self.tls else { return written(|| self.socket.write(bytes)) };
         let mut taken = 0;
         if !tls.wants_write() {
             taken = tls.writer().write(bytes).map_err(|_| Nothing::Reset)?;
         }
         while tls.wants_write() {
-            if written(tls.write_tls(&mut self.socket))? == 0 {
+            if written(|| tls.write_tls(&mut self.socket))? == 0 {
                 break;
             }
         }
@@ -90,7 +90,7 @@ impl Link {
         let mut room = [0; 16 * 1024];
         loop {
             let Some(tls) = &mut self.tls else {
-                let count = read(self.socket.read(&mut room))?;
+                let count = read(|| self.socket.read(&mut room))?;
                 inbox.extend_from_slice(&room[..count]);
                 return Ok(());
             };
@@ -103,7 +103,7 @@ impl Link {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(_) => return Err(Nothing::Fin),
             }
-            read(tls.read_tls(&mut self.socket))?;
+            read(|| tls.read_tls(&mut self.socket))?;
             tls.process_new_packets().map_err(|_| Nothing::Reset)?;
         }
     }
@@ -112,22 +112,22 @@ impl Link {
     pub(crate) fn finish(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
-            let _ = tls.write_tls(&mut self.socket);
+            let _ = uninterrupted(|| tls.write_tls(&mut self.socket));
         }
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 }
 
-fn written(result: io::Result<usize>) -> Result<usize, Nothing> {
-    match result {
+fn written(write: impl FnMut() -> io::Result<usize>) -> Result<usize, Nothing> {
+    match uninterrupted(write) {
         Ok(count) => Ok(count),
         Err(error) if is_late(&error) => Ok(0),
         Err(_) => Err(Nothing::Reset),
     }
 }
 
-fn read(result: io::Result<usize>) -> Result<usize, Nothing> {
-    match result {
+fn read(read: impl FnMut() -> io::Result<usize>) -> Result<usize, Nothing> {
+    match uninterrupted(read) {
         Ok(0) => Err(Nothing::Fin),
         Ok(count) => Ok(count),
         Err(error) if is_late(&error) => Err(Nothing::Silence),
@@ -136,7 +136,7 @@ fn read(result: io::Result<usize>) -> Result<usize, Nothing> {
 }
 
 fn is_late(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 fn config(protocols: &[&[u8]]) -> ClientConfig {

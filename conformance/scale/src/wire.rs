@@ -1,6 +1,6 @@
 //! The bytes of a connection, with TLS or without.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -94,9 +94,16 @@ pub(crate) enum Wire {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Encrypted(stream) => stream.read(buffer),
+        loop {
+            let result = match self {
+                Self::Plain(stream) => stream.read(buffer),
+                Self::Encrypted(stream) => stream.read(buffer),
+            };
+            // By a signal, or where the machine pauses: the read has a timeout.
+            if result.as_ref().is_err_and(|it| it.kind() == ErrorKind::Interrupted) {
+                continue;
+            }
+            return result;
         }
     }
 }

@@ -302,8 +302,10 @@ impl<S: Read + Write> Line<S> {
                 Ok(()) if !left.is_zero() => self.stream.read(&mut buffer),
                 _ => return,
             };
-            if !matches!(read, Ok(1..)) {
-                return;
+            match read {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => return,
             }
         }
     }

@@ -42,7 +42,7 @@ fn run(limits: Limits) -> (SocketAddr, Handle, Receiver<std::io::Result<()>>, Tc
     let mut stream = TcpStream::connect(addr).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").expect("a request");
-    assert_eq!(stream.read(&mut [0; 4]).expect("an answer"), 4);
+    stream.read_exact(&mut [0; 4]).expect("an answer");
     (addr, handle, running, stream)
 }
 
@@ -76,7 +76,7 @@ fn a_handle_cuts_a_drain_short() {
     let mut late = TcpStream::connect(addr).expect("a drain still accepts");
     late.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     late.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").expect("a request");
-    assert_eq!(late.read(&mut [0; 4]).expect("an answer"), 4);
+    late.read_exact(&mut [0; 4]).expect("an answer");
     handle.drain_now().expect("the loop wakes");
     ends(&running);
 }

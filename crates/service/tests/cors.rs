@@ -318,7 +318,7 @@ impl Waiting {
     fn head(&mut self) -> String {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
-            assert_eq!(self.0.read(&mut byte).expect("a head in time"), 1, "it ends inside a head");
+            self.0.read_exact(&mut byte).expect("a head in time");
             head.push(byte[0]);
         }
         String::from_utf8(head).expect("ASCII")

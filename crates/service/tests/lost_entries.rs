@@ -1,7 +1,7 @@
 //! A service behind a backbone whose log loses entries.
 
 use std::collections::VecDeque;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use sockeye_service::sequencing::{
 };
 use sockeye_service::wire::{Data, Level, Payload};
 
-use crate::common::{Events, Running, Setup, Socket, ask, start};
+use crate::common::{Events, Running, Setup, Socket, ask, read_some, start};
 use crate::expiry::{self, HEADER, ticket};
 
 /// Gives the outcomes that a test puts into it.
@@ -178,7 +178,7 @@ fn a_stream_that_expires_as_an_epoch_begins_has_no_cursor() {
         client.write_all(request.as_bytes()).expect("it is read");
     };
     say(&mut client, "/healthz");
-    assert!(client.read(&mut [0; 4_096]).expect("an answer") > 0);
+    assert!(read_some(&mut client, &mut [0; 4_096]).expect("an answer") > 0);
     let outcomes = Arc::clone(&backbone.outcomes);
     server.run(move |_| {
         // A request with a cursor has the service follow the log first.

@@ -1,6 +1,6 @@
 //! Users who are disconnected: which of their streams end, and who may end them.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
 use sockeye_auth::{Grants, Identity, Keys, Limits};
@@ -9,7 +9,8 @@ use sockeye_service::sequencing::{Health, Outcome, Statement, Verdict};
 use sockeye_service::{Access, Guard};
 
 use crate::common::{
-    Answered, Events, Running, Scripted, Setup, Socket, TicketsOf, ask, guarded_by, start, tickets,
+    Answered, Events, Running, Scripted, Setup, Socket, TicketsOf, ask, guarded_by, read_some,
+    start, tickets,
 };
 
 const KEY: &str = "a_back_end_s_key_of_a_good_length_01";
@@ -150,7 +151,7 @@ fn a_stream_that_opens_while_those_before_it_end_stays() {
     assert_eq!(published.status, 200);
     let (mut heard, mut buffer) = (String::new(), [0; 4_096]);
     while !heard.contains("still here") {
-        let length = again.read(&mut buffer).expect("it answers");
+        let length = read_some(&mut again, &mut buffer).expect("it answers");
         assert_ne!(length, 0, "it ends: {heard}");
         heard += &String::from_utf8_lossy(&buffer[..length]);
     }

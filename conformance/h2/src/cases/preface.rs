@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use sockeye_cases::{Outcome, failed};
+use sockeye_cases::{Miss, Outcome, failed, uninterrupted};
 
 use crate::peer::Peer;
 use crate::row::{Case, Row, free, sends, table};
@@ -127,12 +127,12 @@ fn first_line(answer: &str) -> &str {
 }
 
 /// The answer to a request of HTTP/1.1.
-fn http1(target: &Target, lines: &str) -> Result<String, sockeye_cases::Miss> {
+fn http1(target: &Target, lines: &str) -> Result<String, Miss> {
     let mut socket = target.url.connect(target.timeout)?;
     let Site { page, authority, .. } = &target.site;
     let _ = socket.set_read_timeout(Some(target.timeout));
     let _ = write!(socket, "GET {page} HTTP/1.1\r\nHost: {authority}\r\n{lines}\r\n");
     let mut room = [0; 4096];
-    let count = socket.read(&mut room).unwrap_or(0);
+    let count = uninterrupted(|| socket.read(&mut room)).unwrap_or(0);
     Ok(String::from_utf8_lossy(&room[..count]).into_owned())
 }

@@ -148,7 +148,7 @@ impl<S: Read + Write> Peer<S> {
                 return Ok(found);
             }
             let mut bytes = vec![0; 64 * 1024];
-            let len = self.stream.read(&mut bytes)?;
+            let len = read_some(&mut self.stream, &mut bytes)?;
             if len == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
@@ -180,4 +180,15 @@ pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<String> {
 /// Bytes in which a piece that is lost, doubled or out of place shows.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| u8::try_from((at ^ (at >> 8) ^ (at >> 16)) & 0xff).unwrap_or(0)).collect()
+}
+
+/// Reads once. A read that has a timeout may be interrupted, by a signal or where the machine pauses; that one
+/// is repeated.
+fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }

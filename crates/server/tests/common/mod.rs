@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,12 +123,12 @@ impl Net for TestNet {
     }
 
     /// No deadline comes by waiting while the clock stands still.
-    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> std::io::Result<()> {
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let timeout = timeout.filter(|time| self.still_ms.is_none() || time.is_zero());
         self.net.poll(timeout, ready)
     }
 
-    fn accept(&mut self) -> std::io::Result<Option<Accepted<Self::Socket>>> {
+    fn accept(&mut self) -> io::Result<Option<Accepted<Self::Socket>>> {
         self.net.accept()
     }
 
@@ -140,7 +140,7 @@ impl Net for TestNet {
         self.net.stop_listening();
     }
 
-    fn register(&mut self, socket: &mut Self::Socket, key: Key) -> std::io::Result<()> {
+    fn register(&mut self, socket: &mut Self::Socket, key: Key) -> io::Result<()> {
         self.net.register(socket, key)
     }
 
@@ -356,15 +356,19 @@ impl Peer {
     /// Sends what the server takes without us reading, up to all of it, until `is_enough` is true and
     /// it takes no more, or until it has cut us off.
     pub fn stuff(&mut self, bytes: &[u8], is_enough: impl Fn() -> bool) -> usize {
-        self.stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a deadline");
-        let (start, mut sent) = (Instant::now(), 0);
+        const STANDSTILL: Duration = Duration::from_millis(300);
+        self.stream.set_write_timeout(Some(STANDSTILL)).expect("a deadline");
+        let (start, mut moved, mut sent) = (Instant::now(), Instant::now(), 0);
         while sent < bytes.len() {
             assert!(start.elapsed() < PATIENCE, "it is never enough");
             match self.stream.write(&bytes[sent..]) {
-                Ok(len) => sent += len,
+                Ok(len) => (sent, moved) = (sent + len, Instant::now()),
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock if !is_enough() => {}
-                    ErrorKind::WouldBlock | ErrorKind::ConnectionReset => break,
+                    ErrorKind::Interrupted if moved.elapsed() < STANDSTILL => {}
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted if !is_enough() => {}
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionReset => {
+                        break;
+                    }
                     _ => panic!("{error} after {sent} bytes"),
                 },
             }
@@ -380,9 +384,7 @@ impl Peer {
     /// Reads more; false at the end of the server's stream.
     fn read_more(&mut self) -> bool {
         let mut room = [0; 65_536];
-        let len = self
-            .stream
-            .read(&mut room)
+        let len = read_some(&mut self.stream, &mut room)
             .unwrap_or_else(|error| panic!("{error} after {:?}", self.as_text()));
         self.received.extend_from_slice(&room[..len]);
         len > 0
@@ -448,7 +450,7 @@ impl Peer {
     pub fn wait_for_end(&mut self) {
         let mut room = [0; 65_536];
         loop {
-            match self.stream.read(&mut room) {
+            match read_some(&mut self.stream, &mut room) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
@@ -461,5 +463,16 @@ impl Peer {
     fn as_text(&self) -> String {
         let end = self.received.len().saturating_sub(500);
         String::from_utf8_lossy(&self.received[end..]).into_owned()
+    }
+}
+
+/// Reads once. A read that has a timeout may be interrupted, by a signal or where the machine pauses; that one
+/// is repeated.
+fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

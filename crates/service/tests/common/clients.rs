@@ -1,7 +1,7 @@
 //! Clients: a request, an event stream, a WebSocket.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use sockeye_handshake::{Challenge, ClientRequest};
@@ -43,12 +43,23 @@ fn connect(addr: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Reads once. A read that has a timeout may be interrupted, by a signal or where the machine pauses; that one
+/// is repeated.
+pub fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Reads a head, and gives it with what came behind it.
 fn read_head(stream: &mut TcpStream) -> (String, Vec<u8>) {
     let (mut head_end, mut received) = (HeadEnd::for_response(), Vec::new());
     let mut buffer = [0; 4096];
     loop {
-        let len = stream.read(&mut buffer).expect("a head in time");
+        let len = read_some(stream, &mut buffer).expect("a head in time");
         assert!(len > 0, "the server left inside a head");
         received.extend_from_slice(&buffer[..len]);
         if let Some(len) = head_end.find(&received, &Limits::DEFAULT).expect("a head") {
@@ -175,7 +186,7 @@ impl Events {
     pub fn next(&mut self) -> Option<Event> {
         while self.ready.is_empty() && !self.over {
             let mut buffer = [0; 4096];
-            let len = self.stream.read(&mut buffer).expect("an event in time");
+            let len = read_some(&mut self.stream, &mut buffer).expect("an event in time");
             assert!(len > 0, "the server left inside a stream");
             self.bytes.extend_from_slice(&buffer[..len]);
             self.digest();
@@ -308,7 +319,7 @@ impl Socket {
     pub fn next(&mut self) -> Option<String> {
         while self.ready.is_empty() && self.closed.is_none() {
             let mut buffer = [0; 4096];
-            let len = self.stream.read(&mut buffer).expect("a message in time");
+            let len = read_some(&mut self.stream, &mut buffer).expect("a message in time");
             assert!(len > 0, "the server left without a Close");
             self.digest(&mut buffer[..len]);
         }

@@ -15,7 +15,7 @@ use sockeye_hub::{Config, Epoch};
 use sockeye_server::{Limits as ServerLimits, MioNet, Server, Waker};
 use sockeye_service::{Access, Limits, Namespaces, Service};
 
-pub use clients::{Answered, Events, Socket, ask, publish, raw};
+pub use clients::{Answered, Events, Socket, ask, publish, raw, read_some};
 pub use scripted::{Scripted, TicketsOf};
 pub use settings::{Slow, guarded_by, tickets};
 

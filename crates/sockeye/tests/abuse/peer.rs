@@ -8,7 +8,7 @@ use serde_json::Value;
 use sockeye_http1::chunked::{self, Decoder};
 use sockeye_sse::{Config, Item, Parser};
 
-use crate::common::PATIENCE;
+use crate::common::{PATIENCE, read_some};
 
 /// What an answer's head may have; everything else came from somebody else.
 const OUR_HEADERS: [&str; 24] = [
@@ -171,12 +171,12 @@ impl Events {
             if !self.found.is_empty() {
                 return Some(self.found.remove(0));
             }
-            let bytes = self.peer.0.fill_buf().expect("the stream goes on or ends").to_vec();
-            if bytes.is_empty() || self.decoder.is_complete() {
+            let mut bytes = [0; 4096];
+            let len = read_some(&mut self.peer.0, &mut bytes).expect("the stream goes on or ends");
+            if len == 0 || self.decoder.is_complete() {
                 return None;
             }
-            self.peer.0.consume(bytes.len());
-            let mut rest = &bytes[..];
+            let mut rest = &bytes[..len];
             while let Some(event) = self.decoder.next(&mut rest).expect("good chunks") {
                 let chunked::Event::Data(mut text) = event else { break };
                 while let Some(item) = self.parser.next(&mut text).expect("within limits") {

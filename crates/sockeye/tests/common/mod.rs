@@ -5,7 +5,7 @@ pub mod child;
 pub mod scripted;
 pub mod tls;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -167,5 +167,16 @@ impl Peer {
         let mut rest = String::new();
         self.0.read_to_string(&mut rest).expect("an orderly end");
         rest
+    }
+}
+
+/// Reads once. A read that has a timeout may be interrupted, by a signal or where the machine pauses; that one
+/// is repeated.
+pub fn read_some(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

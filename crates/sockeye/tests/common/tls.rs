@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream, StreamOwned};
 
-use crate::common::PATIENCE;
+use crate::common::{PATIENCE, read_some};
 
 macro_rules! der {
     ($name:literal) => {
@@ -105,7 +105,7 @@ pub fn answer(certificate: Certificate, bytes: &'static str, ending: Ending) -> 
         let mut client = StreamOwned::new(session, socket);
         let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
         while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-            match client.read(&mut buffer) {
+            match read_some(&mut client, &mut buffer) {
                 Ok(len @ 1..) => head.extend_from_slice(&buffer[..len]),
                 _ => return,
             }
@@ -217,7 +217,7 @@ fn carry(
             return Ok(());
         }
         if from_server {
-            let len = server.read(&mut buffer)?;
+            let len = read_some(&mut server, &mut buffer)?;
             if len == 0 {
                 session.send_close_notify();
                 return session.complete_io(&mut socket).map(|_| ());

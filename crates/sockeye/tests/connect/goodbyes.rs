@@ -1,5 +1,6 @@
 //! How long the end may take, with servers that have no part in it.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::thread::JoinHandle;
@@ -19,7 +20,7 @@ fn dumb(says: &'static [u8]) -> (SocketAddr, JoinHandle<bool>) {
         client.say(says);
         while client.next_frame().0 != 8 {}
         client.socket.set_read_timeout(Some(SOON)).expect("a deadline");
-        std::io::Read::read(&mut client.socket, &mut [0]).is_ok_and(|len| len == 0)
+        client.socket.read_to_end(&mut Vec::new()).is_ok_and(|len| len == 0)
     })
 }
 
@@ -81,7 +82,7 @@ fn a_connection_that_nobody_ends_is_ended() {
         client.close_frame(1000, "");
         while client.next_frame().0 != 8 {}
         client.socket.set_read_timeout(Some(SOON)).expect("a deadline");
-        std::io::Read::read(&mut client.socket, &mut [0]).is_ok_and(|len| len == 0)
+        client.socket.read_to_end(&mut Vec::new()).is_ok_and(|len| len == 0)
     });
     good(&run_with(&["connect", "-q", "--stay", &format!("ws://{addr}/")], ""));
     assert!(server.join().expect("no panic"), "it stays");

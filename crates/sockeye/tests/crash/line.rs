@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sockeye_client::Limits;
 use sockeye_client::sans_io::{LaneEnd, LaneId, Multiplex};
 
-use crate::common::{PATIENCE, tls};
+use crate::common::{PATIENCE, read_some, tls};
 use crate::crash::random::Random;
 
 /// A server, and how its clients speak with it.
@@ -105,8 +105,8 @@ impl Stream {
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(socket) => socket.read(buffer),
-            Self::Secure(stream) => stream.read(buffer),
+            Self::Plain(socket) => read_some(socket, buffer),
+            Self::Secure(stream) => read_some(stream, buffer),
         }
     }
 }
