@@ -12,7 +12,7 @@ use sockeye_endpoint::{
 use sockeye_http1::{HeadEnd, HeaderStorage, Limits};
 
 use crate::WebSocket;
-use crate::hooks::{Hooks, is_timeout};
+use crate::hooks::{Hooks, is_interruption, is_timeout};
 
 /// So many bytes are read at a time.
 const READ_BYTES: usize = 4096;
@@ -275,7 +275,7 @@ impl<S: Read + Write> Line<S> {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Err(OpenError::Ended),
                 Ok(len) => received.extend_from_slice(&buffer[..len]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_interruption(&error) => {}
                 Err(error) if is_timeout(&error) => return Err(OpenError::TimedOut),
                 Err(error) => return Err(error.into()),
             }
@@ -304,7 +304,7 @@ impl<S: Read + Write> Line<S> {
             };
             match read {
                 Ok(1..) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_interruption(&error) => {}
                 Ok(0) | Err(_) => return,
             }
         }

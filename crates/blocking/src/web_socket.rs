@@ -9,13 +9,16 @@ use sockeye_endpoint::{
     Message, MessageRef, Outgoing, Output, Part, Role, Settings, State, Take, UsageError,
 };
 
-use crate::hooks::{Hooks, is_timeout};
+use crate::hooks::{Hooks, Interrupted, Patience, is_interruption, is_timeout};
 
 /// So many bytes are read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
 /// So many bytes of a large message are read at a time at the most.
 const LARGE_READ_BYTES: usize = 256 * 1024;
+
+/// What a timeout of the stream is for the caller.
+const TIMEOUT: Error = Error::Transport(io::ErrorKind::WouldBlock);
 
 /// Buffers that go out in one write at the most.
 const SLICES_PER_WRITE: usize = 16;
@@ -28,6 +31,7 @@ const SLICES_PER_WRITE: usize = 16;
 /// They are those of the stream. A call whose read or write runs into one returns an error for which
 /// [`is_timeout`](Error::is_timeout) holds. Nothing is lost then: what has come of a message is kept, and what is queued stays
 /// queued. The next call goes on from there. So `send` is not to be repeated with the same message: [`flush`](Self::flush).
+/// On a TCP stream a call that signals interrupt ends after twice its timeout at the most.
 ///
 /// ```no_run
 /// # fn run(stream: std::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,10 +45,12 @@ const SLICES_PER_WRITE: usize = 16;
 ///         Ok(Some(_)) => asked = false,
 ///         Ok(None) => return Ok(()),
 ///         // A silent peer is asked once.
-///         Err(error) if error.is_timeout() && !asked => socket.ping(b"")?,
+///         Err(error) if error.is_timeout() && !asked => {
+///             asked = true;
+///             socket.ping(b"")?;
+///         }
 ///         Err(error) => return Err(error.into()),
 ///     }
-///     asked = true;
 /// }
 /// # }
 /// ```
@@ -61,6 +67,8 @@ pub struct WebSocket<S> {
     broken: Option<io::ErrorKind>,
     /// When the closing handshake has lasted too long.
     leave_at: Option<Instant>,
+    /// The caller's read timeout, while ours is in its place.
+    callers_patience: Option<Patience>,
     end: Option<End>,
 }
 
@@ -89,6 +97,7 @@ impl<S: Read + Write> WebSocket<S> {
             flushed: true,
             broken: None,
             leave_at: None,
+            callers_patience: None,
             end: None,
         }
     }
@@ -136,6 +145,7 @@ impl<S: Read + Write> WebSocket<S> {
     }
 
     fn take<T: Take>(&mut self) -> Result<Option<T>, Error> {
+        let mut interrupted = Interrupted::default();
         loop {
             if let Some(end) = &mut self.end {
                 return end.untold.take().map_or(Ok(None), Err);
@@ -155,14 +165,14 @@ impl<S: Read + Write> WebSocket<S> {
             // An error in sending shows in `broken`, and a timeout in the next call. What came is still read: a peer
             // that waits until we read would wait for ever.
             let _ = self.flush();
-            if let Some(taken) = self.read()? {
+            if let Some(taken) = self.read(&mut interrupted)? {
                 return Ok(Some(taken));
             }
         }
     }
 
     /// Reads once: into a message that has come in part and is large, or into the connection's buffer.
-    fn read<T: Take>(&mut self) -> Result<Option<T>, Error> {
+    fn read<T: Take>(&mut self, interrupted: &mut Interrupted) -> Result<Option<T>, Error> {
         let left = self.leave_at.map(|at| at.saturating_duration_since(Instant::now()));
         let is_bounded = left.is_some_and(|left| self.set_patience(left));
         let (result, taken) = match self.endpoint.partial(self.input.offered) {
@@ -176,22 +186,29 @@ impl<S: Read + Write> WebSocket<S> {
         };
         match result {
             Ok(0) => self.came_to_end(),
-            Ok(_) => return Ok(taken),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if is_timeout(&error) => {
-                // One of ours: the deadline is looked at before the next read.
-                if !is_bounded {
-                    return Err(Error::Transport(error.kind()));
+            Ok(_) => {
+                interrupted.end();
+                return Ok(taken);
+            }
+            // A timeout of ours: the deadline is looked at before the next read.
+            Err(error) if is_bounded && (is_interruption(&error) || is_timeout(&error)) => {}
+            Err(error) if is_interruption(&error) => {
+                if interrupted.outlasts(self.hooks.patience, &self.stream) {
+                    return Err(TIMEOUT);
                 }
             }
+            Err(error) if is_timeout(&error) => return Err(TIMEOUT),
             Err(error) => self.finish(Some(Error::Transport(error.kind()))),
         }
         Ok(None)
     }
 
     /// Bounds the next read, if that can be done.
-    fn set_patience(&self, patience: Duration) -> bool {
+    fn set_patience(&mut self, patience: Duration) -> bool {
         let patience = patience.max(Duration::from_millis(1));
+        if self.callers_patience.is_none() {
+            self.callers_patience = self.hooks.patience.and_then(|it| it(&self.stream).ok());
+        }
         let set = self.hooks.set_patience.map(|set| set(&self.stream, Some(patience)));
         set.is_some_and(|set| set.is_ok())
     }
@@ -207,6 +224,11 @@ impl<S: Read + Write> WebSocket<S> {
     }
 
     fn finish(&mut self, error: Option<Error>) {
+        let set = self.hooks.set_patience;
+        if let (Some(patience), Some(set)) = (self.callers_patience.take(), set) {
+            // An error matters to nobody any more.
+            let _ = set(&self.stream, patience);
+        }
         self.end = Some(End { closed: self.endpoint.end(), untold: error });
         self.input = Input::default();
         if !self.output.is_empty() {
@@ -250,7 +272,7 @@ impl<S: Read + Write> WebSocket<S> {
             match self.input.read(&mut self.stream) {
                 Ok(0) => return,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_interruption(&error) => {}
                 Err(_) => return,
             }
         }
@@ -315,15 +337,17 @@ impl<S: Read + Write> WebSocket<S> {
             return Err(Error::Transport(kind));
         }
         self.write_all().map_err(|error| {
-            if !is_timeout(&error) {
-                self.broken = Some(error.kind());
-                self.output.discard();
+            if is_timeout(&error) {
+                return TIMEOUT;
             }
+            self.broken = Some(error.kind());
+            self.output.discard();
             Error::Transport(error.kind())
         })
     }
 
     fn write_all(&mut self) -> io::Result<()> {
+        let mut interrupted = Interrupted::default();
         while !self.output.is_empty() {
             self.flushed = false;
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
@@ -335,16 +359,27 @@ impl<S: Read + Write> WebSocket<S> {
             };
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(len) => self.output.advance(len),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(len) => {
+                    interrupted.end();
+                    self.output.advance(len);
+                }
+                Err(error) if is_interruption(&error) => {
+                    if interrupted.outlasts(self.hooks.write_patience, &self.stream) {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             // A Pong that found no room may have some now.
             self.endpoint.flush_replies(self.output.end());
         }
-        if !self.flushed {
-            self.stream.flush()?;
-            self.flushed = true;
+        while !self.flushed {
+            match self.stream.flush() {
+                Ok(()) => self.flushed = true,
+                Err(error) if is_interruption(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -352,7 +387,8 @@ impl<S: Read + Write> WebSocket<S> {
     /// Closes: sends what is queued and a Close frame, waits for the peer's, and for the end of the stream. Messages that
     /// come meanwhile are dropped. [`CloseCode::NO_STATUS`] sends an empty Close frame.
     ///
-    /// A TCP stream is waited for `close_ms`; another one as long as its own timeouts allow.
+    /// A TCP stream is waited for `close_ms`, and has its own read timeout again then; another one as long as its own
+    /// timeouts allow.
     ///
     /// # Errors
     /// [`Error::Usage`] for a code that must not be sent, or a reason over 123 bytes; a timeout of the stream, after which
@@ -469,3 +505,6 @@ impl Input {
         self.offered = brought.saturating_mul(2).clamp(READ_BYTES, LARGE_READ_BYTES);
     }
 }
+
+#[cfg(test)]
+mod tests;

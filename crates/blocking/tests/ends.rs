@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use sockeye_blocking::{
-    CloseCode, ConnectOptions, Deadline, Error, Policy, Role, Settings, WebSocket,
+    CloseCode, ConnectOptions, Deadline, Error, Policy, Role, Settings, UsageError, WebSocket,
 };
 
 use crate::common::{client, echo, serve, serve_stream};
@@ -106,7 +106,10 @@ fn a_tcp_peer_that_does_not_close_is_left_without_a_timeout() {
         socket.stream().read_to_end(&mut all).map(|_| all)
     });
     let mut socket = client(address, &options);
+    let own = Some(Duration::from_secs(7));
+    socket.stream().set_read_timeout(own).unwrap();
     assert_eq!(socket.close(CloseCode::NORMAL, ""), Err(Error::TimedOut(Deadline::Close)));
+    assert_eq!(socket.stream().read_timeout().unwrap(), own, "it is as it was");
     drop(socket);
     assert!(!serving.join().unwrap().unwrap().is_empty(), "the Close frame was sent");
 }
@@ -115,8 +118,10 @@ fn a_tcp_peer_that_does_not_close_is_left_without_a_timeout() {
 fn a_code_that_must_not_be_sent() {
     let (address, serving) = serve(Policy::default(), echo);
     let mut socket = client(address, &ConnectOptions::default());
-    assert!(matches!(socket.close(CloseCode::ABNORMAL, ""), Err(Error::Usage(_))));
-    assert!(matches!(socket.close(CloseCode::NORMAL, &"x".repeat(124)), Err(Error::Usage(_))));
+    let refused = socket.close(CloseCode::ABNORMAL, "");
+    assert_eq!(refused, Err(Error::Usage(UsageError::InvalidCloseCode)));
+    let refused = socket.close(CloseCode::NORMAL, &"x".repeat(124));
+    assert_eq!(refused, Err(Error::Usage(UsageError::ControlTooLong)));
     assert!(socket.close(CloseCode::NORMAL, "").unwrap().clean);
     drop(serving.join().unwrap());
 }

@@ -3,9 +3,9 @@
 pub(crate) mod partial;
 
 use sockeye_websocket::{
-    Assembler, CloseCode, CloseFrame, CloseReason, Closed, Compression, Config, Connection,
-    Control, Event, Fin, Kind, Message, MessageCodec, MessageError, OwnedMessage, Piece, Role,
-    State, UsageError,
+    Assembler, CloseCode, CloseFrame, CloseFrameError, CloseReason, Closed, Compression, Config,
+    Connection, Control, Event, Fin, Kind, Message, MessageCodec, MessageError, OwnedMessage,
+    Piece, Role, State, UsageError,
 };
 
 use crate::compressor::Compressor;
@@ -441,7 +441,10 @@ impl Endpoint {
         }
         let frame = match code {
             CloseCode::NO_STATUS if reason.is_empty() => None,
-            _ => Some(CloseFrame::new(code, reason).map_err(|_| UsageError::InvalidCloseCode)?),
+            _ => Some(CloseFrame::new(code, reason).map_err(|error| match error {
+                CloseFrameError::ReasonTooLong => UsageError::ControlTooLong,
+                _ => UsageError::InvalidCloseCode,
+            })?),
         };
         self.connection.close(frame, out)?;
         Ok(true)

@@ -28,11 +28,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the stream only had nothing to give or no room in its time: the connection is as it was, and the call may
-    /// be repeated.
+    /// Whether the stream only had nothing to give or no room in its time. The connection is as it was: read again; and
+    /// what was to be sent is queued, so flush and do not send it again.
+    ///
+    /// A connection that TCP itself has given up is [`Transport`](Self::Transport) with
+    /// [`TimedOut`](io::ErrorKind::TimedOut), and over.
     #[must_use]
     pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::Transport(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+        matches!(self, Self::Transport(io::ErrorKind::WouldBlock))
     }
 }
 

@@ -17,12 +17,12 @@ mod spare;
 pub use sockeye_deflate::{
     ClientOffer, ClientWindow, ClientWindowOffer, Level, Params, ServerConfig, WindowBits,
 };
-pub use sockeye_handshake::Origins;
+pub use sockeye_handshake::{Origins, Reject, VerifyError};
 pub use sockeye_http::{HeaderName, HeaderValue, Status};
 pub use sockeye_http1::RequestHead;
 pub use sockeye_websocket::{
     CloseCode, CloseReason, Closed, Control, Fin, Kind, Limits, Message as MessageRef,
-    OwnedMessage as Message, Role, State, UsageError,
+    MessageError, OwnedMessage as Message, ProtocolError, Role, State, UsageError,
 };
 
 pub use address::Address;

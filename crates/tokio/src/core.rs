@@ -248,12 +248,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         }
         self.input = Input::default();
         let mut sent = self.poll_output(Side::Receiver, cx).is_ready();
-        // The server ends its stream first, so that TIME_WAIT is on its side. [rfc6455:7.1.1-client-waits]
-        if sent && self.endpoint.role() == Role::Server && !self.shut {
-            self.shut = self.poll_shutdown(cx).is_ready();
-            sent = self.shut;
+        // The server ends its stream first, so that TIME_WAIT is on its side. [rfc6455:7.1.1-client-waits] The client
+        // ends its own then: the server waits for that, and the application may keep the value.
+        let comes_first = self.endpoint.role() == Role::Server;
+        if sent && comes_first {
+            sent = self.poll_shut(cx);
         }
-        if self.poll_drain(cx).is_ready() && sent {
+        let drained = self.poll_drain(cx).is_ready();
+        if sent && drained && !comes_first {
+            sent = self.poll_shut(cx);
+        }
+        if drained && sent {
             self.came_to_end();
             return Poll::Ready(());
         }
@@ -274,6 +279,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
             self.read_out = !ready!(more);
         }
         come_again(cx)
+    }
+
+    /// Ends our side of the stream. Whether that is done.
+    fn poll_shut(&mut self, cx: &mut Context<'_>) -> bool {
+        self.shut = self.shut || self.poll_shutdown(cx).is_ready();
+        self.shut
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

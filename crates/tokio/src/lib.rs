@@ -14,8 +14,9 @@ mod web_socket;
 
 pub use sockeye_endpoint::{
     Answer, CloseCode, CloseReason, Closed, ConnectOptions, Control, Deadline, Error, Fin,
-    HeaderName, HeaderValue, Incoming, Kind, Limits, Message, MessageRef, OpenError, Origins,
-    Outgoing, Part, Policy, RequestHead, Role, Settings, Status,
+    HeaderName, HeaderValue, Incoming, Kind, Limits, Message, MessageError, MessageRef, OpenError,
+    Origins, Outgoing, Part, Policy, ProtocolError, Reject, RequestHead, Role, Settings, Status,
+    UsageError, VerifyError,
 };
 #[cfg(feature = "deflate")]
 pub use sockeye_endpoint::{

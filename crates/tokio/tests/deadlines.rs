@@ -60,6 +60,26 @@ fn a_close_that_is_not_answered_is_given_up() {
     });
 }
 
+/// A client ends its side behind the server's, though its application keeps it: the server waits for that.
+#[test]
+fn a_server_does_not_wait_until_its_client_is_dropped() {
+    for client_begins in [true, false] {
+        run(async {
+            let (mut client, mut server) = pair(1024, Settings::default());
+            let begin = Instant::now();
+            if client_begins {
+                let closing = async { client.close(CloseCode::NORMAL, "").await.unwrap() };
+                assert!(tokio::join!(closing, server.receive()).0.clean);
+            } else {
+                let closing = async { server.close(CloseCode::NORMAL, "").await.unwrap() };
+                assert!(tokio::join!(closing, client.receive()).0.clean);
+            }
+            assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+            drop(client);
+        });
+    }
+}
+
 /// After the peer's Close frame, `close_ms` begins anew for the end of the stream.
 #[test]
 fn the_end_of_the_stream_has_its_own_time() {
