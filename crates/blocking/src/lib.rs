@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod hooks;
+mod input;
 mod opening;
 mod web_socket;
 

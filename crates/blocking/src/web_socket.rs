@@ -10,12 +10,7 @@ use sockeye_endpoint::{
 };
 
 use crate::hooks::{Hooks, Interrupted, Patience, is_interruption, is_timeout};
-
-/// So many bytes are read at a time.
-const READ_BYTES: usize = 16 * 1024;
-
-/// So many bytes of a large message are read at a time at the most.
-const LARGE_READ_BYTES: usize = 256 * 1024;
+use crate::input::{Input, READ_BYTES};
 
 /// What a timeout of the stream is for the caller.
 const TIMEOUT: Error = Error::Transport(io::ErrorKind::WouldBlock);
@@ -449,60 +444,6 @@ impl<S: Read + Write> WebSocket<S> {
 impl<S> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-/// The bytes that were read, and how many of them are used up.
-#[derive(Default)]
-struct Input {
-    bytes: Vec<u8>,
-    taken: usize,
-    filled: usize,
-    /// How many bytes the next read into a large message is offered.
-    offered: usize,
-}
-
-impl Input {
-    /// Lends the rest to `act`, which takes from its front.
-    fn take<R>(&mut self, act: impl FnOnce(&mut &mut [u8]) -> Option<R>) -> Option<R> {
-        if self.taken == self.filled {
-            return None;
-        }
-        let mut rest = &mut self.bytes[self.taken..self.filled];
-        let result = act(&mut rest);
-        let left = rest.len();
-        self.taken = self.filled - left;
-        result
-    }
-
-    /// Reads once, when all is used up.
-    fn read(&mut self, stream: &mut impl Read) -> io::Result<usize> {
-        self.bytes.resize(READ_BYTES, 0);
-        let len = stream.read(&mut self.bytes)?;
-        (self.taken, self.filled) = (0, len);
-        self.offer(len);
-        Ok(len)
-    }
-
-    /// Reads once, to the end of `bytes`.
-    fn read_on(
-        &mut self,
-        stream: &mut impl Read,
-        room: usize,
-        bytes: &mut Vec<u8>,
-    ) -> io::Result<usize> {
-        let from = bytes.len();
-        bytes.resize(from + room, 0);
-        let result = stream.read(&mut bytes[from..]);
-        let len = *result.as_ref().unwrap_or(&0);
-        bytes.truncate(from + len);
-        self.offer(len);
-        result
-    }
-
-    /// Twice what the last read brought: the zeros before a read cost little beside what it brings.
-    fn offer(&mut self, brought: usize) {
-        self.offered = brought.saturating_mul(2).clamp(READ_BYTES, LARGE_READ_BYTES);
     }
 }
 
