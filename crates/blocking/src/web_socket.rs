@@ -425,7 +425,8 @@ impl<S: Read + Write> WebSocket<S> {
         self.endpoint.is_compressed()
     }
 
-    /// How the connection ended, once it has.
+    /// How the connection ended, once it has. The code is the one that the peer sent (RFC 6455 §7.1.5): 1006 where this
+    /// side failed the connection. Its error says why.
     pub fn closed(&self) -> Option<Closed> {
         self.end.as_ref().map(|end| end.closed)
     }

@@ -5,7 +5,8 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use sockeye_blocking::{
-    CloseCode, ConnectOptions, Deadline, Error, Policy, Role, Settings, UsageError, WebSocket,
+    CloseCode, ConnectOptions, Deadline, Error, Message, Policy, Role, Settings, UsageError,
+    WebSocket,
 };
 
 use crate::common::{client, echo, serve, serve_stream};
@@ -65,6 +66,22 @@ fn a_message_above_the_bound() {
     assert_eq!(socket.read_message(), Ok(None));
     assert_eq!(socket.close_reason().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
     assert!(matches!(serving.join().unwrap(), Error::Message(_)));
+}
+
+#[test]
+fn a_bound_that_was_raised() {
+    let settings = Settings::default().with_message_bytes_max(2 << 20);
+    let (mut policy, mut options) = (Policy::default(), ConnectOptions::default());
+    (policy.settings, options.settings) = (settings, settings);
+    let (address, serving) = serve(policy, echo);
+    let mut socket = client(address, &options);
+    let long = "x".repeat(2 << 20);
+    socket.send(&long).unwrap();
+    assert_eq!(socket.read_message(), Ok(Some(Message::from(long.clone()))));
+    socket.send(long + "x").unwrap();
+    assert_eq!(socket.read_message(), Ok(None));
+    assert_eq!(socket.close_reason().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
+    drop(serving.join());
 }
 
 /// Nobody answers the Close frame, or every answer is something else.

@@ -12,7 +12,7 @@ use sockeye_websocket::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What the peer may send. Default: messages of 1 MiB.
+    /// What the peer may send. Default: frames and messages of 1 MiB.
     pub limits: Limits,
     /// Greatest message that is handed over whole, in bytes; a compressed one always is. Above it the connection fails
     /// with 1009, unless the message is received in parts. Default 1 MiB.
@@ -34,6 +34,17 @@ pub struct Settings {
     /// Shorter messages are not compressed, in bytes. Default 256.
     #[cfg(feature = "deflate")]
     pub compressed_bytes_min: usize,
+}
+
+impl Settings {
+    /// Lets the peer send messages of so many bytes, in one frame or several, and hands them over whole.
+    #[must_use]
+    pub const fn with_message_bytes_max(mut self, bytes: u64) -> Self {
+        self.limits.frame_bytes_max = bytes;
+        self.limits.message_bytes_max = bytes;
+        self.whole_bytes_max = bytes;
+        self
+    }
 }
 
 impl Default for Settings {

@@ -170,7 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     /// Sends a Close frame behind what is queued. The receiver sees the end: it has to be polled until `None`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a code that must not be sent, or a reason over 123 bytes.
+    /// [`Error::Usage`] for a code that must not be sent, or a reason over 123 bytes; [`Error::Transport`] if the
+    /// connection ends before the frame is sent.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         lock(&self.core).queue_close(code, reason)?;
         self.flush().await

@@ -227,7 +227,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.core.is_compressed()
     }
 
-    /// How the connection ended, once it has.
+    /// How the connection ended, once it has. The code is the one that the peer sent (RFC 6455 §7.1.5): 1006 where this
+    /// side failed the connection. Its error says why.
     pub fn closed(&self) -> Option<Closed> {
         self.core.closed()
     }

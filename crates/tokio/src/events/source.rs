@@ -198,7 +198,8 @@ where
         poll_fn(|cx| self.poll_step(cx)).await
     }
 
-    /// The next event, over all connections.
+    /// The next event, over all connections. A source that cannot connect stays silent here; [`next`](Self::next) tells
+    /// what it lost.
     ///
     /// # Errors
     /// As [`next`](Self::next).
