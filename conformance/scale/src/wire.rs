@@ -99,7 +99,7 @@ impl Read for Wire {
                 Self::Plain(stream) => stream.read(buffer),
                 Self::Encrypted(stream) => stream.read(buffer),
             };
-            // By a signal, or where the machine pauses: the read has a timeout.
+            // A read with a timeout may be interrupted, by a signal or a pause of the machine.
             if result.as_ref().is_err_and(|it| it.kind() == ErrorKind::Interrupted) {
                 continue;
             }

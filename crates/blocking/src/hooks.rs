@@ -54,7 +54,7 @@ impl<S> Copy for Hooks<S> {}
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     match error.kind() {
         io::ErrorKind::WouldBlock => true,
-        // Unix has this one for a connection that TCP has given up.
+        // On Unix the system says this of a connection that TCP has given up.
         io::ErrorKind::TimedOut => cfg!(not(unix)) || error.raw_os_error().is_none(),
         _ => false,
     }

@@ -26,7 +26,7 @@ const SLICES_PER_WRITE: usize = 16;
 /// They are those of the stream. A call whose read or write runs into one returns an error for which
 /// [`is_timeout`](Error::is_timeout) holds. Nothing is lost then: what has come of a message is kept, and what is queued stays
 /// queued. The next call goes on from there. So `send` is not to be repeated with the same message: [`flush`](Self::flush).
-/// On a TCP stream a call that signals interrupt ends after twice its timeout at the most.
+/// A read or write of a TCP stream that signals interrupt ends after three times its timeout at the most.
 ///
 /// ```no_run
 /// # fn run(stream: std::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
@@ -382,8 +382,8 @@ impl<S: Read + Write> WebSocket<S> {
     /// Closes: sends what is queued and a Close frame, waits for the peer's, and for the end of the stream. Messages that
     /// come meanwhile are dropped. [`CloseCode::NO_STATUS`] sends an empty Close frame.
     ///
-    /// A TCP stream is waited for `close_ms`, and has its own read timeout again then; another one as long as its own
-    /// timeouts allow.
+    /// A TCP stream is waited for `close_ms`, and as long again for its end. Then its read timeout is the caller's again.
+    /// Another stream is waited for as long as its own timeouts allow.
     ///
     /// # Errors
     /// [`Error::Usage`] for a code that must not be sent, or a reason over 123 bytes; a timeout of the stream, after which
@@ -426,7 +426,7 @@ impl<S: Read + Write> WebSocket<S> {
     }
 
     /// How the connection ended, once it has. The code is the one that the peer sent (RFC 6455 §7.1.5): 1006 where this
-    /// side failed the connection. Its error says why.
+    /// side failed the connection. The error of the last read says why.
     pub fn closed(&self) -> Option<Closed> {
         self.end.as_ref().map(|end| end.closed)
     }

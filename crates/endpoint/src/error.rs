@@ -31,7 +31,7 @@ impl Error {
     /// Whether the stream only had nothing to give or no room in its time. The connection is as it was: read again; and
     /// what was to be sent is queued, so flush and do not send it again.
     ///
-    /// A connection that TCP itself has given up is [`Transport`](Self::Transport) with
+    /// On Unix, a connection that TCP itself has given up is [`Transport`](Self::Transport) with
     /// [`TimedOut`](io::ErrorKind::TimedOut), and over.
     #[must_use]
     pub const fn is_timeout(&self) -> bool {

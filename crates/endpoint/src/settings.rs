@@ -37,7 +37,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Lets the peer send messages of so many bytes, in one frame or several, and hands them over whole.
+    /// Lets the peer send messages of up to so many bytes, in one frame or several, and hands them over whole.
     #[must_use]
     pub const fn with_message_bytes_max(mut self, bytes: u64) -> Self {
         self.limits.frame_bytes_max = bytes;

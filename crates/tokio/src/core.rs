@@ -248,8 +248,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         }
         self.input = Input::default();
         let mut sent = self.poll_output(Side::Receiver, cx).is_ready();
-        // The server ends its stream first, so that TIME_WAIT is on its side. [rfc6455:7.1.1-client-waits] The client
-        // ends its own then: the server waits for that, and the application may keep the value.
+        // The server ends its stream first, so that TIME_WAIT is on its side. [rfc6455:7.1.1-client-waits] Then the client
+        // does: the server waits for that, and an application does not always drop the WebSocket soon.
         let comes_first = self.endpoint.role() == Role::Server;
         if sent && comes_first {
             sent = self.poll_shut(cx);

@@ -228,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// How the connection ended, once it has. The code is the one that the peer sent (RFC 6455 §7.1.5): 1006 where this
-    /// side failed the connection. Its error says why.
+    /// side failed the connection. The error of the last read says why.
     pub fn closed(&self) -> Option<Closed> {
         self.core.closed()
     }
