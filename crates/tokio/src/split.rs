@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Sender<S> {
     ///
     /// # Errors
     /// [`Error::Usage`] for a code that must not be sent, or a reason over 123 bytes; [`Error::Transport`] if the
-    /// connection ends before the frame is sent.
+    /// connection ends before the frame is sent, also by a deadline because the peer takes nothing.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         lock(&self.core).queue_close(code, reason)?;
         self.flush().await
