@@ -228,8 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// How the connection ended, once it has. The code is the one that the peer sent (RFC 6455 §7.1.5): 1006 where this
-    /// side failed the connection. The error of the last read says why. [`Error::Protocol`] and [`Error::Message`] also have the code that
-    /// this side sent, by their `close_code`.
+    /// side failed the connection. The error of the last read says why; [`Error::Protocol`] and [`Error::Message`] have the
+    /// code that was sent, by their `close_code`.
     pub fn closed(&self) -> Option<Closed> {
         self.core.closed()
     }
