@@ -11,6 +11,8 @@ use sockeye_redis::{RedisConfig, RedisEngine, RedisLimits};
 
 /// How long a condition may take to hold.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(30);
+/// So often a node asks for a log to be begun whose engine is away.
+const BEGINNINGS_MAX: usize = 5;
 
 /// How long a server may be silent in these tests.
 pub(crate) const PATIENCE_MS: u64 = 1_000;
@@ -103,10 +105,22 @@ impl Node {
         node
     }
 
-    /// Begins the log, and waits for its first entry.
+    /// Begins the log, and waits for its first entry. An engine that was away meanwhile is asked again, as a node does: a
+    /// log is begun once, however often that is asked for.
     pub(crate) fn begin(&mut self) {
-        self.engine.begin_log(&Arc::from(*b"birth")).expect("little waits");
-        self.wait("the log has begun", |it| !it.read.is_empty());
+        for _ in 0..BEGINNINGS_MAX {
+            let rejected = self.rejections.len();
+            self.engine.begin_log(&Arc::from(*b"birth")).expect("little waits");
+            self.wait("the log has begun", |it| {
+                !it.read.is_empty() || it.rejections[rejected..].contains(&Rejection::Away)
+            });
+            if !self.read.is_empty() {
+                return;
+            }
+            self.rejections.truncate(rejected);
+            self.wait("the engine is up", Self::is_up);
+        }
+        panic!("{}: the log does not begin; {}", self.name, self.summary());
     }
 
     /// Offers entries: `NAME NUMBER`.
