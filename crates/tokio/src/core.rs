@@ -96,6 +96,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Core<S> {
         }
     }
 
+    pub(crate) const fn stream(&self) -> &S {
+        &self.stream
+    }
+
     pub(crate) fn subprotocol(&self) -> Option<&str> {
         self.endpoint.subprotocol()
     }

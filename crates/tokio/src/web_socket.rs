@@ -217,6 +217,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         split::whole(receiver, sender).map(|core| Self { core })
     }
 
+    /// The stream below: for the peer's address, say. What is read from it, or written to it, is lost for the WebSocket.
+    pub const fn stream(&self) -> &S {
+        self.core.stream()
+    }
+
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.core.subprotocol()

@@ -116,6 +116,7 @@ fn a_client_and_a_server_on_sockets() {
         options.subprotocols = vec!["chat".to_owned()];
         let mut socket = connect(&format!("ws://{address}/?a=b"), &options).await.unwrap();
         assert_eq!(socket.subprotocol(), Some("chat"));
+        assert_eq!(socket.stream().peer_addr().unwrap(), address);
         socket.send("hello").await.unwrap();
         assert_eq!(socket.receive().await, Some(Ok("hello".into())));
         let closed = socket.close(sockeye_tokio::CloseCode::NORMAL, "thanks").await.unwrap();
