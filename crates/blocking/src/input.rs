@@ -1,4 +1,4 @@
-//! What was read and is not used up.
+//! Bytes that were read and are not used up.
 
 use std::io::{self, Read};
 

@@ -12,7 +12,7 @@ use sockeye_endpoint::{
 use crate::hooks::{Hooks, Interrupted, Patience, is_interruption, is_timeout};
 use crate::input::{Input, READ_BYTES};
 
-/// What a timeout of the stream is for the caller.
+/// A timeout of the stream, as the caller sees it.
 const TIMEOUT: Error = Error::Transport(io::ErrorKind::WouldBlock);
 
 /// Buffers that go out in one write at the most.

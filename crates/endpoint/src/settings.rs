@@ -12,7 +12,7 @@ use sockeye_websocket::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What the peer may send. Default: frames and messages of 1 MiB.
+    /// Bounds on the peer's frames and messages. Default: 1 MiB for each.
     pub limits: Limits,
     /// Greatest message that is handed over whole, in bytes; a compressed one always is. Above it the connection fails
     /// with 1009, unless the message is received in parts. Default 1 MiB.
