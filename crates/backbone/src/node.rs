@@ -77,7 +77,7 @@ pub struct NodeSettings {
     pub level: Level,
     /// The log time of a log that is empty: milliseconds since 1970.
     pub begin_ms: u64,
-    /// How often a node says that it is there, in milliseconds.
+    /// How often a node says that it is there, in milliseconds. Each time it does so up to an eighth of that sooner.
     pub lease_every_ms: u64,
     /// How long it counts as there after that, in milliseconds.
     pub lease_ms: u64,

@@ -71,6 +71,31 @@ fn a_node_that_lags_says_by_how_much() {
 }
 
 #[test]
+fn nodes_that_renew_at_the_same_time_once_do_not_do_so_again() {
+    let log = MemoryLog::default();
+    let mut machines = [1, 2].map(|number| Machine::new(&log, number));
+    let mut renewals = [vec![], vec![]];
+    for machine in &mut machines {
+        machine.settle(1_000);
+    }
+    for now_ms in 1_001..11_000 {
+        for (machine, renewals) in machines.iter_mut().zip(&mut renewals) {
+            machine.node.settle(now_ms, &mut Vec::new());
+            let nodes = machine.node.nodes();
+            let own = nodes.iter().find(|node| node.is_own).expect("it has a lease");
+            if renewals.last() != Some(&own.until_ms) {
+                renewals.push(own.until_ms);
+            }
+        }
+    }
+    let [one, other] = renewals;
+    let gaps = one.windows(2).map(|pair| pair[1] - pair[0]);
+    assert!(gaps.clone().all(|gap| (876..=1_000).contains(&gap)), "{gaps:?}");
+    let together: Vec<_> = one.iter().filter(|until_ms| other.contains(until_ms)).collect();
+    assert_eq!(together, [&4_000], "of {} renewals", one.len());
+}
+
+#[test]
 fn a_node_that_has_left_is_gone_at_once_and_one_that_was_killed_when_its_lease_ends() {
     let log = MemoryLog::default();
     let (mut one, mut other) = (named(&log, 1, "a"), named(&log, 2, "b"));

@@ -222,14 +222,11 @@ pub(super) fn nodes(program: &Path, server: &dyn LogServer) {
     }
     let mut own = Vec::new();
     for port in ports {
-        // This node's own lag is of now. A lease says that of its moment, in which those of two others may be on their way.
         wait("each shows all, and none lags", || {
             let lines = shown(program, port);
             let has_read = |line: &String| {
                 let head: u64 = field(line, "head").parse().expect("a number");
-                let lag: u64 = field(line, "lag").parse().expect("a number");
-                let lag_max = if field(line, "own") == "true" { 0 } else { 2 };
-                head >= 50 && lag <= lag_max
+                head >= 50 && field(line, "lag") == "0"
             };
             lines.len() == 3 && lines.iter().all(has_read)
         });

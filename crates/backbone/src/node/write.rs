@@ -103,8 +103,15 @@ impl Node {
         if !self.append_lease(time_ms, until_ms) {
             return None;
         }
-        self.writes.lease_at_ms = now_ms.saturating_add(self.settings.lease_every_ms);
+        self.writes.lease_at_ms = now_ms.saturating_add(self.lease_in_ms());
         Some(until_ms)
+    }
+
+    /// Milliseconds until the next lease, other ones each time. Nodes that renewed in the same millisecond would otherwise
+    /// do so for ever, and say each time that they lag by the other's lease.
+    fn lease_in_ms(&mut self) -> u64 {
+        let every_ms = self.settings.lease_every_ms;
+        every_ms - self.draw() % (every_ms / 8).max(1)
     }
 
     fn append_lease(&mut self, time_ms: u64, until_ms: u64) -> bool {
